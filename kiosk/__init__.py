@@ -1,0 +1,1 @@
+"""A model-serving kiosk for cell images."""

@@ -1,0 +1,92 @@
+"""The error family. Every error that a caller of the kiosk can meet is defined here.
+
+    KioskError
+    ├── InvalidRequest          the caller must change something; shown, never retried
+    │   ├── NotFound            no such job, model, upload or result
+    │   ├── AlreadyExists       the same request id with another content
+    │   ├── WrongState          not possible in the present state (e.g. results of a running job)
+    │   └── TooLarge            over a limit that is a setting
+    ├── Overloaded              too much work at present; try again later
+    ├── TransientError          an outside system failed; worth another attempt
+    ├── PermanentError          failed, and another attempt would fail alike
+    ├── LeaseLost               somebody else owns the part now; drop the work
+    └── Unimplemented           part of the API, not built yet
+
+A message is one plain sentence (or two) that says what is wrong and what to do. `reason` is
+an UPPER_SNAKE word that programs can rely on.
+"""
+
+from __future__ import annotations
+
+
+class KioskError(Exception):
+    """Base of all errors of the kiosk."""
+
+    reason = "INTERNAL"
+
+    def __init__(self, message: str, *, reason: str | None = None, field: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        if reason is not None:
+            self.reason = reason
+        self.field = field
+
+
+class InvalidRequest(KioskError):
+    """The request or the image cannot be processed as it is."""
+
+    reason = "INVALID_REQUEST"
+
+
+class NotFound(InvalidRequest):
+    """What the request names does not exist."""
+
+    reason = "NOT_FOUND"
+
+
+class AlreadyExists(InvalidRequest):
+    """The request id was used before for something else."""
+
+    reason = "ALREADY_EXISTS"
+
+
+class WrongState(InvalidRequest):
+    """The request does not fit the present state of what it names."""
+
+    reason = "WRONG_STATE"
+
+
+class TooLarge(InvalidRequest):
+    """Over a limit of this kiosk."""
+
+    reason = "TOO_LARGE"
+
+
+class Overloaded(KioskError):
+    """The kiosk has too much work at present."""
+
+    reason = "OVERLOADED"
+
+
+class TransientError(KioskError):
+    """An outside system did not answer as it should; another attempt may succeed."""
+
+    reason = "UNAVAILABLE"
+
+
+class PermanentError(KioskError):
+    """The work failed and would fail again."""
+
+    reason = "FAILED"
+
+
+class LeaseLost(KioskError):
+    """The part belongs to another consumer now."""
+
+    reason = "LEASE_LOST"
+
+
+class Unimplemented(KioskError):
+    """Announced in the API, not available in this version."""
+
+    reason = "UNIMPLEMENTED"

@@ -1,0 +1,1 @@
+"""Pure image functions: arrays in, arrays out, no files and no network."""

@@ -1,0 +1,156 @@
+"""Jobs, their parts and their states: the nouns that queue, service and consumers share."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from typing import Any
+
+
+class JobState(StrEnum):
+    """Where a job stands. The last three are final."""
+
+    QUEUED = "queued"  # accepted, no consumer has begun
+    RUNNING = "running"  # at least one part has been begun
+    SUCCEEDED = "succeeded"  # results are there
+    FAILED = "failed"  # `error` says why
+    CANCELLED = "cancelled"  # stopped by the caller
+
+    @property
+    def is_final(self) -> bool:
+        return self in (JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED)
+
+
+class Stage(StrEnum):
+    """What is being done for a job; finer than its state and for people to read."""
+
+    WAITING = "waiting"
+    PLANNING = "planning"
+    PARTS = "parts"
+    JOINING = "joining"
+    FINISHED = "finished"
+
+
+class PartKind(StrEnum):
+    """The three kinds of work in a job: first plan, then every part, last the join."""
+
+    PLAN = "plan"
+    PART = "part"
+    JOIN = "join"
+
+
+PLAN_INDEX = -1
+JOIN_INDEX = -2
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """One request to segment or track one upload. Times are Unix seconds, 0 = not yet."""
+
+    id: str
+    pipeline: str
+    upload_id: str
+    file_name: str  # as the caller named it; shown and used for result names, never in a key
+    model: str
+    model_version: str
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    owner: str = ""
+    request_id: str = ""
+    state: JobState = JobState.QUEUED
+    stage: Stage = Stage.WAITING
+    parts_total: int = 0
+    parts_done: int = 0
+    error: str = ""
+    error_reason: str = ""
+    notes: tuple[str, ...] = ()  # what the kiosk read, guessed or left out
+    create_time_s: float = 0.0
+    start_time_s: float = 0.0
+    end_time_s: float = 0.0
+    expire_time_s: float = 0.0
+
+    def evolve(self, **changes: Any) -> Job:
+        return replace(self, **changes)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """A piece of a job that one consumer does at a time; `payload` is for the pipeline."""
+
+    job_id: str
+    kind: PartKind
+    index: int
+    payload: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lease:
+    """The right of one consumer to work on one part, until it stops renewing.
+
+    Attributes:
+        job: the job as it stood when the lease was given.
+        part: what to do.
+        consumer: who holds the lease.
+        token: identifies the hand-out; a lost lease has a token that no longer matches.
+        attempt: 1 for the first attempt at this part.
+    """
+
+    job: Job
+    part: Part
+    consumer: str
+    token: str
+    attempt: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobEvent:
+    """A step in the life of a job. `id` grows; a watcher resumes after the last one it saw."""
+
+    id: str
+    job: Job
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeadLetter:
+    """A part that was given up, with the reason of its last attempt."""
+
+    job_id: str
+    part_index: int
+    kind: PartKind
+    attempts: int
+    reason: str
+    time_s: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Upload:
+    """A file on its way in, or complete. `size_bytes` < 0 when the sender did not say."""
+
+    id: str
+    file_name: str
+    size_bytes: int
+    sha256: str = ""  # as announced by the sender; when complete, as computed
+    offset_bytes: int = 0
+    complete: bool = False
+    owner: str = ""
+    create_time_s: float = 0.0
+    expire_time_s: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResultFile:
+    """One file that a job has produced."""
+
+    job_id: str
+    file_name: str
+    size_bytes: int
+    media_type: str
+    description: str
+
+
+def new_id() -> str:
+    """An id that cannot be guessed: 128 random bits as 26 letters and digits."""
+    number = secrets.randbits(128)
+    letters = "0123456789abcdefghjkmnpqrstvwxyz"
+    return "".join(letters[(number >> shift) & 31] for shift in range(125, -1, -5))

@@ -1,0 +1,108 @@
+"""What a model expects and gives, read from Triton's own model configuration.
+
+A model says everything about itself in its `config.pbtxt`, in flat `kiosk.*` parameters, so a
+new folder in the model repository appears in the API, the commands and the page by itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from kiosk.errors import PermanentError
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelCard:
+    """One model of the repository and how to use it.
+
+    Attributes:
+        name: folder name in the model repository.
+        versions: served versions, ascending, as strings.
+        pipeline: which recipe runs it (`segmentation`).
+        channels: names of the channels it wants, in order.
+        accepts_rgb: a colour image may stand in for the single channel.
+        tile_px: longest side of a tile; divisor_px: sides are multiples of this.
+        halo_px: margin around a tile whose values are not used.
+        low_percentile, high_percentile: intensity limits of a plane.
+        postprocessing: default parameters for turning maps into instances.
+        object_diameter_px: typical (shortest, longest) diameter it was trained on; 0 = unknown.
+        weights_sha256: version -> SHA-256 of its weights file.
+    """
+
+    name: str
+    versions: tuple[str, ...]
+    pipeline: str
+    display_name: str = ""
+    description: str = ""
+    licence: str = ""
+    channels: tuple[str, ...] = ()
+    accepts_rgb: bool = False
+    tile_px: int = 512
+    divisor_px: int = 32
+    halo_px: int = 32
+    low_percentile: float = 1.0
+    high_percentile: float = 99.8
+    object_diameter_px: tuple[float, float] = (0.0, 0.0)
+    postprocessing: Mapping[str, float] = field(default_factory=dict)
+    weights_sha256: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def latest(self) -> str:
+        return self.versions[-1]
+
+
+def card_from_config(config: Mapping[str, Any], versions: list[str]) -> ModelCard:
+    """Read a model card from a Triton model configuration.
+
+    Args:
+        config: the configuration as JSON-like dictionaries (ModelConfig with original names).
+        versions: versions that are ready.
+
+    Raises:
+        PermanentError: a `kiosk.*` parameter is missing or not of its kind.
+    """
+    values = {
+        key: str(value.get("string_value", ""))
+        for key, value in config.get("parameters", {}).items()
+        if key.startswith("kiosk.")
+    }
+    name = str(config["name"])
+    try:
+        return ModelCard(
+            name=name,
+            versions=tuple(sorted(versions, key=int)),
+            pipeline=values["kiosk.pipeline"],
+            display_name=values.get("kiosk.display_name", name),
+            description=values.get("kiosk.description", ""),
+            licence=values.get("kiosk.licence", ""),
+            channels=tuple(values["kiosk.channels"].split(",")),
+            accepts_rgb=values.get("kiosk.accepts_rgb", "false") == "true",
+            tile_px=int(values["kiosk.tile_px"]),
+            divisor_px=int(values["kiosk.divisor_px"]),
+            halo_px=int(values["kiosk.halo_px"]),
+            low_percentile=float(values["kiosk.low_percentile"]),
+            high_percentile=float(values["kiosk.high_percentile"]),
+            object_diameter_px=_pair(values.get("kiosk.object_diameter_px", "0,0")),
+            postprocessing=_group(values, "kiosk.postprocessing."),
+            weights_sha256={
+                key.rsplit(".", 1)[1]: value
+                for key, value in values.items()
+                if key.startswith("kiosk.weights_sha256.")
+            },
+        )
+    except (KeyError, ValueError) as error:
+        raise PermanentError(
+            f"The configuration of model '{name}' is not complete: {error}."
+            " See docs/reference/model-configuration.md."
+        ) from error
+
+
+def _pair(text: str) -> tuple[float, float]:
+    low, high = text.split(",")
+    return float(low), float(high)
+
+
+def _group(values: Mapping[str, str], prefix: str) -> dict[str, float]:
+    return {k.removeprefix(prefix): float(v) for k, v in values.items() if k.startswith(prefix)}

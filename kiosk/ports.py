@@ -1,0 +1,149 @@
+"""The outside world as the kiosk sees it: one Protocol per outside system.
+
+Adapters implement these over Redis, a store, Triton and files; `kiosk.testing` implements
+them in memory. Pipelines and the service know nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, BinaryIO, Protocol
+
+import numpy as np
+
+from kiosk.jobs import DeadLetter, Job, JobEvent, Lease, Part
+from kiosk.models import ModelCard
+
+
+@dataclass(frozen=True)
+class Backlog:
+    """Work that is waiting or being done: parts of all open jobs, and the open jobs."""
+
+    parts: int
+    jobs: int
+
+
+class JobQueue(Protocol):
+    """Jobs and their parts. Every method is one atomic step of the queue."""
+
+    async def submit(self, job: Job) -> Job:
+        """Store a job and queue its plan part; a known request_id returns the job of then.
+
+        Raises AlreadyExists when the request_id came before with other content, and
+        Overloaded when too many jobs are open.
+        """
+
+    async def lease(self, consumer: str, wait_s: float) -> Lease | None:
+        """The next part for this consumer, or None when none came within `wait_s`."""
+
+    async def renew(self, lease: Lease) -> None:
+        """Keep a lease. Raises LeaseLost when it is gone or the job is no longer open."""
+
+    async def planned(self, lease: Lease, parts: Sequence[Part], notes: Sequence[str]) -> None:
+        """End of a plan part: store the parts and hand out the first of them."""
+
+    async def complete(self, lease: Lease) -> None:
+        """End of a part; the last one of a job releases its join."""
+
+    async def succeed(self, lease: Lease) -> None:
+        """End of a join: the job has succeeded."""
+
+    async def retry(self, lease: Lease, reason: str) -> None:
+        """Give a part back for another attempt, or to the dead letters after the last one."""
+
+    async def fail(self, lease: Lease, reason: str, message: str) -> None:
+        """The job has failed for a reason that another attempt would not change."""
+
+    async def get(self, job_id: str) -> Job:
+        """The job as it stands. Raises NotFound."""
+
+    async def list_jobs(self, limit: int, before: str = "") -> tuple[list[Job], str]:
+        """Newest first: at most `limit` jobs and the token for the page that follows ('' = end)."""
+
+    async def cancel(self, job_id: str) -> Job:
+        """Stop an open job; a finished one is left as it is."""
+
+    async def delete(self, job_id: str) -> None:
+        """Forget a finished job. Raises WrongState while it is open."""
+
+    def watch(self, job_id: str, after: str = "") -> AsyncIterator[JobEvent]:
+        """The events of a job after the given id, until one is final."""
+
+    async def expired(self, now_s: float) -> list[str]:
+        """Ids of jobs whose expire time has passed."""
+
+    async def backlog(self) -> Backlog:
+        """How much work there is, in constant time."""
+
+    async def dead_letters(self, limit: int = 100) -> list[DeadLetter]:
+        """Parts that were given up, newest first."""
+
+
+class ObjectStore(Protocol):
+    """Named byte strings in a folder or a bucket."""
+
+    async def put(self, key: str, data: bytes) -> None: ...
+
+    async def put_file(self, key: str, file: BinaryIO) -> None:
+        """Store a local file from its beginning."""
+
+    async def get(self, key: str) -> bytes:
+        """Raises NotFound."""
+
+    async def size(self, key: str) -> int:
+        """Size in bytes. Raises NotFound."""
+
+    def read(self, key: str, offset: int = 0, length: int | None = None) -> AsyncIterator[bytes]:
+        """The bytes from `offset` on, in chunks. Raises NotFound."""
+
+    async def list(self, prefix: str) -> list[tuple[str, int]]:
+        """(key, size in bytes) below a prefix, sorted by key."""
+
+    async def delete_prefix(self, prefix: str) -> None: ...
+
+    def open(self, key: str) -> BinaryIO:
+        """A seekable file for lazy reading; for use in a thread. Raises NotFound."""
+
+
+class ImageSource(Protocol):
+    """One opened image. Planes are read lazily; all methods are for use in a thread.
+
+    Attributes:
+        sizes: {"t": n, "c": n, "z": n, "y": n, "x": n}, every axis at least 1.
+        is_rgb: the three channels are red, green and blue samples.
+        channel_names: one per channel; made up ("channel 0") where the file has none.
+        pixel_size_um: (y, x), or None when the file does not say.
+        notes: what was guessed or left out, in plain sentences.
+    """
+
+    sizes: Mapping[str, int]
+    dtype: np.dtype[Any]
+    is_rgb: bool
+    channel_names: Sequence[str]
+    pixel_size_um: tuple[float, float] | None
+    notes: Sequence[str]
+
+    def plane(self, t: int, z: int, channels: Sequence[int]) -> np.ndarray:
+        """(len(channels), y, x) pixels in the file's dtype."""
+
+    def close(self) -> None: ...
+
+
+class ImageFiles(Protocol):
+    """Opens image files, whatever their format."""
+
+    def open(self, file: BinaryIO, file_name: str) -> ImageSource:
+        """Raises InvalidRequest with a plain sentence when the file cannot be read."""
+
+
+class InferenceClient(Protocol):
+    """The models of a Triton server."""
+
+    async def models(self) -> list[ModelCard]:
+        """Cards of all models that are ready. Raises TransientError when Triton is not."""
+
+    async def infer(
+        self, model: str, version: str, inputs: Mapping[str, np.ndarray]
+    ) -> dict[str, np.ndarray]:
+        """Run one request; batch axis first. Raises TransientError or PermanentError."""

@@ -1,0 +1,182 @@
+"""All settings of the kiosk. The only file that reads the environment.
+
+Every setting can be given as an environment variable: `KIOSK_` in front, `__` between the
+group and the name, e.g. `KIOSK_LIMITS__UPLOAD_BYTES=1000000000`. `kiosk settings` prints
+them all with the values in force.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+CHECKOUT = Path(__file__).resolve().parent.parent
+
+MIB = 1024 * 1024
+GIB = 1024 * MIB
+
+
+class Group(BaseModel):
+    """A group of settings; frozen, unknown names are refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class LimitSettings(Group):
+    """Bounds that keep one request from taking the machine down."""
+
+    upload_bytes: int = Field(
+        8 * GIB, gt=0, description="Largest upload. Bounded by the disk of a laptop."
+    )
+    plane_px: int = Field(
+        100_000_000,
+        gt=0,
+        description="Largest plane in pixels (10,000 x 10,000). A plane is read as a whole,"
+        " so this bounds the memory of a consumer to about 1 GiB.",
+    )
+    planes: int = Field(
+        20_000, gt=0, description="Most planes in one image; each is a part in the queue."
+    )
+    unpack_ratio: int = Field(
+        2_000,
+        gt=0,
+        description="Most bytes of pixels per byte of file. Deflate reaches about 1,000 on"
+        " an empty plane; more is taken for a decompression bomb.",
+    )
+    open_jobs: int = Field(
+        10_000, gt=0, description="Most unfinished jobs; more are answered 'try again later'."
+    )
+
+
+class QueueSettings(Group):
+    """How parts are handed out, leased and tried again."""
+
+    redis_url: SecretStr = Field(
+        SecretStr("redis://127.0.0.1:6379/0"), description="Where Redis is, with its password."
+    )
+    lease_s: float = Field(
+        30.0,
+        gt=0,
+        description="A part whose consumer has not been heard of for this long goes to another."
+        " Renewed three times per period, so only a dead or frozen consumer loses it.",
+    )
+    attempts: int = Field(
+        3, gt=0, description="After this many attempts a part goes to the dead letters."
+    )
+    retry_delay_s: float = Field(
+        1.0, ge=0, description="Wait before the second attempt; doubles with each further one."
+    )
+    window_parts: int = Field(
+        16,
+        gt=0,
+        description="Parts of one job that are handed out at a time, so that a long job leaves"
+        " room for short ones.",
+    )
+
+
+class ConsumerSettings(Group):
+    """What one consumer process does at a time."""
+
+    parts_in_flight: int = Field(
+        2,
+        gt=0,
+        description="Parts at a time: two let the post-processing of one plane overlap the"
+        " inference of the next.",
+    )
+    tiles_in_flight: int = Field(
+        4, gt=0, description="Tiles of one part that are at Triton at a time, so it can batch."
+    )
+    block_px: int = Field(
+        4096,
+        ge=64,
+        description="Side of a block. Larger planes are cut into blocks, each a part of its own.",
+    )
+    block_halo_px: int = Field(
+        128,
+        ge=0,
+        description="Margin that a block shares with its neighbours. Instances wider than this"
+        " may be cut at the border of a block.",
+    )
+
+
+class TritonSettings(Group):
+    """The Triton Inference Server."""
+
+    address: str = Field("127.0.0.1:8001", description="Host and port of Triton's gRPC endpoint.")
+    timeout_s: float = Field(120.0, gt=0, description="Longest wait for one tile.")
+
+
+class ServerSettings(Group):
+    """The server that answers gRPC and the web page."""
+
+    host: str = Field("127.0.0.1", description="Address to listen on; loopback by default.")
+    grpc_port: int = Field(50051, ge=0, le=65535, description="Port of the gRPC API.")
+    web_port: int = Field(8080, ge=0, le=65535, description="Port of the web page and HTTP API.")
+    retention_s: float = Field(
+        7 * 24 * 3600.0, gt=0, description="Uploads and jobs are deleted after this long (7 days)."
+    )
+    sweep_s: float = Field(60.0, gt=0, description="How often expired jobs are looked for.")
+
+
+class LocalSettings(Group):
+    """`kiosk up`: everything on one machine."""
+
+    consumers: int = Field(1, gt=0, description="Consumer processes.")
+    servers_dir: Path | None = Field(
+        None,
+        description="Environment that holds the Triton and Redis binaries, made by `make setup`."
+        " Default: `.servers` in the checkout.",
+    )
+
+
+def _default_home() -> Path:
+    base = os.environ.get("XDG_DATA_HOME")
+    return (Path(base) if base else Path.home() / ".local" / "share") / "kiosk"
+
+
+class Settings(BaseSettings):
+    """The settings of one process, read once and handed down."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="KIOSK_", env_nested_delimiter="__", frozen=True, extra="ignore"
+    )
+
+    home: Path = Field(
+        default_factory=_default_home, description="Everything a local kiosk writes is in here."
+    )
+    server: str = Field(
+        "127.0.0.1:50051", description="Server that the client and the commands talk to."
+    )
+    object_store: str = Field(
+        "",
+        description="Where uploads and results are: a folder, s3://bucket/prefix or"
+        " gs://bucket/prefix. Default: `objects` under the home folder.",
+    )
+    model_repository: Path = Field(
+        CHECKOUT / "model_repository", description="Triton model repository that `kiosk up` serves."
+    )
+    frontend: Path = Field(CHECKOUT / "frontend", description="Folder of the web page.")
+    log_level: str = Field("INFO", description="DEBUG, INFO, WARNING or ERROR.")
+    limits: LimitSettings = LimitSettings()
+    queue: QueueSettings = QueueSettings()
+    consumer: ConsumerSettings = ConsumerSettings()
+    triton: TritonSettings = TritonSettings()
+    listen: ServerSettings = ServerSettings()
+    local: LocalSettings = LocalSettings()
+
+    @property
+    def object_store_url(self) -> str:
+        return self.object_store or str(self.home / "objects")
+
+    @property
+    def servers_dir(self) -> Path:
+        return self.local.servers_dir or Path(sys.prefix).parent / ".servers"
+
+
+def child_environment(settings: Settings, **overrides: str) -> dict[str, str]:
+    """The environment of a child process: ours plus the given KIOSK_ variables."""
+    return {**os.environ, "KIOSK_HOME": str(settings.home), **overrides}

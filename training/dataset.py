@@ -1,0 +1,205 @@
+"""Labelled planes on disk, read once into memory and cut into augmented training crops.
+
+A data folder holds `images/<name>.tif` and `labels/<name>.tif`; an `index.csv` beside the
+split folders gives each image its modality and its group (tiles of one field of view).
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+from dataclasses import astuple, dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import tifffile
+import torch
+
+from kiosk.imaging.intensity import plane_limits
+
+CROP_PX = 256
+VALIDATION_SHARE = 0.1
+BORDER_WEIGHT = 4.0  # extra weight of the gap between two touching instances
+
+
+@dataclass(frozen=True)
+class LabelledPlane:
+    """One training image: pixels (y, x) or (y, x, 3), labels (y, x), targets and kind."""
+
+    name: str
+    modality: str
+    pixels: np.ndarray
+    labels: np.ndarray
+
+
+def load_split(root: Path, split: str) -> tuple[list[LabelledPlane], list[LabelledPlane]]:
+    """Training and validation planes of `root/<split>`; whole groups go to one side."""
+    training: list[LabelledPlane] = []
+    validation: list[LabelledPlane] = []
+    with (root / "index.csv").open() as file:
+        rows = [row for row in csv.DictReader(file) if row["split"] == split]
+    for row in rows:
+        folder = root / split
+        plane = LabelledPlane(
+            name=row["name"],
+            modality=row["modality"],
+            pixels=tifffile.imread(folder / "images" / f"{row['name']}.tif"),
+            labels=tifffile.imread(folder / "labels" / f"{row['name']}.tif"),
+        )
+        (validation if _is_validation(row["group"]) else training).append(plane)
+    return training, validation
+
+
+def _is_validation(group: str) -> bool:
+    digest = hashlib.sha256(f"validation:{group}".encode()).digest()
+    return digest[0] < VALIDATION_SHARE * 256
+
+
+def distance_target(labels: np.ndarray) -> np.ndarray:
+    """Distance to the instance's own border, divided by its largest value: (y, x) float32."""
+    target = np.zeros(labels.shape, np.float32)
+    padded = np.pad(labels, 1)
+    for label in np.unique(labels):
+        if label == 0:
+            continue
+        rows, columns = np.nonzero(labels == label)
+        y0, y1, x0, x1 = rows.min(), rows.max() + 1, columns.min(), columns.max() + 1
+        mask = (padded[y0 : y1 + 2, x0 : x1 + 2] == label).astype(np.uint8)
+        distance = cv2.distanceTransform(mask, cv2.DIST_L2, 5)[1:-1, 1:-1]
+        inside = mask[1:-1, 1:-1] > 0
+        target[y0:y1, x0:x1][inside] = (distance / max(distance.max(), 1e-6))[inside]
+    return target
+
+
+def gap_weight(labels: np.ndarray) -> np.ndarray:
+    """1 everywhere, more where two instances are less than about 3 px apart: (y, x) float32."""
+    kernel = np.ones((5, 5), np.uint8)
+    image = labels.astype(np.float32)
+    highest = cv2.dilate(image, kernel)
+    lowest = cv2.erode(np.where(image == 0, np.float32(1e6), image), kernel)
+    touching = (lowest < 1e6) & (highest > 0) & (highest != lowest)
+    return 1.0 + BORDER_WEIGHT * touching.astype(np.float32)
+
+
+class CropDataset(torch.utils.data.IterableDataset):
+    """Endless stream of (pixels (3, y, x), targets (2, y, x), weight (y, x)) crops."""
+
+    def __init__(self, planes: list[LabelledPlane], seed: int) -> None:
+        self.planes = planes
+        self.seed = seed
+        self.pixels = [_three_channels(plane.pixels) for plane in planes]
+        self.labels = [plane.labels.astype(np.float32) for plane in planes]
+        self.distances = [distance_target(plane.labels) for plane in planes]
+        self.limits = [_limit_table(plane.pixels) for plane in planes]
+        self.probabilities = _sampling(planes)
+
+    def __iter__(self):
+        worker = torch.utils.data.get_worker_info()
+        cv2.setNumThreads(0)
+        random = np.random.default_rng([self.seed, worker.id if worker else 0])
+        while True:
+            yield self.sample(random)
+
+    def sample(self, random: np.random.Generator):
+        index = int(random.choice(len(self.planes), p=self.probabilities))
+        pixels, labels, distance = _warp(
+            self.pixels[index], self.labels[index], self.distances[index], random
+        )
+        pixels = _recolour(_normalised(pixels, self.limits[index], random), random)
+        targets = np.stack([(labels > 0).astype(np.float32), distance])
+        return (
+            torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1))),
+            torch.from_numpy(targets),
+            torch.from_numpy(gap_weight(labels)),
+        )
+
+
+def _sampling(planes: list[LabelledPlane]) -> np.ndarray:
+    """Rare modalities are drawn more often than their share: weight = count ** -0.5."""
+    counts: dict[str, int] = {}
+    for plane in planes:
+        counts[plane.modality] = counts.get(plane.modality, 0) + 1
+    weights = np.array(
+        [counts[p.modality] ** -0.5 * (p.labels.size / CROP_PX**2) ** 0.3 for p in planes]
+    )
+    return weights / weights.sum()
+
+
+def _three_channels(pixels: np.ndarray) -> np.ndarray:
+    image = pixels if pixels.ndim == 3 else np.repeat(pixels[:, :, None], 3, axis=2)
+    return image.astype(np.float32)
+
+
+LOW_PERCENTILES = (0.2, 1.0, 3.0)
+HIGH_PERCENTILES = (99.3, 99.8, 99.95)
+
+
+def _limit_table(pixels: np.ndarray) -> np.ndarray:
+    """Limits at each of LOW_PERCENTILES and HIGH_PERCENTILES: (3, 2) float64."""
+    image = pixels.transpose(2, 0, 1) if pixels.ndim == 3 else pixels
+    pairs = zip(LOW_PERCENTILES, HIGH_PERCENTILES, strict=True)
+    return np.array([astuple(plane_limits(image, low, high)) for low, high in pairs])
+
+
+def _normalised(
+    pixels: np.ndarray, limits: np.ndarray, random: np.random.Generator
+) -> np.ndarray:
+    """Scaled by limits between the table's rows, so that training does not rely on exact ones."""
+    low = np.interp(random.uniform(0, 2), range(3), limits[:, 0])
+    high = np.interp(random.uniform(0, 2), range(3), limits[:, 1])
+    scaled = (pixels - np.float32(low)) / np.float32(max(high - low, 1e-6))
+    return np.clip(scaled, 0.0, 1.5)
+
+
+def _warp(pixels, labels, distance, random: np.random.Generator):
+    """A random crop, rotated, mirrored and scaled: the pixel grid is sampled only once."""
+    height, width = labels.shape
+    scale = float(np.exp(random.normal(0.0, 0.3)).clip(0.5, 2.0))
+    stretch = float(np.exp(random.normal(0.0, 0.08)))
+    angle = random.uniform(0, 2 * np.pi) if random.random() < 0.5 else random.integers(4) * np.pi / 2
+    cos, sin = np.cos(angle), np.sin(angle)
+    mirror = -1.0 if random.random() < 0.5 else 1.0
+    matrix = np.array([[cos * stretch, -sin], [sin * stretch, cos]]) @ np.diag([mirror, 1.0]) / scale
+    half = CROP_PX / 2
+    reach_y, reach_x = min(height, CROP_PX / scale) / 2, min(width, CROP_PX / scale) / 2
+    centre = np.array(
+        [random.uniform(reach_x, max(reach_x, width - reach_x)),
+         random.uniform(reach_y, max(reach_y, height - reach_y))]
+    )
+    offset = centre - matrix @ np.array([half, half])
+    affine = np.hstack([matrix, offset[:, None]])
+    size = (CROP_PX, CROP_PX)
+    flags = cv2.WARP_INVERSE_MAP
+    source = cv2.GaussianBlur(pixels, (0, 0), 0.4 / scale) if scale < 0.8 else pixels
+    pixels = cv2.warpAffine(source, affine, size, flags=cv2.INTER_LINEAR | flags,
+                            borderMode=cv2.BORDER_REFLECT_101)
+    labels = cv2.warpAffine(labels, affine, size, flags=cv2.INTER_NEAREST | flags, borderMode=cv2.BORDER_REFLECT_101)
+    distance = cv2.warpAffine(distance, affine, size, flags=cv2.INTER_LINEAR | flags,
+                              borderMode=cv2.BORDER_REFLECT_101)
+    labels = labels.astype(np.int32)
+    return pixels, labels, np.where(labels > 0, distance, 0.0).astype(np.float32)
+
+
+def _recolour(pixels: np.ndarray, random: np.random.Generator) -> np.ndarray:
+    """Brightness, contrast, gamma, stain colour, blur and noise."""
+    grey = np.ptp(pixels, axis=2).max() < 1e-6
+    if not grey:
+        if random.random() < 0.15:
+            pixels = np.repeat(pixels.mean(axis=2, keepdims=True), 3, axis=2)
+            grey = True
+        else:
+            pixels = pixels @ (np.eye(3) + random.normal(0, 0.06, (3, 3))).astype(np.float32)
+            pixels = pixels * random.uniform(0.85, 1.15, 3).astype(np.float32)
+    if random.random() < 0.03:
+        pixels = 1.0 - pixels
+    if random.random() < 0.5:
+        pixels = np.clip(pixels, 0, None) ** np.float32(np.exp(random.normal(0, 0.25)))
+    if random.random() < 0.5:
+        pixels = pixels * np.float32(random.uniform(0.75, 1.25)) + np.float32(random.uniform(-0.08, 0.08))
+    if random.random() < 0.25:
+        pixels = cv2.GaussianBlur(pixels, (0, 0), random.uniform(0.4, 1.5))
+    if random.random() < 0.35:
+        shape = (*pixels.shape[:2], 1) if grey else pixels.shape
+        pixels = pixels + random.normal(0, random.uniform(0.005, 0.06), shape).astype(np.float32)
+    return np.clip(pixels, 0.0, 1.5).astype(np.float32)

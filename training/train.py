@@ -1,0 +1,155 @@
+"""Train the nucleus model: `python -m training.train --data DIR --out DIR`.
+
+Runs on a CPU (bfloat16 where the processor has it) or a GPU, is seeded, saves its state every
+few minutes and goes on from there when started again with the same --out.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+from torch.nn import functional as F
+
+from training.dataset import CropDataset, load_split
+from training.evaluation import mean_scores, predict_maps
+from training.network import MapNetwork
+
+
+@dataclass(frozen=True)
+class TrainingSettings:
+    """Everything that decides the outcome, written beside the weights."""
+
+    steps: int = 12_000
+    batch: int = 8
+    learning_rate: float = 2e-3
+    weight_decay: float = 1e-2
+    warmup_steps: int = 300
+    average_decay: float = 0.999
+    validate_every: int = 1_000
+    seed: int = 1
+
+
+def loss_of(logits: torch.Tensor, targets: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+    """Cross-entropy and Dice on the foreground, absolute error on the distance."""
+    foreground, distance = logits[:, 0], logits[:, 1]
+    entropy = F.binary_cross_entropy_with_logits(foreground, targets[:, 0], reduction="none")
+    probability = torch.sigmoid(foreground)
+    overlap = (probability * targets[:, 0]).sum((1, 2))
+    total = probability.sum((1, 2)) + targets[:, 0].sum((1, 2))
+    dice = 1 - (2 * overlap + 50) / (total + 50)
+    error = (torch.sigmoid(distance) - targets[:, 1]).abs()
+    emphasis = weight * (1 + targets[:, 0])
+    return (entropy * weight).mean() + 0.5 * dice.mean() + 2.0 * (error * emphasis).mean()
+
+
+def learning_rate_at(step: int, settings: TrainingSettings) -> float:
+    """Linear warm-up, then a half cosine to a hundredth of the peak."""
+    if step < settings.warmup_steps:
+        return settings.learning_rate * (step + 1) / settings.warmup_steps
+    share = (step - settings.warmup_steps) / max(1, settings.steps - settings.warmup_steps)
+    cosine = 0.5 * (1 + torch.cos(torch.tensor(min(1.0, share) * torch.pi)).item())
+    return settings.learning_rate * (0.01 + 0.99 * cosine)
+
+
+class Run:
+    """One training run: network, optimiser, averaged weights and log, saved as one file."""
+
+    def __init__(self, out: Path, settings: TrainingSettings, device: str) -> None:
+        self.out, self.settings, self.device = out, settings, device
+        torch.manual_seed(settings.seed)
+        self.network = MapNetwork().to(device, memory_format=torch.channels_last)
+        self.average = torch.optim.swa_utils.AveragedModel(
+            self.network,
+            multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(settings.average_decay),
+            use_buffers=True,
+        )
+        self.optimiser = torch.optim.AdamW(
+            self.network.parameters(), settings.learning_rate, weight_decay=settings.weight_decay
+        )
+        self.step = 0
+        self.log: list[dict[str, float]] = []
+        if self.state_file.exists():
+            self._load()
+
+    @property
+    def state_file(self) -> Path:
+        return self.out / "state.pt"
+
+    def save(self) -> None:
+        state = {
+            "network": self.network.state_dict(),
+            "average": self.average.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "step": self.step,
+            "log": self.log,
+        }
+        torch.save(state, self.state_file.with_suffix(".tmp"))
+        self.state_file.with_suffix(".tmp").replace(self.state_file)
+        (self.out / "settings.json").write_text(json.dumps(asdict(self.settings), indent=2))
+        (self.out / "log.json").write_text(json.dumps(self.log, indent=1))
+
+    def _load(self) -> None:
+        state = torch.load(self.state_file, map_location=self.device, weights_only=True)
+        self.network.load_state_dict(state["network"])
+        self.average.load_state_dict(state["average"])
+        self.optimiser.load_state_dict(state["optimiser"])
+        self.step, self.log = state["step"], state["log"]
+
+    def train_step(self, batch) -> float:
+        for group in self.optimiser.param_groups:
+            group["lr"] = learning_rate_at(self.step, self.settings)
+        pixels, targets, weight = (part.to(self.device) for part in batch)
+        pixels = pixels.contiguous(memory_format=torch.channels_last)
+        with torch.autocast(self.device, torch.bfloat16):
+            logits = self.network(pixels)
+        loss = loss_of(logits.float(), targets, weight)
+        self.optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(self.network.parameters(), 5.0)
+        self.optimiser.step()
+        self.average.update_parameters(self.network)
+        self.step += 1
+        return loss.item()
+
+
+def train(data: Path, out: Path, settings: TrainingSettings, device: str) -> None:
+    out.mkdir(parents=True, exist_ok=True)
+    training, validation = load_split(data, "train")
+    print(f"{len(training)} training and {len(validation)} validation planes", flush=True)
+    run = Run(out, settings, device)
+    dataset = CropDataset(training, settings.seed + run.step)
+    batches = iter(torch.utils.data.DataLoader(dataset, settings.batch, num_workers=1))
+    started, losses = time.monotonic(), []
+    while run.step < settings.steps:
+        losses.append(run.train_step(next(batches)))
+        if run.step % 100 == 0:
+            pace_s = (time.monotonic() - started) / len(losses)
+            recent = sum(losses[-100:]) / len(losses[-100:])
+            print(f"step {run.step}/{settings.steps} loss {recent:.4f} {pace_s:.2f} s/step", flush=True)
+        if run.step % settings.validate_every == 0 or run.step == settings.steps:
+            scores = mean_scores(validation, predict_maps(run.average.module, validation, device))
+            run.log.append({"step": run.step, "loss": sum(losses[-500:]) / len(losses[-500:]), **scores})
+            print(json.dumps(run.log[-1]), flush=True)
+            run.save()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=Path, required=True, help="folder with train/ and index.csv")
+    parser.add_argument("--out", type=Path, required=True, help="where state and logs go")
+    parser.add_argument("--steps", type=int, default=TrainingSettings.steps)
+    parser.add_argument("--threads", type=int, default=0, help="CPU threads, 0 = all")
+    arguments = parser.parse_args()
+    if arguments.threads:
+        torch.set_num_threads(arguments.threads)
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    train(arguments.data, arguments.out, TrainingSettings(steps=arguments.steps), device)
+
+
+if __name__ == "__main__":
+    main()
