@@ -9,6 +9,7 @@
     ├── Overloaded              too much work at present; try again later
     ├── TransientError          an outside system failed; worth another attempt
     ├── PermanentError          failed, and another attempt would fail alike
+    │   └── JobFailed           raised by the client library for a job that did not succeed
     ├── LeaseLost               somebody else owns the part now; drop the work
     └── Unimplemented           part of the API, not built yet
 
@@ -78,6 +79,14 @@ class PermanentError(KioskError):
     """The work failed and would fail again."""
 
     reason = "FAILED"
+
+
+class JobFailed(PermanentError):
+    """A job ended without results. `reason` is the job's own, `job_id` names it."""
+
+    def __init__(self, message: str, *, job_id: str, reason: str) -> None:
+        super().__init__(message, reason=reason)
+        self.job_id = job_id
 
 
 class LeaseLost(KioskError):

@@ -149,6 +149,29 @@ class ResultFile:
     description: str
 
 
+def upload_key(upload_id: str) -> str:
+    """Object key of the bytes of a complete upload."""
+    return f"uploads/{upload_id}/data"
+
+
+def results_prefix(job_id: str) -> str:
+    """Below this lie the result files of a job, by their own names."""
+    return f"jobs/{job_id}/results/"
+
+
+def parts_prefix(job_id: str) -> str:
+    """Below this lies what the parts of a job leave for its join."""
+    return f"jobs/{job_id}/parts/"
+
+
+def result_stem(file_name: str) -> str:
+    """First part of the names of a job's results: the file's name, made safe, no extension."""
+    last = file_name.replace("\\", "/").rsplit("/", 1)[-1]
+    stem = last.rsplit(".", 1)[0] if "." in last[1:] else last
+    safe = "".join(c if c.isalnum() or c in " ._-+()" else "_" for c in stem).strip(" .")
+    return safe[:120] or "image"
+
+
 def new_id() -> str:
     """An id that cannot be guessed: 128 random bits as 26 letters and digits."""
     number = secrets.randbits(128)

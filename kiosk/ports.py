@@ -52,6 +52,9 @@ class JobQueue(Protocol):
     async def retry(self, lease: Lease, reason: str) -> None:
         """Give a part back for another attempt, or to the dead letters after the last one."""
 
+    async def release(self, lease: Lease) -> None:
+        """Give a part back at once, without counting the attempt: its consumer is stopping."""
+
     async def fail(self, lease: Lease, reason: str, message: str) -> None:
         """The job has failed for a reason that another attempt would not change."""
 
@@ -70,7 +73,7 @@ class JobQueue(Protocol):
     def watch(self, job_id: str, after: str = "") -> AsyncIterator[JobEvent]:
         """The events of a job after the given id, until one is final."""
 
-    async def expired(self, now_s: float) -> list[str]:
+    async def expired(self) -> list[str]:
         """Ids of jobs whose expire time has passed."""
 
     async def backlog(self) -> Backlog:

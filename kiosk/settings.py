@@ -90,6 +90,15 @@ class ConsumerSettings(Group):
     tiles_in_flight: int = Field(
         4, gt=0, description="Tiles of one part that are at Triton at a time, so it can batch."
     )
+    part_timeout_s: float = Field(
+        900.0,
+        gt=0,
+        description="Longest time for one part. An image that hangs its reader costs one attempt,"
+        " not a consumer for ever.",
+    )
+    stop_grace_s: float = Field(
+        20.0, ge=0, description="On SIGTERM, parts in hand get this long before they go back."
+    )
     block_px: int = Field(
         4096,
         ge=64,

@@ -1,0 +1,187 @@
+"""Opens image files by their content: TIFF in its many forms, PNG and JPEG.
+
+The name of a file is used in messages only. Whatever is wrong with a file, the answer is an
+InvalidRequest (or TooLarge) with one plain sentence; the errors of the libraries stay inside.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from typing import Any, BinaryIO, cast
+
+from kiosk.adapters.plain_images import open_jpeg, open_png, unsupported
+from kiosk.adapters.tiff_images import open_tiff
+from kiosk.errors import InvalidRequest, KioskError, TransientError
+from kiosk.ports import ImageSource
+from kiosk.settings import LimitSettings
+
+HEAD_BYTES = 512
+
+_EXPORT = "export it as OME-TIFF (for example with Fiji or bfconvert)."
+_UNPACK = "unpack it and give the images inside."
+# Bytes at the start of formats that people may well try, and what to do about each.
+_KNOWN: tuple[tuple[bytes, str], ...] = (
+    (b"PK\x03\x04", f"is a zip archive; {_UNPACK}"),
+    (b"PK\x05\x06", "is an empty zip archive; give the images themselves."),
+    (b"\x1f\x8b", f"is a gzip archive; {_UNPACK}"),
+    (b"7z\xbc\xaf\x27\x1c", f"is a 7-Zip archive; {_UNPACK}"),
+    (b"Rar!", f"is a RAR archive; {_UNPACK}"),
+    (b"BZh", f"is a bzip2 archive; {_UNPACK}"),
+    (b"\xfd7zXZ", f"is an xz archive; {_UNPACK}"),
+    (b"ZISRAWFILE", f"is a Zeiss CZI file, which is not read yet; {_EXPORT}"),
+    (b"\xda\xce\xbe\x0a", f"is a Nikon ND2 file, which is not read yet; {_EXPORT}"),
+    (b"\x00\x00\x00\x0cjP  \r\n\x87\n", f"is JPEG 2000 or an old Nikon ND2 file; {_EXPORT}"),
+    (b"\xffO\xffQ", f"is a JPEG 2000 image, which is not read; {_EXPORT}"),
+    (b"\x70\x00\x00\x00", f"is a Leica LIF file, which is not read yet; {_EXPORT}"),
+    (b"\x89HDF\r\n\x1a\n", f"is an HDF5 (or Imaris) file, which is not read yet; {_EXPORT}"),
+    (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", f"is an OIB, ZVI or Office file; {_EXPORT}"),
+    (b"\x93NUMPY", "is a NumPy array, which is not read yet; save it as TIFF."),
+    (b"%PDF", "is a PDF document; export the image in it as TIFF or PNG."),
+    (b"GIF8", "is a GIF image, which is not read; save it as PNG or TIFF."),
+    (b"BM", "is a BMP image, which is not read; save it as PNG or TIFF."),
+    (b"8BPS", "is a Photoshop document, which is not read; save it as PNG or TIFF."),
+    (b"SIMPLE  =", f"is a FITS image, which is not read; {_EXPORT}"),
+    (b"NRRD", f"is an NRRD image, which is not read; {_EXPORT}"),
+    (b"\x1aE\xdf\xa3", "is a video; export its frames as a TIFF stack."),
+)
+_TIFF = (b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+")
+
+_Open = Callable[[BinaryIO, int, str, LimitSettings], ImageSource]
+
+
+class ImageFileReader:
+    """`ports.ImageFiles` for TIFF (plain, BigTIFF, OME, ImageJ), PNG and JPEG."""
+
+    def __init__(self, limits: LimitSettings) -> None:
+        self._limits = limits
+
+    def open(self, file: BinaryIO, file_name: str) -> ImageSource:
+        """Read the headers of an image; the source returned owns `file` from then on.
+
+        `file` is any seekable binary file, on disk or over an object store; when it is
+        refused it is left open. Raises InvalidRequest or TooLarge with a plain sentence, and
+        TransientError when the store behind the file fails.
+        """
+        watched = _WatchedFile(file)
+        size = watched.size_bytes
+        if size == 0:
+            raise InvalidRequest(
+                f"'{file_name}' is empty (0 bytes); copy or upload it again.", reason="EMPTY_FILE"
+            )
+        head = watched.read(HEAD_BYTES)
+        opener = _opener(head)
+        if opener is None:
+            raise _refusal(head, file_name)
+        return opener(cast(BinaryIO, watched), size, file_name, self._limits)
+
+
+def _opener(head: bytes) -> _Open | None:
+    if head.startswith(_TIFF):
+        return open_tiff
+    if head.startswith(b"\x89PNG\r\n\x1a\n"):
+        return open_png
+    if head.startswith(b"\xff\xd8\xff"):
+        return open_jpeg
+    return None
+
+
+def _refusal(head: bytes, file_name: str) -> InvalidRequest:
+    """The error for a file that is none of the formats read here."""
+    for magic, sentence in _KNOWN:
+        if head.startswith(magic):
+            return unsupported(file_name, sentence)
+    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
+        return unsupported(file_name, "is a WebP image; save it as PNG or TIFF.")
+    if head[4:8] == b"ftyp":
+        return unsupported(file_name, "is a video or HEIF image; save it as TIFF or PNG.")
+    text = head.lstrip(b"\xef\xbb\xbf \t\r\n")
+    if text.startswith(b"version https://git-lfs"):
+        what = "is a Git LFS pointer and not the image itself; fetch it with 'git lfs pull'."
+    elif text[:9].lower() == b"<!doctype" or text[:5].lower() == b"<html":
+        what = "is a web page and no image; the download has probably failed, so try it again."
+    elif text.startswith(b"<?xml") or text.startswith(b"<OME"):
+        what = "is an XML file without pixels; give the image files themselves."
+    elif head and all(byte in b"\t\r\n\f" or 32 <= byte < 127 for byte in head):
+        what = "is a text file and no image; give a TIFF, PNG or JPEG image."
+    elif not any(head):
+        what = "holds only zeros and no image; copy or upload it again."
+    else:
+        what = "is not an image that is read here; give a TIFF, PNG or JPEG image."
+    return InvalidRequest(f"'{file_name}' {what}", reason="NOT_AN_IMAGE")
+
+
+class _WatchedFile:
+    """A binary file whose read failures are told apart from damaged content.
+
+    The image libraries raise all kinds of errors on hostile bytes, and those are answered with
+    "the file is damaged". A bucket that does not answer must not look like that, so failures
+    of the file below become TransientError. Reads are also kept within the file, because a
+    damaged header can ask for terabytes and some files allocate what they are asked for.
+    """
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self.name = ""  # tifffile looks for neighbours of a named file
+        self.size_bytes = int(self._call(file.seek, 0, io.SEEK_END))
+        self._position = 0
+        self._call(file.seek, 0)
+
+    def _call(self, method: Callable[..., Any], *arguments: Any) -> Any:
+        try:
+            return method(*arguments)
+        except KioskError:
+            raise
+        except Exception as error:
+            raise TransientError("The stored image could not be read.") from error
+
+    def read(self, size: int | None = -1) -> bytes:
+        left = max(self.size_bytes - self._position, 0)
+        wanted = left if size is None or size < 0 else min(size, left)
+        chunks = []
+        while wanted:  # a raw file may give less than was asked for
+            chunk = self._call(self._file.read, wanted)
+            if not chunk:
+                break
+            chunks.append(bytes(chunk))
+            self._position += len(chunk)
+            wanted -= len(chunk)
+        return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+    def readinto(self, buffer: Any) -> int:
+        view = memoryview(buffer).cast("B")
+        data = self.read(len(view))
+        view[: len(data)] = data
+        return len(data)
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self.size_bytes}[whence]
+        target = base + int(offset)
+        if target < 0:
+            raise ValueError(f"seek to {target}")
+        # Beyond the end nothing can be read; offsets over 2**63 would not reach the file at all.
+        self._position = min(target, self.size_bytes)
+        self._call(self._file.seek, self._position)
+        return self._position
+
+    def tell(self) -> int:
+        return self._position
+
+    def seekable(self) -> bool:
+        return True
+
+    def readable(self) -> bool:
+        return True
+
+    def writable(self) -> bool:
+        return False
+
+    @property
+    def closed(self) -> bool:
+        return bool(self._file.closed)
+
+    def flush(self) -> None:
+        """Nothing is ever written."""
+
+    def close(self) -> None:
+        self._file.close()

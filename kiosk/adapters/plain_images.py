@@ -1,0 +1,268 @@
+"""PNG and JPEG images, and the checks of size that every image format shares.
+
+Sizes are read from the headers by hand or by Pillow; pixels are unpacked only when a plane is
+asked for: PNG by imagecodecs (16 bits stay 16 bits), JPEG by Pillow (which notices a file that
+was cut short, where libjpeg alone would fill up with grey).
+"""
+
+from __future__ import annotations
+
+import io
+import struct
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, BinaryIO
+
+import imagecodecs
+import numpy as np
+from PIL.JpegImagePlugin import JpegImageFile
+
+from kiosk.errors import InvalidRequest, KioskError, TooLarge
+from kiosk.settings import LimitSettings
+
+RGB_NAMES = ("red", "green", "blue")
+# Hyperspectral cameras have a few hundred channels; more is a damaged header.
+MAX_CHANNELS = 1000
+# Room for thumbnails, colour profiles and other metadata in a PNG or JPEG.
+METADATA_BYTES = 64 * 1024 * 1024
+
+
+def check_sizes(sizes: Mapping[str, int], file_name: str, limits: LimitSettings) -> None:
+    """Raise InvalidRequest for an image without pixels and TooLarge for one over the limits."""
+    y, x = sizes["y"], sizes["x"]
+    if min(sizes.values()) < 1:
+        raise InvalidRequest(
+            f"'{file_name}' has no pixels ({x} x {y}); export it again from the program that"
+            " made it.",
+            reason="EMPTY_IMAGE",
+        )
+    if y * x > limits.plane_px:
+        raise TooLarge(
+            f"'{file_name}' has planes of {x} x {y} pixels and this kiosk takes at most"
+            f" {limits.plane_px} pixels per plane; cut it into smaller images or raise"
+            " KIOSK_LIMITS__PLANE_PX.",
+            reason="IMAGE_TOO_LARGE",
+        )
+    if sizes["t"] * sizes["z"] > limits.planes:
+        raise TooLarge(
+            f"'{file_name}' has {sizes['t'] * sizes['z']} planes and this kiosk takes at most"
+            f" {limits.planes}; split it or raise KIOSK_LIMITS__PLANES.",
+            reason="IMAGE_TOO_LARGE",
+        )
+    if sizes["c"] > MAX_CHANNELS:
+        raise TooLarge(
+            f"'{file_name}' has {sizes['c']} channels and this kiosk takes at most"
+            f" {MAX_CHANNELS}; export only the channels that are needed.",
+            reason="IMAGE_TOO_LARGE",
+        )
+
+
+def check_unpack_ratio(
+    pixel_bytes: int, file_bytes: int, file_name: str, limits: LimitSettings
+) -> None:
+    """Raise TooLarge when the pixels take far more bytes than the file: a decompression bomb."""
+    if pixel_bytes > limits.unpack_ratio * max(file_bytes, 1):
+        raise TooLarge(
+            f"'{file_name}' would unpack to {pixel_bytes} bytes from a file of {file_bytes} bytes,"
+            " which looks like a decompression bomb; save it with less compression if it is a"
+            " real image.",
+            reason="IMAGE_TOO_LARGE",
+        )
+
+
+def corrupt(file_name: str, what: str) -> InvalidRequest:
+    """The error for damaged content; `what` continues the sentence "<file> is damaged: "."""
+    return InvalidRequest(
+        f"'{file_name}' is damaged: {what}; copy it again from its source or export it again.",
+        reason="CORRUPT_IMAGE",
+    )
+
+
+def truncated(file_name: str, what: str) -> InvalidRequest:
+    """The error for a file that ends too early; `what` says what is missing."""
+    return InvalidRequest(
+        f"'{file_name}' is cut short ({what}); copy or upload it again.",
+        reason="TRUNCATED_IMAGE",
+    )
+
+
+def unsupported(file_name: str, what: str) -> InvalidRequest:
+    """The error for content that is sound but not read here; `what` ends with what to do."""
+    return InvalidRequest(f"'{file_name}' {what}", reason="UNSUPPORTED_FORMAT")
+
+
+class PlainImage:
+    """`ports.ImageSource` over a PNG or JPEG: one plane of one or three channels.
+
+    `decode` unpacks the bytes of the file to (y, x) or (y, x, samples); samples beyond the
+    channels (alpha) are dropped.
+    """
+
+    def __init__(
+        self,
+        file: BinaryIO,
+        file_name: str,
+        *,
+        shape_yx: tuple[int, int],
+        channels: int,
+        dtype: np.dtype[Any],
+        decode: Callable[[bytes], np.ndarray],
+        notes: Sequence[str],
+    ) -> None:
+        y, x = shape_yx
+        self.sizes: Mapping[str, int] = {"t": 1, "c": channels, "z": 1, "y": y, "x": x}
+        self.dtype = dtype
+        self.is_rgb = channels == 3
+        self.channel_names: Sequence[str] = RGB_NAMES if self.is_rgb else ("channel 0",)
+        self.pixel_size_um: tuple[float, float] | None = None
+        self.frame_interval_s: float | None = None
+        self.notes: Sequence[str] = tuple(notes)
+        self._file = file
+        self._file_name = file_name
+        self._decode = decode
+        self._lock = threading.Lock()
+
+    def plane(self, t: int, z: int, channels: Sequence[int]) -> np.ndarray:
+        """(len(channels), y, x) pixels. Raises InvalidRequest when the pixels are damaged."""
+        if (t, z) != (0, 0) or any(not 0 <= c < self.sizes["c"] for c in channels):
+            raise out_of_range(self._file_name, t, z, channels)
+        with self._lock:
+            self._file.seek(0)
+            data = self._file.read()
+        try:
+            pixels = self._decode(data)
+        except KioskError:
+            raise
+        except Exception as error:  # the decoders raise many kinds on damaged bytes
+            raise corrupt(self._file_name, "its pixels cannot be unpacked") from error
+        expected = (self.sizes["y"], self.sizes["x"])
+        if pixels.shape[:2] != expected or pixels.dtype != self.dtype:
+            raise corrupt(self._file_name, "its pixels do not fit its header")
+        if pixels.ndim == 2:
+            pixels = pixels[..., np.newaxis]
+        return np.ascontiguousarray(np.moveaxis(pixels[..., list(channels)], -1, 0))
+
+    def close(self) -> None:
+        """Close the file too."""
+        self._file.close()
+
+
+def out_of_range(file_name: str, t: int, z: int, channels: Sequence[int]) -> InvalidRequest:
+    """The error for a plane or channel that the image does not have."""
+    return InvalidRequest(
+        f"'{file_name}' has no plane t={t}, z={z} with channels {list(channels)}; ask only for"
+        " planes and channels within its size.",
+        reason="OUT_OF_RANGE",
+    )
+
+
+def open_png(file: BinaryIO, file_bytes: int, file_name: str, limits: LimitSettings) -> PlainImage:
+    """Open a PNG: 1- to 8-bit as uint8, 16-bit as uint16, palettes expanded, alpha dropped.
+
+    Raises InvalidRequest or TooLarge.
+    """
+    file.seek(0)
+    head = file.read(33)
+    if len(head) < 33:
+        raise truncated(file_name, "its header is incomplete")
+    kind, x, y, depth, colour = struct.unpack(">4sIIBB", head[12:26])
+    # Bit depths that the PNG specification allows per colour type (section 11.2.1).
+    depths = {0: (1, 2, 4, 8, 16), 2: (8, 16), 3: (1, 2, 4, 8), 4: (8, 16), 6: (8, 16)}
+    if kind != b"IHDR" or depth not in depths.get(colour, ()):
+        raise corrupt(file_name, "its header is not valid")
+    grey_palette, transparent = _png_palette(file, file_bytes)
+    grey = colour in (0, 4) or (colour == 3 and grey_palette)
+    notes = []
+    if colour in (4, 6) or transparent:
+        notes.append("The alpha channel of the image is left out.")
+    if colour == 3 and not grey:
+        notes.append("The colour palette of the image is expanded to red, green and blue.")
+    channels = 1 if grey else 3
+    dtype = np.dtype(np.uint16 if depth == 16 else np.uint8)
+    sizes = {"t": 1, "c": channels, "z": 1, "y": y, "x": x}
+    _check_plain(sizes, dtype.itemsize, file_bytes, file_name, limits)
+    return PlainImage(
+        file,
+        file_name,
+        shape_yx=(y, x),
+        channels=channels,
+        dtype=dtype,
+        decode=imagecodecs.png_decode,
+        notes=notes,
+    )
+
+
+def _png_palette(file: BinaryIO, file_bytes: int) -> tuple[bool, bool]:
+    """Whether the palette is all grey and whether pixels can be transparent.
+
+    Reads the chunks that stand before the pixels. Masks are often saved with a palette of
+    greys, which is one channel and no colour image.
+    """
+    grey = transparent = False
+    position = 8
+    for _ in range(1000):  # a sound file has a handful of chunks before its pixels
+        file.seek(position)
+        head = file.read(8)
+        if len(head) < 8 or head[4:] in (b"IDAT", b"IEND"):
+            break
+        length = int.from_bytes(head[:4], "big")
+        if head[4:] == b"PLTE" and length <= 768 and length % 3 == 0:
+            palette = np.frombuffer(file.read(length), np.uint8)
+            if palette.size == length:
+                triples = palette.reshape(-1, 3)
+                grey = bool((triples == triples[:, :1]).all())
+        transparent = transparent or head[4:] == b"tRNS"
+        position += 12 + length
+        if position >= file_bytes:
+            break
+    return grey, transparent
+
+
+def open_jpeg(file: BinaryIO, file_bytes: int, file_name: str, limits: LimitSettings) -> PlainImage:
+    """Open a JPEG of 8-bit grey or colour as uint8; the EXIF orientation is not applied.
+
+    Raises InvalidRequest or TooLarge.
+    """
+    file.seek(0)
+    try:
+        # Not Image.open: its own bomb check would warn before our limits are looked at.
+        header = JpegImageFile(file)
+        (x, y), mode = header.size, header.mode
+    except KioskError:
+        raise
+    except Exception as error:
+        raise corrupt(file_name, "its JPEG header cannot be read") from error
+    if mode not in ("L", "RGB"):
+        raise unsupported(file_name, f"is a JPEG in {mode} colours; save it as RGB or grey.")
+    channels = 3 if mode == "RGB" else 1
+    sizes = {"t": 1, "c": channels, "z": 1, "y": y, "x": x}
+    _check_plain(sizes, 1, file_bytes, file_name, limits)
+
+    def decode(data: bytes) -> np.ndarray:
+        try:
+            return np.asarray(JpegImageFile(io.BytesIO(data)))
+        except OSError as error:
+            if "truncated" in str(error).lower():
+                raise truncated(file_name, "its last rows are missing") from error
+            raise
+
+    return PlainImage(
+        file,
+        file_name,
+        shape_yx=(y, x),
+        channels=channels,
+        dtype=np.dtype(np.uint8),
+        decode=decode,
+        notes=["JPEG compression changes the intensities of the image slightly."],
+    )
+
+
+def _check_plain(
+    sizes: Mapping[str, int], sample_bytes: int, file_bytes: int, name: str, limits: LimitSettings
+) -> None:
+    """The shared checks, and one against small images in huge files, which are read whole."""
+    check_sizes(sizes, name, limits)
+    pixel_bytes = sizes["y"] * sizes["x"] * sizes["c"] * sample_bytes
+    check_unpack_ratio(pixel_bytes, file_bytes, name, limits)
+    if file_bytes > 2 * pixel_bytes + METADATA_BYTES:
+        raise corrupt(name, "it is far larger than its pixels")

@@ -1,0 +1,157 @@
+"""What a TIFF says besides its pixels: channel names, pixel size, frame interval, colours."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from typing import Any
+from xml.etree import ElementTree
+
+import numpy as np
+
+_UNITS_UM = {"pm": 1e-6, "å": 1e-4, "nm": 1e-3, "µm": 1.0, "um": 1.0, "micron": 1.0}
+_UNITS_UM |= {"microns": 1.0, "micrometer": 1.0, "micrometers": 1.0, "micrometre": 1.0}
+_UNITS_UM |= {"mm": 1e3, "cm": 1e4, "m": 1e6, "inch": 25400.0, "inches": 25400.0, "in": 25400.0}
+_UNITS_S = {"ns": 1e-9, "µs": 1e-6, "us": 1e-6, "ms": 1e-3, "s": 1.0, "sec": 1.0, "min": 60.0}
+_UNITS_S |= {"h": 3600.0, "hour": 3600.0, "d": 86400.0}
+# Where only the resolution tag speaks: sizes that a light microscope gives, with wide margins.
+# Resolutions for screen and print (72 to 1200 dpi) are 21 µm and more.
+_PLAUSIBLE_UM = (0.005, 20.0)
+# Where the file names a unit of its own: anything but nonsense, up to dissecting microscopes.
+_POSSIBLE_UM = (1e-4, 1e4)
+_X_RESOLUTION, _Y_RESOLUTION, _RESOLUTION_UNIT = 282, 283, 296
+_INCH, _CENTIMETRE = 2, 3
+_PALETTE = 3
+
+
+class TiffMetadata:
+    """Reads the metadata of an open tifffile.TiffFile; what is missing or senseless is None."""
+
+    def __init__(self, tif: Any) -> None:
+        self._page = tif.pages.first
+        self._description = str(self._page.description) if self._page.is_svs else ""
+        self._imagej: Mapping[str, Any] = (tif.imagej_metadata or {}) if tif.is_imagej else {}
+        self._pixels = _ome_pixels(tif.ome_metadata) if tif.is_ome else None
+
+    def channel_names(self, count: int) -> tuple[str, ...]:
+        """One name per channel; "channel 0" and so on where the file has none."""
+        names: list[str] = []
+        if self._pixels is not None:
+            channels = (e for e in self._pixels if e.tag.endswith("}Channel"))
+            names = [channel.get("Name", "").strip() for channel in channels]
+        elif self._imagej and count > 1:  # labels of single planes are names of files
+            names = self._imagej_labels(count)
+        if len(names) != count:
+            names = [""] * count
+        return tuple(name or f"channel {index}" for index, name in enumerate(names))
+
+    def _imagej_labels(self, count: int) -> list[str]:
+        """Labels of slices that are names of channels: the same label at every t and z.
+
+        In ImageJ the channel is the fastest of the stack axes, and labels follow the slices.
+        """
+        labels = self._imagej.get("Labels", [])
+        labels = [str(x).strip() for x in (labels if isinstance(labels, list) else [labels])]
+        if not labels or len(labels) % count or self._imagej.get("order", "czt") != "czt":
+            return []
+        same = all(len(set(labels[channel::count])) == 1 for channel in range(count))
+        return labels[:count] if same else []
+
+    def pixel_size_um(self) -> tuple[float, float] | None:
+        """(y, x), or None."""
+        if self._pixels is not None:
+            y, x = self._ome_quantity("PhysicalSizeY"), self._ome_quantity("PhysicalSizeX")
+            return _size(y or x, x or y, _POSSIBLE_UM)
+        if mpp := re.search(r"\|\s*MPP\s*=\s*([0-9.]+)", self._description):  # Aperio
+            return _size(_number(mpp[1]), _number(mpp[1]), _POSSIBLE_UM)
+        tags = self._page.tags
+        y, x = (_pixel_length(tags.valueof(code)) for code in (_Y_RESOLUTION, _X_RESOLUTION))
+        if "unit" in self._imagej:
+            scale = _UNITS_UM.get(_unit(self._imagej["unit"]))
+            if scale is None or x is None:
+                return None
+            return _size((y or x) * scale, x * scale, _POSSIBLE_UM)
+        unit = tags.valueof(_RESOLUTION_UNIT, _INCH)
+        scale = {_INCH: 25400.0, _CENTIMETRE: 10000.0}.get(unit)
+        if self._imagej or scale is None or x is None or y is None:
+            return None
+        return _size(y * scale, x * scale, _PLAUSIBLE_UM)
+
+    def frame_interval_s(self) -> float | None:
+        """Seconds from one time point to the next, or None."""
+        if self._pixels is not None:
+            seconds = _number(self._pixels.get("TimeIncrement"))
+            unit = _UNITS_S.get(_unit(self._pixels.get("TimeIncrementUnit", "s")))
+            return seconds * unit if seconds and unit else None
+        return _number(self._imagej.get("finterval"))
+
+    def _ome_quantity(self, name: str) -> float | None:
+        assert self._pixels is not None
+        value = _number(self._pixels.get(name))
+        scale = _UNITS_UM.get(_unit(self._pixels.get(name + "Unit", "µm")))
+        return value * scale if value and scale else None
+
+
+def colour_table(keyframe: Any, is_imagej: bool, notes: list[str]) -> np.ndarray | None:
+    """(3, n) uint8 or uint16 colours of a palette image, or None where values are intensities.
+
+    ImageJ and microscopes store a display colour ("green", "fire") as a palette; there the
+    values are what was measured, so a palette that only grows brighter is not applied.
+    """
+    if int(keyframe.photometric) != _PALETTE or keyframe.dtype.kind not in "bu":
+        return None
+    table = keyframe.colormap
+    if table is None or table.ndim != 2 or table.shape[0] != 3 or table.shape[1] < 2:
+        return None
+    brightness = table.sum(axis=0, dtype=np.int64)
+    if is_imagej or (np.diff(brightness) >= 0).all() or (np.diff(brightness) <= 0).all():
+        notes.append("The colour palette of the file is not applied; values are intensities.")
+        return None
+    notes.append("The colour palette of the image is expanded to red, green and blue.")
+    if table.max() < 256:  # some writers give 8-bit colours
+        return np.asarray(table, np.uint8)
+    if (table % 257 == 0).all() or (table % 256 == 0).all():  # 8-bit colours, scaled
+        return np.asarray(table >> 8, np.uint8)
+    return np.asarray(table, np.uint16)
+
+
+def _ome_pixels(xml: str | None) -> ElementTree.Element | None:
+    """The first Pixels element of OME-XML."""
+    try:
+        root = ElementTree.fromstring(xml or "")
+    except ElementTree.ParseError:
+        return None
+    return next((e for e in root.iter() if e.tag.endswith("}Pixels")), None)
+
+
+def _unit(text: Any) -> str:
+    r"""A unit as it stands in the tables: ImageJ writes µ as \u00B5, others as Greek mu."""
+    plain = str(text).strip().strip("\0").replace("\\u00B5", "µ").replace("\\u00b5", "µ")
+    return plain.replace("μ", "µ").lower()
+
+
+def _number(value: Any) -> float | None:
+    """A positive, finite number, or None."""
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        return None
+    return number if math.isfinite(number) and number > 0 else None
+
+
+def _pixel_length(resolution: Any) -> float | None:
+    """Units per pixel from a resolution tag (numerator, denominator) in pixels per unit."""
+    try:
+        numerator, denominator = resolution
+        return _number(denominator / numerator)
+    except (TypeError, ValueError, ZeroDivisionError):
+        return None
+
+
+def _size(
+    y: float | None, x: float | None, bounds: tuple[float, float]
+) -> tuple[float, float] | None:
+    if y is None or x is None or not all(bounds[0] <= v <= bounds[1] for v in (y, x)):
+        return None
+    return (y, x)

@@ -1,0 +1,91 @@
+"""The models of a Triton Inference Server, over gRPC (KServe v2)."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import tritonclient.grpc.aio as triton
+from tritonclient.utils import InferenceServerException, np_to_triton_dtype
+
+from kiosk.errors import KioskError, PermanentError, TransientError
+from kiosk.models import ModelCard, card_from_config
+
+# Cards are asked for again after this long, so that a new model appears without a restart.
+CARDS_KEPT_S = 5.0
+
+# Codes after which another attempt with the same tile would end the same way.
+_PERMANENT = {"StatusCode.INVALID_ARGUMENT", "StatusCode.UNIMPLEMENTED"}
+
+
+class TritonInference:
+    """`ports.InferenceClient` over one Triton address; one channel, many requests in flight."""
+
+    def __init__(self, address: str, timeout_s: float) -> None:
+        self._address = address
+        self._timeout_s = timeout_s
+        self._client: Any = None
+        self._cards: list[ModelCard] = []
+        self._cards_until_s = 0.0
+
+    async def close(self) -> None:
+        if self._client is not None:
+            await self._client.close()
+
+    async def models(self) -> list[ModelCard]:
+        if time.monotonic() < self._cards_until_s:
+            return self._cards
+        try:
+            index = await self._connected().get_model_repository_index(as_json=True)
+            versions: dict[str, list[str]] = {}
+            for entry in index.get("models", []):
+                if entry.get("state") == "READY":
+                    versions.setdefault(entry["name"], []).append(entry["version"])
+            configs = [await self._config(name) for name in sorted(versions)]
+        except InferenceServerException as error:
+            raise _translated(error) from error
+        self._cards = [
+            card_from_config(config, versions[config["name"]])
+            for config in configs
+            if "kiosk.pipeline" in config.get("parameters", {})
+        ]
+        self._cards_until_s = time.monotonic() + CARDS_KEPT_S
+        return self._cards
+
+    async def infer(
+        self, model: str, version: str, inputs: Mapping[str, np.ndarray]
+    ) -> dict[str, np.ndarray]:
+        tensors = []
+        for name, array in inputs.items():
+            tensor = triton.InferInput(name, list(array.shape), np_to_triton_dtype(array.dtype))
+            tensor.set_data_from_numpy(array)
+            tensors.append(tensor)
+        try:
+            answer = await self._connected().infer(
+                model, tensors, model_version=version, client_timeout=self._timeout_s
+            )
+        except InferenceServerException as error:
+            raise _translated(error) from error
+        names = [output.name for output in answer.get_response().outputs]
+        return {name: answer.as_numpy(name) for name in names}
+
+    async def _config(self, name: str) -> Mapping[str, Any]:
+        answer = await self._connected().get_model_config(name, as_json=True)
+        return answer["config"]
+
+    def _connected(self) -> Any:
+        # Made on first use: the channel belongs to the event loop that runs then.
+        if self._client is None:
+            self._client = triton.InferenceServerClient(self._address)
+        return self._client
+
+
+def _translated(error: InferenceServerException) -> KioskError:
+    status, text = str(error.status()), str(error.message()).split("\n")[0][:300]
+    if status in _PERMANENT:
+        return PermanentError(f"The model refused the image: {text}.")
+    if status == "StatusCode.DEADLINE_EXCEEDED":
+        return TransientError("The model server (Triton) took too long for one tile.")
+    return TransientError(f"The model server (Triton) does not answer as it should: {text}.")

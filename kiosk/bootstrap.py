@@ -1,0 +1,136 @@
+"""The composition root: the only place that picks implementations and joins them."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import platform
+import secrets
+import signal
+
+from kiosk.adapters.image_files import ImageFileReader
+from kiosk.adapters.object_store import ObstoreObjectStore
+from kiosk.adapters.redis_queue import QueuePolicy, RedisQueue
+from kiosk.adapters.triton import TritonInference
+from kiosk.consumer import Consumer
+from kiosk.errors import KioskError, PermanentError
+from kiosk.grpc_api import GrpcServer
+from kiosk.pipelines.context import SegmentationOptions
+from kiosk.previews import Previews
+from kiosk.service import KioskService
+from kiosk.settings import Settings
+from kiosk.telemetry import configure_logging
+from kiosk.uploads import Uploads
+from kiosk.web import WebServer
+
+log = logging.getLogger(__name__)
+
+SERVER_GRACE_S = 5.0
+
+
+def make_queue(settings: Settings) -> RedisQueue:
+    policy = QueuePolicy(
+        lease_s=settings.queue.lease_s,
+        attempts=settings.queue.attempts,
+        retry_delay_s=settings.queue.retry_delay_s,
+        window_parts=settings.queue.window_parts,
+        open_jobs=settings.limits.open_jobs,
+        retention_s=settings.listen.retention_s,
+    )
+    return RedisQueue(settings.queue.redis_url.get_secret_value(), policy)
+
+
+def make_inference(settings: Settings) -> TritonInference:
+    return TritonInference(settings.triton.address, settings.triton.timeout_s)
+
+
+def make_store(settings: Settings) -> ObstoreObjectStore:
+    return ObstoreObjectStore(settings.object_store_url)
+
+
+async def run_server(settings: Settings) -> None:
+    """The server role: gRPC API, web page and sweeping, until SIGTERM."""
+    configure_logging(settings.log_level)
+    stopping = _stop_on_signals()
+    queue, inference, store = make_queue(settings), make_inference(settings), make_store(settings)
+    images = ImageFileReader(settings.limits)
+    uploads = Uploads(store, settings.limits.upload_bytes, settings.listen.retention_s)
+    service = KioskService(
+        queue=queue, store=store, images=images, inference=inference, uploads=uploads
+    )
+    previews = Previews(queue=queue, store=store, images=images, inference=inference)
+    listen = settings.listen
+    await queue.prepare()
+    grpc_server = _make_grpc_server(service, listen.host, listen.grpc_port)
+    web_server = WebServer(service, previews, settings.frontend, listen.host, listen.web_port)
+    await grpc_server.start()
+    await web_server.start()
+    log.info("serving gRPC on port %d and HTTP on port %d", grpc_server.port, web_server.port)
+    sweeper = asyncio.create_task(_sweep(service, queue, listen.sweep_s))
+    await stopping.wait()
+    sweeper.cancel()
+    await asyncio.gather(grpc_server.stop(SERVER_GRACE_S), web_server.stop())
+    await queue.close()
+    await inference.close()
+
+
+async def run_consumer(settings: Settings) -> bool:
+    """The consumer role, until SIGTERM. Returns False when a hung part made it stop."""
+    configure_logging(settings.log_level)
+    stopping = _stop_on_signals()
+    queue, inference = make_queue(settings), make_inference(settings)
+    consumer = Consumer(
+        # A restarted process must not pass for the one before it.
+        name=f"{platform.node()}-{os.getpid()}-{secrets.token_hex(4)}",
+        queue=queue,
+        store=make_store(settings),
+        images=ImageFileReader(settings.limits),
+        inference=inference,
+        options=SegmentationOptions(
+            tiles_in_flight=settings.consumer.tiles_in_flight,
+            block_px=settings.consumer.block_px,
+            block_halo_px=settings.consumer.block_halo_px,
+        ),
+        parts_in_flight=settings.consumer.parts_in_flight,
+        lease_s=settings.queue.lease_s,
+        part_timeout_s=settings.consumer.part_timeout_s,
+        stop_grace_s=settings.consumer.stop_grace_s,
+    )
+    running = asyncio.create_task(consumer.run())
+    told = asyncio.create_task(stopping.wait())
+    await asyncio.wait({running, told}, return_when=asyncio.FIRST_COMPLETED)
+    consumer.stop()
+    await running
+    await queue.close()
+    await inference.close()
+    return not consumer.has_hung_thread
+
+
+def _make_grpc_server(service: KioskService, host: str, port: int) -> GrpcServer:
+    try:
+        return GrpcServer(service, host, port)
+    except RuntimeError as error:
+        raise PermanentError(
+            f"Port {port} is in use. Choose another with --grpc-port or KIOSK_LISTEN__GRPC_PORT."
+        ) from error
+
+
+async def _sweep(service: KioskService, queue: RedisQueue, every_s: float) -> None:
+    while True:
+        try:
+            await service.sweep()
+            await queue.forget_idle_consumers()
+        except KioskError as error:
+            log.warning("sweeping: %s", error)
+        except Exception:
+            log.exception("sweeping")
+        await asyncio.sleep(every_s)
+
+
+def _stop_on_signals() -> asyncio.Event:
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
+    return stopping

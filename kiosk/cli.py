@@ -1,0 +1,373 @@
+"""The `kiosk` command."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from kiosk.errors import InvalidRequest, KioskError
+from kiosk.settings import Settings
+
+T = TypeVar("T")
+
+app = typer.Typer(
+    name="kiosk",
+    help="A kiosk for cell images: segmentation by deep-learning models on Triton.\n\n"
+    "Start with `kiosk up`, then `kiosk segment cells.tif --out results`.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+)
+jobs_app = typer.Typer(help="List jobs; show, cancel or delete one.", invoke_without_command=True)
+app.add_typer(jobs_app, name="jobs")
+
+console = Console()
+errors = Console(stderr=True)
+
+Server = Annotated[
+    str,
+    typer.Option(
+        help="HOST:PORT of the kiosk. Default: KIOSK_SERVER, then 127.0.0.1:50051.",
+        show_default=False,
+    ),
+]
+Out = Annotated[Path, typer.Option(help="Folder for the results; made if needed.")]
+Model = Annotated[str, typer.Option(help="NAME or NAME:VERSION; see `kiosk models`.")]
+Channel = Annotated[str, typer.Option(help="Channel of a multi-channel image: name or number.")]
+Parameters = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="NAME=NUMBER",
+        help="Post-processing parameter, e.g. `--set min_area_px=50`; may be repeated.",
+    ),
+]
+
+
+# ---------------------------------------------------------------------------- roles
+
+
+@app.command()
+def up(
+    grpc_port: Annotated[int | None, typer.Option(help="Port of the gRPC API [50051].")] = None,
+    web_port: Annotated[int | None, typer.Option(help="Port of the web page [8080].")] = None,
+    consumers: Annotated[int | None, typer.Option(min=1, help="Consumer processes [1].")] = None,
+) -> None:
+    """Run everything on this machine: Redis, Triton, server and consumers. Ctrl-C stops it.
+
+    All data is under KIOSK_HOME; a restart resumes unfinished jobs.
+    """
+    from kiosk import local
+
+    listen = {"grpc_port": grpc_port, "web_port": web_port}
+    settings = Settings()
+    settings = settings.model_copy(
+        update={
+            "listen": settings.listen.model_copy(
+                update={k: v for k, v in listen.items() if v is not None}
+            ),
+            "local": settings.local.model_copy(
+                update={"consumers": consumers} if consumers else {}
+            ),
+        }
+    )
+    raise typer.Exit(local.up(settings))
+
+
+@app.command()
+def server() -> None:
+    """Run the server role: gRPC API and web page. For clusters; `kiosk up` starts one itself."""
+    from kiosk.bootstrap import run_server
+
+    asyncio.run(run_server(Settings()))
+
+
+@app.command()
+def consumer() -> None:
+    """Run the consumer role: work on the queue. For clusters; `kiosk up` starts them itself."""
+    from kiosk.bootstrap import run_consumer
+
+    clean = asyncio.new_event_loop().run_until_complete(run_consumer(Settings()))
+    sys.stdout.flush()
+    # A thread that hangs, or is still busy with a part that was given back, must not delay the
+    # end of the process.
+    os._exit(0 if clean else 75)
+
+
+# ---------------------------------------------------------------------------- work
+
+
+@app.command()
+def segment(
+    files: Annotated[list[Path], typer.Argument(help="Image files, or folders of them.")],
+    model: Model = "nuclei",
+    out: Out = Path("results"),
+    channel: Channel = "",
+    parameters: Parameters = None,
+    server: Server = "",
+) -> None:
+    """Find the instances in images.
+
+    Writes for each file NAME_labels.tif (label image), NAME_instances.csv (table),
+    NAME_overlay.png (picture) and NAME_run.json (how it was made).
+
+    Example: `kiosk segment cells.tif more/*.png --model nuclei --out results`
+    """
+    from kiosk.batch import find_images, segment_files
+
+    images = find_images(files)
+    request = _request(model, out, channel, parameters)
+
+    async def work() -> int:
+        async with _client(server) as kiosk:
+            return await segment_files(kiosk, images, request, console)
+
+    failed = _run(work())
+    if failed:
+        _say(f"{failed} of {len(images)} files failed.")
+        raise typer.Exit(1)
+
+
+@app.command()
+def track(
+    files: Annotated[list[Path], typer.Argument(help="A time series: a stack or a folder.")],
+    model: Model = "nuclei",
+    out: Out = Path("results"),
+    labels: Annotated[Path | None, typer.Option(help="Label images to link.")] = None,
+    server: Server = "",
+) -> None:
+    """Segment a time series and link the instances through time. Not available yet."""
+    del files, model, out, labels
+    from kiosk._proto import kiosk_pb2 as pb
+
+    async def work() -> None:
+        async with _client(server) as kiosk:
+            await kiosk._call("Track", pb.TrackRequest())
+
+    _run(work())
+
+
+@app.command()
+def watch(
+    folder: Annotated[Path, typer.Argument(exists=True, file_okay=False, help="Folder to watch.")],
+    model: Model = "nuclei",
+    out: Out = Path("results"),
+    channel: Channel = "",
+    parameters: Parameters = None,
+    server: Server = "",
+) -> None:
+    """Segment every image that appears in a folder, until Ctrl-C."""
+    from kiosk.batch import watch_folder
+
+    request = _request(model, out, channel, parameters)
+
+    async def work() -> None:
+        async with _client(server) as kiosk:
+            await kiosk.models()  # say at once when there is no kiosk
+            console.print(f"Watching {folder}; results go to {out}. Ctrl-C stops.")
+            await watch_folder(kiosk, folder, request, console)
+
+    _run(work())
+
+
+# ---------------------------------------------------------------------------- looking
+
+
+@app.command()
+def models(server: Server = "") -> None:
+    """List the models that are ready."""
+
+    async def work() -> list[Any]:
+        async with _client(server) as kiosk:
+            return await kiosk.models()
+
+    table = Table("model", "versions", "finds", "objects (px)", "licence")
+    for card in _run(work()):
+        low, high = card.min_object_diameter_px, card.max_object_diameter_px
+        size = f"{low:g}-{high:g}" if high else ""
+        name = card.name.removeprefix("models/")
+        table.add_row(name, ", ".join(card.versions), card.description, size, card.licence)
+    console.print(table)
+
+
+@jobs_app.callback()
+def jobs(
+    context: typer.Context,
+    limit: Annotated[int, typer.Option(min=1, help="How many.")] = 20,
+    server: Server = "",
+) -> None:
+    """List jobs, newest first; or show, cancel or delete one."""
+    if context.invoked_subcommand is not None:
+        return
+
+    async def work() -> list[Any]:
+        async with _client(server) as kiosk:
+            return await kiosk.jobs(limit)
+
+    table = Table("job", "created", "file", "model", "state", "parts", "error")
+    for job in _run(work()):
+        table.add_row(
+            job.name.removeprefix("jobs/"),
+            f"{job.create_time.ToDatetime():%Y-%m-%d %H:%M}",
+            job.file_name,
+            f"{job.model}:{job.model_version}",
+            _state(job),
+            f"{job.parts_done}/{job.parts_total}",
+            job.error.message,
+        )
+    console.print(table)
+
+
+@jobs_app.command("show")
+def jobs_show(job: str, server: Server = "") -> None:
+    """Show all that is known of a job."""
+    from google.protobuf.json_format import MessageToDict
+
+    async def work() -> Any:
+        async with _client(server) as kiosk:
+            return await kiosk.job(job)
+
+    console.print_json(json.dumps(MessageToDict(_run(work()), preserving_proto_field_name=True)))
+
+
+@jobs_app.command("cancel")
+def jobs_cancel(job: str, server: Server = "") -> None:
+    """Stop a job."""
+
+    async def work() -> Any:
+        async with _client(server) as kiosk:
+            return await kiosk.cancel(job)
+
+    console.print(f"The job is {_state(_run(work()))}.")
+
+
+@jobs_app.command("delete")
+def jobs_delete(job: str, server: Server = "") -> None:
+    """Delete a finished job and its results."""
+
+    async def work() -> None:
+        async with _client(server) as kiosk:
+            await kiosk.delete(job)
+
+    _run(work())
+    console.print("Deleted.")
+
+
+@app.command()
+def evaluate(
+    predicted: Annotated[Path, typer.Argument(help="Label file, or folder of NAME_labels.tif.")],
+    truth: Annotated[Path, typer.Argument(help="Ground truth: file, or folder of NAME.tif.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+) -> None:
+    """Score label images against ground truth: precision, recall, F1 and AP per IoU.
+
+    F1 = 2 TP / (2 TP + FP + FN) and AP = TP / (TP + FP + FN), counts pooled over all images.
+    """
+    from kiosk.evaluation import evaluate as score
+
+    result = score(predicted, truth).as_dict()
+    if as_json:
+        print(json.dumps(result, indent=2))
+        return
+    table = Table("IoU", "precision", "recall", "F1", "AP", "AP (mean of images)", "TP", "FP", "FN")
+    for row in result["thresholds"]:
+        figures = [row[k] for k in ("precision", "recall", "f1", "ap", "mean_image_ap")]
+        counts = [row[k] for k in ("true_positives", "false_positives", "false_negatives")]
+        table.add_row(f"{row['iou']:.1f}", *(f"{v:.3f}" for v in figures), *map(str, counts))
+    console.print(table)
+    console.print(f"{result['images']} planes, mean AP over IoU .5-.9: {result['mean_ap']:.3f}")
+    if result["missing"]:
+        console.print(f"{len(result['missing'])} images had no prediction (counted as missed).")
+
+
+@app.command()
+def settings() -> None:
+    """Print every setting: its environment variable, the value in force, what it is for."""
+    from pydantic import BaseModel
+
+    table = Table("variable", "value", "what for")
+
+    def add(prefix: str, group: BaseModel) -> None:
+        for name, info in type(group).model_fields.items():
+            value = getattr(group, name)
+            if isinstance(value, BaseModel):
+                add(f"{prefix}{name.upper()}__", value)
+            else:
+                table.add_row(f"{prefix}{name.upper()}", str(value), info.description or "")
+
+    add("KIOSK_", Settings())
+    console.print(table)
+
+
+@app.command()
+def doctor() -> None:
+    """Check that this machine has what the kiosk needs, and say what is missing."""
+    from kiosk.doctor import check
+
+    checks = check(Settings())
+    for item in checks:
+        mark = "[green]ok[/green]  " if item.ok else "[red]fail[/red]"
+        console.print(f"{mark} {item.name}: {item.sentence}")
+    if not all(item.ok for item in checks):
+        raise typer.Exit(1)
+
+
+# ---------------------------------------------------------------------------- inner
+
+
+def _client(server: str) -> Any:
+    from kiosk.client import AsyncKiosk
+
+    return AsyncKiosk(server)
+
+
+def _request(model: str, out: Path, channel: str, parameters: list[str] | None) -> Any:
+    from kiosk.batch import SegmentRequest
+
+    name, _, version = model.partition(":")
+    values = {}
+    for text in parameters or []:
+        key, _, value = text.partition("=")
+        try:
+            values[key] = float(value)
+        except ValueError:
+            raise InvalidRequest(f"'{text}' is not of the form NAME=NUMBER.") from None
+    return SegmentRequest(out=out, model=name, version=version, channel=channel, parameters=values)
+
+
+def _run(coroutine: Coroutine[Any, Any, T]) -> T:
+    return asyncio.run(coroutine)
+
+
+def _state(job: Any) -> str:
+    from kiosk._proto import kiosk_pb2 as pb
+
+    return str(pb.JobState.Name(job.state)).removeprefix("JOB_STATE_").lower()
+
+
+def _say(sentence: str) -> None:
+    errors.print(sentence, markup=False, highlight=False, soft_wrap=True)
+
+
+def main() -> None:
+    """Run the command; a known error is one sentence and exit code 1, not a traceback."""
+    try:
+        app()
+    except KioskError as error:
+        _say(error.message)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,237 @@
+"""A consumer: leases parts, runs them, keeps their leases alive, reports how they ended."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import Awaitable, Callable
+
+from kiosk.errors import (
+    InvalidRequest,
+    KioskError,
+    LeaseLost,
+    NotFound,
+    PermanentError,
+    TransientError,
+)
+from kiosk.jobs import Lease, PartKind, parts_prefix
+from kiosk.models import ModelCard
+from kiosk.pipelines import PIPELINES
+from kiosk.pipelines.context import JobContext, OpenImages, SegmentationOptions
+from kiosk.ports import ImageFiles, InferenceClient, JobQueue, ObjectStore
+from kiosk.telemetry import PART_SECONDS, PARTS
+
+log = logging.getLogger(__name__)
+
+LEASE_WAIT_S = 2.0
+RECONNECT_S = 1.0
+INTERNAL = "An internal error stopped this part ({}). The log of the consumer has the details."
+
+
+class Consumer:
+    """Works on up to `parts_in_flight` parts at a time until it is told to stop.
+
+    Args:
+        name: unique among all consumers; each slot adds its number.
+        lease_s: as in the queue's policy; leases are renewed three times within it.
+        part_timeout_s: a part that takes longer ends as a failed attempt. Its thread cannot be
+            killed, so the consumer then stops too, and whoever supervises it starts a fresh one.
+        stop_grace_s: when told to stop, parts in hand get this long to finish.
+    """
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        queue: JobQueue,
+        store: ObjectStore,
+        images: ImageFiles,
+        inference: InferenceClient,
+        options: SegmentationOptions,
+        parts_in_flight: int = 2,
+        lease_s: float = 30.0,
+        part_timeout_s: float = 900.0,
+        stop_grace_s: float = 20.0,
+    ) -> None:
+        self._name = name
+        self._queue = queue
+        self._store = store
+        self._images = OpenImages(store, images)
+        self._inference = inference
+        self._options = options
+        self._parts_in_flight = parts_in_flight
+        self._lease_s = lease_s
+        self._part_timeout_s = part_timeout_s
+        self._stop_grace_s = stop_grace_s
+        self._stop = asyncio.Event()
+        self.has_hung_thread = False
+
+    def stop(self) -> None:
+        """Take no new part; `run` returns when the parts in hand are done or given back."""
+        self._stop.set()
+
+    async def run(self) -> None:
+        slots = [
+            asyncio.create_task(self._slot(f"{self._name}-{number}"))
+            for number in range(self._parts_in_flight)
+        ]
+        await self._stop.wait()
+        _, late = await asyncio.wait(slots, timeout=self._stop_grace_s)
+        for slot in late:
+            slot.cancel()
+        await asyncio.gather(*slots, return_exceptions=True)
+        if not self.has_hung_thread:
+            self._images.close()
+
+    async def _slot(self, consumer: str) -> None:
+        while not self._stop.is_set():
+            try:
+                lease = await self._queue.lease(consumer, LEASE_WAIT_S)
+            except TransientError as error:
+                log.warning("%s", error)
+                await asyncio.sleep(RECONNECT_S)
+                continue
+            if lease is not None:
+                await self.work(lease)
+
+    async def work(self, lease: Lease) -> None:
+        """Do one leased part and report its outcome to the queue."""
+        started = time.perf_counter()
+        kind = lease.part.kind.value
+        work = asyncio.create_task(self._perform(lease))
+        keeper = asyncio.create_task(self._keep(lease, work))
+        try:
+            report, outcome = await self._outcome(lease, work)
+        except asyncio.CancelledError:
+            work.cancel()
+            await asyncio.gather(work, return_exceptions=True)
+            await self._report(lambda: self._queue.release(lease))
+            raise
+        finally:
+            keeper.cancel()
+            await asyncio.gather(keeper, return_exceptions=True)
+        if report is not None:
+            await self._report(report)
+        PARTS.labels(kind, outcome).inc()
+        PART_SECONDS.labels(kind).observe(time.perf_counter() - started)
+
+    async def _outcome(
+        self, lease: Lease, work: asyncio.Task[Callable[[], Awaitable[None]]]
+    ) -> tuple[Callable[[], Awaitable[None]] | None, str]:
+        """Wait for the work; the step of the queue that ends the part, and its name."""
+        job = lease.job.id
+        try:
+            done, _ = await asyncio.wait({work}, timeout=self._part_timeout_s)
+            if not done:
+                return self._hung(lease, work), "hung"
+            return work.result(), "done"
+        except asyncio.CancelledError:
+            if work.cancelled():  # by the keeper: the lease is gone
+                log.info("job %s: part %d is no longer ours", job, lease.part.index)
+                return None, "lost"
+            raise
+        except LeaseLost:
+            return None, "lost"
+        except (InvalidRequest, PermanentError) as error:
+            reason, message = error.reason, error.message
+            log.info("job %s failed: %s", job, message)
+            return lambda: self._fail(lease, reason, message), "failed"
+        except KioskError as error:
+            message = error.message
+            log.warning("job %s: attempt %d: %s", job, lease.attempt, message)
+            return lambda: self._queue.retry(lease, message), "retried"
+        except MemoryError:
+            message = "There was not enough memory for this image."
+            log.warning("job %s: attempt %d: %s", job, lease.attempt, message)
+            return lambda: self._queue.retry(lease, message), "retried"
+        except Exception as error:
+            log.exception("job %s: part %d: attempt %d", job, lease.part.index, lease.attempt)
+            message = INTERNAL.format(type(error).__name__)
+            return lambda: self._queue.retry(lease, message), "retried"
+
+    def _hung(
+        self, lease: Lease, work: asyncio.Task[Callable[[], Awaitable[None]]]
+    ) -> Callable[[], Awaitable[None]]:
+        work.cancel()
+        self.has_hung_thread = True
+        self.stop()
+        message = f"It took longer than {self._part_timeout_s:g} seconds and was stopped."
+        log.error("job %s: part %d: %s", lease.job.id, lease.part.index, message)
+        return lambda: self._queue.retry(lease, message)
+
+    async def _perform(self, lease: Lease) -> Callable[[], Awaitable[None]]:
+        """Run the part; returns the step of the queue that acknowledges it."""
+        context = JobContext(
+            job=lease.job,
+            card=await self._card(lease),
+            store=self._store,
+            images=self._images,
+            inference=self._inference,
+            options=self._options,
+        )
+        pipeline = PIPELINES[lease.job.pipeline]
+        if lease.part.kind is PartKind.PLAN:
+            parts, notes = await pipeline.plan(context)
+            return lambda: self._queue.planned(lease, parts, notes)
+        if lease.part.kind is PartKind.PART:
+            await pipeline.run(context, lease.part)
+            return lambda: self._queue.complete(lease)
+        await pipeline.join(context)
+        return lambda: self._succeed(lease)
+
+    async def _card(self, lease: Lease) -> ModelCard:
+        for card in await self._inference.models():
+            if card.name == lease.job.model and lease.job.model_version in card.versions:
+                return card
+        # It was there when the job was accepted; it may be loading again.
+        raise TransientError(
+            f"Version {lease.job.model_version} of the model '{lease.job.model}' is not loaded"
+            " at present."
+        )
+
+    async def _succeed(self, lease: Lease) -> None:
+        await self._queue.succeed(lease)
+        await self._clean(lease)
+
+    async def _fail(self, lease: Lease, reason: str, message: str) -> None:
+        await self._queue.fail(lease, reason, message)
+        await self._clean(lease)
+
+    async def _clean(self, lease: Lease) -> None:
+        """Remove what the parts left; if this fails, the job's expiry removes it."""
+        with contextlib.suppress(KioskError):
+            await self._store.delete_prefix(parts_prefix(lease.job.id))
+
+    async def _keep(self, lease: Lease, work: asyncio.Task[object]) -> None:
+        """Renew the lease; when it is lost, cancel the work."""
+        kept = time.monotonic()
+        while True:
+            await asyncio.sleep(self._lease_s / 3)
+            try:
+                await self._queue.renew(lease)
+                kept = time.monotonic()
+            except TransientError:
+                if time.monotonic() - kept > self._lease_s:
+                    work.cancel()
+                    return
+            except LeaseLost:
+                work.cancel()
+                return
+
+    async def _report(self, step: Callable[[], Awaitable[None]]) -> None:
+        """Tell the queue how a part ended, through short outages; a lost lease needs no word."""
+        give_up = time.monotonic() + self._lease_s
+        while True:
+            try:
+                await step()
+                return
+            except LeaseLost as error:
+                log.info("%s", error)
+                return
+            except (NotFound, TransientError) as error:
+                if time.monotonic() > give_up:
+                    log.warning("the outcome of a part could not be reported: %s", error)
+                    return
+                await asyncio.sleep(RECONNECT_S)

@@ -1,0 +1,149 @@
+"""Cutting a plane into tiles for the network, and blending what comes back.
+
+    |<------------- tile 0 ------------->|
+                            |<------------- tile 1 ------------->|
+                            | halo |ramp| halo |
+
+Neighbouring tiles overlap by at least two halos. In the middle of the overlap the weight
+passes from one tile to the other on a linear ramp, so every pixel comes from tiles that see at
+least half a halo beyond it, the weights of each pixel add up to one, and no seam shows. Both
+axes are cut independently, so a plane that needs tiles along one axis only is blended too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Span:
+    """One tile along one axis: pixels [start, stop) of the plane, padded up to `size_px`."""
+
+    start: int
+    stop: int
+    size_px: int
+    weight: np.ndarray  # (stop - start,) float32, its share of each pixel
+
+
+@dataclass(frozen=True)
+class Tile:
+    """A rectangle of the plane that goes through the network in one piece."""
+
+    rows: Span
+    columns: Span
+
+    @property
+    def window(self) -> tuple[slice, slice]:
+        return (
+            slice(self.rows.start, self.rows.stop),
+            slice(self.columns.start, self.columns.stop),
+        )
+
+
+def cut_axis(length_px: int, tile_px: int, halo_px: int, divisor_px: int) -> list[Span]:
+    """Equal spans that cover an axis, as few and as small as the rules allow.
+
+    Args:
+        length_px: pixels along the axis, at least 1.
+        tile_px: longest span; a multiple of `divisor_px` and more than four halos.
+        halo_px: neighbours overlap by at least twice this.
+        divisor_px: sizes are multiples of this, as the network demands.
+
+    Raises:
+        ValueError: the tile is too small for its halo, or not a multiple of the divisor.
+    """
+    if tile_px % divisor_px or tile_px <= 4 * halo_px:
+        raise ValueError(
+            f"a tile of {tile_px} px must be a multiple of {divisor_px} px and more than four"
+            f" halos of {halo_px} px"
+        )
+    if length_px <= tile_px:
+        size_px = _round_up(length_px, divisor_px)
+        return [Span(0, length_px, size_px, np.ones(length_px, np.float32))]
+    overlap_px = 2 * halo_px
+    count = -(-(length_px - overlap_px) // (tile_px - overlap_px))
+    size_px = _round_up(-(-(length_px + (count - 1) * overlap_px) // count), divisor_px)
+    starts = [round(i * (length_px - size_px) / (count - 1)) for i in range(count)]
+    return [_span(starts, i, size_px, halo_px) for i in range(count)]
+
+
+def cut_plane(
+    height_px: int, width_px: int, tile_px: int, halo_px: int, divisor_px: int
+) -> list[Tile]:
+    """Tiles that cover a plane, row by row."""
+    columns = cut_axis(width_px, tile_px, halo_px, divisor_px)
+    rows = cut_axis(height_px, tile_px, halo_px, divisor_px)
+    return [Tile(row, column) for row in rows for column in columns]
+
+
+def read_tile(plane: np.ndarray, tile: Tile) -> np.ndarray:
+    """The pixels of a tile, mirrored at the rim up to the tile's size.
+
+    Args:
+        plane: (channel, y, x).
+
+    Returns:
+        (channel, rows.size_px, columns.size_px), contiguous, same dtype.
+    """
+    pixels = plane[:, *tile.window]
+    pad_y = tile.rows.size_px - pixels.shape[1]
+    pad_x = tile.columns.size_px - pixels.shape[2]
+    if pad_y or pad_x:
+        # "symmetric" repeats as often as needed, so it also works for planes smaller than the pad.
+        pixels = np.pad(pixels, ((0, 0), (0, pad_y), (0, pad_x)), mode="symmetric")
+    return np.ascontiguousarray(pixels)
+
+
+class Blender:
+    """Collects the maps of all tiles of a plane and gives back the whole maps."""
+
+    def __init__(self, map_count: int, height_px: int, width_px: int, tile_count: int) -> None:
+        self._single = tile_count == 1
+        dtype = np.uint8 if self._single else np.float32
+        self._canvas = np.zeros((map_count, height_px, width_px), dtype)
+
+    def add(self, tile: Tile, maps: np.ndarray) -> None:
+        """Add the (map, y, x) uint8 maps of one tile; each tile exactly once, in any order."""
+        height, width = tile.rows.stop - tile.rows.start, tile.columns.stop - tile.columns.start
+        inside = maps[:, :height, :width]
+        if self._single:
+            self._canvas[:] = inside
+            return
+        weight = tile.rows.weight[:, None] * tile.columns.weight[None, :]
+        self._canvas[:, *tile.window] += inside * weight
+
+    def maps(self) -> np.ndarray:
+        """The blended (map, y, x) uint8 maps."""
+        if self._single:
+            return self._canvas
+        return np.rint(self._canvas).clip(0, 255).astype(np.uint8)
+
+
+def _span(starts: list[int], i: int, size_px: int, halo_px: int) -> Span:
+    start, stop = starts[i], starts[i] + size_px
+    weight = np.ones(size_px, np.float32)
+    if i > 0:
+        weight *= _ramp(start, starts[i - 1] + size_px, halo_px, start, stop)
+    if i + 1 < len(starts):
+        weight *= 1 - _ramp(starts[i + 1], stop, halo_px, start, stop)
+    return Span(start, stop, size_px, weight)
+
+
+def _ramp(low: int, high: int, width_px: int, start: int, stop: int) -> np.ndarray:
+    """0 -> 1 across the middle `width_px` of the overlap [low, high), read at [start, stop)."""
+    position = np.arange(start, stop) + 0.5 - (low + high) / 2
+    return np.clip(position / max(1, width_px) + 0.5, 0, 1).astype(np.float32)
+
+
+def _round_up(value: int, divisor: int) -> int:
+    return -(-value // divisor) * divisor
+
+
+def iter_bands(height_px: int, width_px: int, band_px: int = 4_000_000) -> Iterator[slice]:
+    """Row ranges of about `band_px` pixels each, for work that should not copy a whole plane."""
+    rows = max(1, band_px // max(1, width_px))
+    for start in range(0, height_px, rows):
+        yield slice(start, min(height_px, start + rows))

@@ -1,0 +1,16 @@
+"""Recipes that join imaging and ports. `PIPELINES` is the registry: name -> module.
+
+A pipeline is a module with four functions:
+    check(source, card, parameters)   can this image go through this model? (InvalidRequest if not)
+    plan(context)                     -> parts, notes
+    run(context, part)                do one part
+    join(context)                     write the results
+"""
+
+from __future__ import annotations
+
+from types import ModuleType
+
+from kiosk.pipelines import segmentation
+
+PIPELINES: dict[str, ModuleType] = {"segmentation": segmentation}

@@ -1,0 +1,95 @@
+"""What a pipeline is given for one job, and the images that a consumer keeps open."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+from kiosk.errors import InvalidRequest, NotFound
+from kiosk.jobs import Job, upload_key
+from kiosk.models import ModelCard
+from kiosk.ports import ImageFiles, ImageSource, InferenceClient, ObjectStore
+
+
+@dataclass(frozen=True, kw_only=True)
+class SegmentationOptions:
+    """How much is done at a time; see settings.ConsumerSettings for the reasons."""
+
+    tiles_in_flight: int = 4
+    block_px: int = 4096
+    block_halo_px: int = 128
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobContext:
+    """One job and the outside world, as its pipeline sees them."""
+
+    job: Job
+    card: ModelCard
+    store: ObjectStore
+    images: OpenImages
+    inference: InferenceClient
+    options: SegmentationOptions
+
+
+@dataclass
+class _Opened:
+    source: ImageSource
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+
+class OpenImages:
+    """Images kept open between parts, so that a long stack's headers are read only once."""
+
+    def __init__(self, store: ObjectStore, files: ImageFiles, keep: int = 4) -> None:
+        self._store = store
+        self._files = files
+        self._keep = keep
+        self._opened: OrderedDict[str, _Opened] = OrderedDict()
+        self._opening = asyncio.Lock()
+
+    @asynccontextmanager
+    async def use(self, upload_id: str, file_name: str) -> AsyncIterator[ImageSource]:
+        """The opened image, for one user at a time (a file has one reading position).
+
+        Raises InvalidRequest when the upload is gone or is not a readable image.
+        """
+        async with self._opening:
+            opened = self._opened.get(upload_id)
+            if opened is None:
+                source = await asyncio.to_thread(self._open, upload_id, file_name)
+                opened = self._opened[upload_id] = _Opened(source)
+            self._opened.move_to_end(upload_id)
+            # Before anything is closed: whoever waits for this image now must get it.
+            await opened.lock.acquire()
+            self._close_oldest()
+        try:
+            yield opened.source
+        finally:
+            opened.lock.release()
+
+    def _open(self, upload_id: str, file_name: str) -> ImageSource:
+        try:
+            file = self._store.open(upload_key(upload_id))
+        except NotFound as error:
+            raise InvalidRequest(
+                "The uploaded image is no longer there. Upload it again.", reason="UPLOAD_GONE"
+            ) from error
+        try:
+            return self._files.open(file, file_name)
+        except BaseException:
+            file.close()
+            raise
+
+    def _close_oldest(self) -> None:
+        for key in list(self._opened)[: -self._keep or None]:
+            if not self._opened[key].lock.locked():
+                self._opened.pop(key).source.close()
+
+    def close(self) -> None:
+        for opened in self._opened.values():
+            opened.source.close()
+        self._opened.clear()

@@ -1,0 +1,65 @@
+"""What one part of a job leaves for the join, in the object store. Writing twice is harmless."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+
+import imagecodecs
+import numpy as np
+
+from kiosk.jobs import parts_prefix
+from kiosk.ports import ObjectStore
+
+
+@dataclass(frozen=True, kw_only=True)
+class PartReport:
+    """The small facts of one part: how many instances, and where the time went."""
+
+    instances: int
+    seconds: Mapping[str, float]
+
+
+async def write_part(
+    store: ObjectStore,
+    job_id: str,
+    index: int,
+    labels: np.ndarray,
+    table: Mapping[str, np.ndarray] | None,
+    report: PartReport,
+) -> None:
+    """Labels (y, x) uint32, table columns (None for blocks) and report of one part."""
+    prefix = _prefix(job_id, index)
+    await store.put(f"{prefix}labels", _packed({"labels": labels}))
+    if table is not None:
+        await store.put(f"{prefix}table", _packed(table))
+    await store.put(f"{prefix}report", json.dumps(asdict(report)).encode())
+
+
+async def read_labels(store: ObjectStore, job_id: str, index: int) -> np.ndarray:
+    return _unpacked(await store.get(f"{_prefix(job_id, index)}labels"))["labels"]
+
+
+async def read_table(store: ObjectStore, job_id: str, index: int) -> dict[str, np.ndarray]:
+    return _unpacked(await store.get(f"{_prefix(job_id, index)}table"))
+
+
+async def read_report(store: ObjectStore, job_id: str, index: int) -> PartReport:
+    return PartReport(**json.loads(await store.get(f"{_prefix(job_id, index)}report")))
+
+
+def _prefix(job_id: str, index: int) -> str:
+    return f"{parts_prefix(job_id)}{index:06d}/"
+
+
+def _packed(arrays: Mapping[str, np.ndarray]) -> bytes:
+    buffer = io.BytesIO()
+    np.savez(buffer, allow_pickle=False, **arrays)
+    return bytes(imagecodecs.zstd_encode(buffer.getvalue(), level=1))
+
+
+def _unpacked(data: bytes) -> dict[str, np.ndarray]:
+    with np.load(io.BytesIO(imagecodecs.zstd_decode(data)), allow_pickle=False) as arrays:
+        return {name: arrays[name] for name in arrays.files}

@@ -1,0 +1,179 @@
+"""Segmentation: every plane through a network, its maps into instances, all planes into results.
+
+A job is planned into one part per plane, or one per block of a plane that is larger than
+`block_px`. Each part reads its plane, sends tiles to Triton (several in flight), blends the maps
+and makes labels; the join stitches blocks and writes the results.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, fields
+
+import numpy as np
+
+from kiosk.errors import InvalidRequest, PermanentError
+from kiosk.imaging.instances import InstanceParameters, find_instances
+from kiosk.imaging.intensity import Limits, as_uint16, plane_limits
+from kiosk.imaging.measurements import measure
+from kiosk.imaging.stitching import Block, cut_blocks
+from kiosk.imaging.tiling import Blender, Tile, cut_plane, read_tile
+from kiosk.jobs import Part, PartKind
+from kiosk.models import ModelCard
+from kiosk.pipelines.channels import choose_channels
+from kiosk.pipelines.context import JobContext
+from kiosk.pipelines.exports import export_results
+from kiosk.pipelines.intermediate import PartReport, write_part
+from kiosk.ports import ImageSource
+
+# Parameters that are fractions of full scale.
+_FRACTIONS = {"foreground_threshold", "merge_height", "peak_threshold"}
+
+
+def instance_parameters(card: ModelCard, overrides: Mapping[str, float]) -> InstanceParameters:
+    """The model's post-processing defaults with the caller's overrides.
+
+    Raises:
+        InvalidRequest: an unknown name, or a value out of range.
+    """
+    known = {field.name for field in fields(InstanceParameters)}
+    for name, value in overrides.items():
+        if name not in known:
+            raise InvalidRequest(
+                f"There is no parameter '{name}'. The parameters are: {', '.join(sorted(known))}.",
+                reason="UNKNOWN_PARAMETER",
+                field="parameters",
+            )
+        highest = 1.0 if name in _FRACTIONS else 1e6
+        if not math.isfinite(value) or not 0 <= value <= highest:
+            raise InvalidRequest(
+                f"The parameter '{name}' must be a number from 0 to {highest:g}, not {value:g}.",
+                reason="PARAMETER_OUT_OF_RANGE",
+                field="parameters",
+            )
+    defaults = {name: value for name, value in card.postprocessing.items() if name in known}
+    return InstanceParameters(**{**asdict(InstanceParameters()), **defaults, **overrides})
+
+
+def check(source: ImageSource, card: ModelCard, parameters: Mapping[str, object]) -> list[int]:
+    """Whether this image can go through this model; the channels that will be used.
+
+    Raises:
+        InvalidRequest: with a sentence for the caller.
+    """
+    instance_parameters(card, _overrides(parameters))
+    return choose_channels(source, card, str(parameters.get("channel", "")))
+
+
+async def plan(context: JobContext) -> tuple[list[Part], list[str]]:
+    """The parts of a job and what its owner should know about how the image was read."""
+    job, options = context.job, context.options
+    async with context.images.use(job.upload_id, job.file_name) as source:
+        channels = check(source, context.card, job.parameters)
+        sizes, notes = dict(source.sizes), list(source.notes)
+        if len(source.channel_names) > 1 and len(channels) == 1:
+            notes.append(f"Used channel {channels[0]} ({source.channel_names[channels[0]]}).")
+    blocks = cut_blocks(sizes["y"], sizes["x"], options.block_px, options.block_halo_px)
+    parts: list[Part] = []
+    for t in range(sizes["t"]):
+        for z in range(sizes["z"]):
+            for block in range(len(blocks)):
+                payload = {"t": t, "z": z, "block": block, "channels": channels}
+                parts.append(
+                    Part(job_id=job.id, kind=PartKind.PART, index=len(parts), payload=payload)
+                )
+    return parts, notes
+
+
+async def run(context: JobContext, part: Part) -> None:
+    """One plane, or one block of a plane: pixels to labels, left for the join."""
+    job, card, payload = context.job, context.card, part.payload
+    clock = _Stopwatch()
+    async with context.images.use(job.upload_id, job.file_name) as source:
+        plane = await asyncio.to_thread(
+            source.plane, payload["t"], payload["z"], payload["channels"]
+        )
+    blocks = cut_blocks(
+        plane.shape[1], plane.shape[2], context.options.block_px, context.options.block_halo_px
+    )
+    block = blocks[payload["block"]]
+    pixels, limits = await asyncio.to_thread(_prepared, plane, card, block)
+    clock.lap("read")
+    foreground, distance = await _predicted(context, pixels, limits)
+    clock.lap("inference")
+    parameters = instance_parameters(card, _overrides(job.parameters))
+    labels = await asyncio.to_thread(find_instances, foreground, distance, parameters)
+    # Instances of blocks are measured after stitching.
+    table = await asyncio.to_thread(measure, labels, plane) if len(blocks) == 1 else None
+    clock.lap("instances")
+    report = PartReport(instances=int(labels.max(initial=0)), seconds=clock.seconds)
+    await write_part(context.store, job.id, part.index, labels, table, report)
+
+
+async def join(context: JobContext) -> None:
+    """All planes together: label image, table, picture, run record."""
+    async with context.images.use(context.job.upload_id, context.job.file_name) as source:
+        channels = check(source, context.card, context.job.parameters)
+        parameters = instance_parameters(context.card, _overrides(context.job.parameters))
+        await export_results(context, source, channels, asdict(parameters))
+
+
+def _overrides(parameters: Mapping[str, object]) -> Mapping[str, float]:
+    overrides = parameters.get("postprocessing", {})
+    return overrides if isinstance(overrides, Mapping) else {}
+
+
+def _prepared(plane: np.ndarray, card: ModelCard, block: Block) -> tuple[np.ndarray, Limits]:
+    """uint16 pixels of the block; its limits are those of the whole plane, so blocks agree."""
+    limits = plane_limits(plane, card.low_percentile, card.high_percentile)
+    return as_uint16(plane[:, *block.window], limits)
+
+
+async def _predicted(
+    context: JobContext, pixels: np.ndarray, limits: Limits
+) -> tuple[np.ndarray, np.ndarray]:
+    """Foreground and distance maps, (y, x) uint8 each, of (channel, y, x) uint16 pixels."""
+    card, job = context.card, context.job
+    height, width = pixels.shape[1:]
+    tiles = cut_plane(height, width, card.tile_px, card.halo_px, card.divisor_px)
+    blender = Blender(2, height, width, len(tiles))
+    slots = asyncio.Semaphore(context.options.tiles_in_flight)
+    sent_limits = np.array([[limits.low, limits.high]], np.float32)
+
+    async def predict(tile: Tile) -> None:
+        async with slots:
+            image = read_tile(pixels, tile)[None]
+            inputs = {"image": image, "limits": sent_limits}
+            outputs = await context.inference.infer(job.model, job.model_version, inputs)
+        try:
+            maps = np.concatenate([outputs["foreground"], outputs["distance"]])
+        except KeyError as error:
+            raise PermanentError(
+                f"The model '{job.model}' does not give the map {error}, which segmentation needs."
+            ) from error
+        blender.add(tile, maps)
+
+    tasks = [asyncio.create_task(predict(tile)) for tile in tiles]
+    try:
+        await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+    foreground, distance = blender.maps()
+    return foreground, distance
+
+
+class _Stopwatch:
+    """Seconds per step of a part."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+        self._since = time.perf_counter()
+
+    def lap(self, name: str) -> None:
+        now = time.perf_counter()
+        self.seconds[name] = round(now - self._since, 4)
+        self._since = now

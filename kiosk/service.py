@@ -1,0 +1,235 @@
+"""What the kiosk does for its callers. The gRPC API and the web page are thin shells over it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator, Mapping
+
+from kiosk.errors import InvalidRequest, KioskError, NotFound, Unimplemented, WrongState
+from kiosk.jobs import (
+    Job,
+    JobEvent,
+    JobState,
+    ResultFile,
+    new_id,
+    parts_prefix,
+    results_prefix,
+)
+from kiosk.models import ModelCard
+from kiosk.pipelines import PIPELINES
+from kiosk.pipelines.context import OpenImages
+from kiosk.pipelines.exports import RESULT_KINDS
+from kiosk.ports import Backlog, ImageFiles, InferenceClient, JobQueue, ObjectStore
+from kiosk.telemetry import BACKLOG_JOBS, BACKLOG_PARTS, JOBS
+from kiosk.uploads import Uploads
+
+log = logging.getLogger(__name__)
+
+PAGE_SIZE = 50
+LARGEST_PAGE_SIZE = 500
+
+
+class KioskService:
+    """Models, uploads, jobs and results; every error is a `KioskError` with a plain sentence."""
+
+    def __init__(
+        self,
+        *,
+        queue: JobQueue,
+        store: ObjectStore,
+        images: ImageFiles,
+        inference: InferenceClient,
+        uploads: Uploads,
+    ) -> None:
+        self._queue = queue
+        self._store = store
+        self._inference = inference
+        self._images = OpenImages(store, images)
+        self.uploads = uploads
+
+    # ------------------------------------------------------------------ models
+
+    async def list_models(self) -> list[ModelCard]:
+        return sorted(await self._inference.models(), key=lambda card: card.name)
+
+    async def get_model(self, name: str) -> ModelCard:
+        cards = await self.list_models()
+        for card in cards:
+            if card.name == name:
+                return card
+        known = ", ".join(card.name for card in cards) or "none at present"
+        raise NotFound(
+            f"There is no model '{name}'. The models are: {known}.",
+            reason="MODEL_NOT_FOUND",
+            field="model",
+        )
+
+    # ------------------------------------------------------------------ jobs
+
+    async def segment(
+        self,
+        *,
+        upload_id: str,
+        model: str,
+        model_version: str = "",
+        channel: str = "",
+        parameters: Mapping[str, float] | None = None,
+        request_id: str = "",
+        owner: str = "",
+    ) -> Job:
+        """Accept a segmentation job.
+
+        The image is opened here already (headers only), so that a file that cannot be read or a
+        channel that is not there is answered at once and not by a failed job.
+
+        Raises:
+            NotFound: no such upload, model or version.
+            WrongState: the upload is not complete.
+            InvalidRequest: the image cannot go through this model as asked.
+        """
+        card, version = await self._card(model, model_version, "segmentation")
+        upload = await self.uploads.get(upload_id)
+        if not upload.complete:
+            raise WrongState(
+                f"The upload is not complete: {upload.offset_bytes} bytes have arrived. Send the"
+                " rest first.",
+                reason="UPLOAD_INCOMPLETE",
+            )
+        options = {"channel": channel, "postprocessing": dict(parameters or {})}
+        async with self._images.use(upload.id, upload.file_name) as source:
+            PIPELINES[card.pipeline].check(source, card, options)
+        job = Job(
+            id=new_id(),
+            pipeline=card.pipeline,
+            upload_id=upload.id,
+            file_name=upload.file_name,
+            model=card.name,
+            model_version=version,
+            parameters=options,
+            request_id=request_id,
+            owner=owner,
+        )
+        accepted = await self._queue.submit(job)
+        JOBS.labels(card.pipeline).inc()
+        return accepted
+
+    async def track(self) -> Job:
+        raise Unimplemented(
+            "Tracking is not available in this version. Segment the frames and link them with"
+            " another tool for now."
+        )
+
+    async def get_job(self, job_id: str) -> Job:
+        return await self._queue.get(job_id)
+
+    async def list_jobs(self, page_size: int = 0, page_token: str = "") -> tuple[list[Job], str]:
+        if page_size < 0:
+            raise InvalidRequest("The page size must not be negative.", field="page_size")
+        if page_token and not page_token.partition("-")[0].isdigit():
+            raise InvalidRequest(
+                "This page token is not one of ours. Use next_page_token as it was given.",
+                field="page_token",
+            )
+        return await self._queue.list_jobs(
+            min(page_size or PAGE_SIZE, LARGEST_PAGE_SIZE), page_token
+        )
+
+    def watch_job(self, job_id: str, after: str = "") -> AsyncIterator[JobEvent]:
+        milliseconds, _, sequence = after.partition("-")
+        if after and not (milliseconds.isdigit() and sequence.isdigit()):
+            raise InvalidRequest("This event id is not one of ours.", field="after_event_id")
+        return self._queue.watch(job_id, after)
+
+    async def cancel_job(self, job_id: str) -> Job:
+        job = await self._queue.cancel(job_id)
+        if job.state is JobState.CANCELLED:
+            await self._store.delete_prefix(parts_prefix(job_id))
+        return job
+
+    async def delete_job(self, job_id: str) -> None:
+        await self._queue.delete(job_id)
+        await self._store.delete_prefix(f"jobs/{job_id}/")
+
+    # ------------------------------------------------------------------ results
+
+    async def list_results(self, job_id: str) -> list[ResultFile]:
+        await self._succeeded(job_id)
+        prefix = results_prefix(job_id)
+        return [
+            _result_file(job_id, key.removeprefix(prefix), size)
+            for key, size in await self._store.list(prefix)
+        ]
+
+    async def get_result(self, job_id: str, file_name: str) -> ResultFile:
+        for result in await self.list_results(job_id):
+            if result.file_name == file_name:
+                return result
+        raise NotFound(f"The job '{job_id}' has no result named '{file_name}'.")
+
+    def read_result(self, result: ResultFile, offset_bytes: int = 0) -> AsyncIterator[bytes]:
+        """The bytes of a result from an offset on. Raises InvalidRequest beyond its end."""
+        if not 0 <= offset_bytes <= result.size_bytes:
+            raise InvalidRequest(
+                f"The offset {offset_bytes} is outside of the file, which has"
+                f" {result.size_bytes} bytes.",
+                reason="OFFSET_OUT_OF_RANGE",
+                field="offset_bytes",
+            )
+        key = results_prefix(result.job_id) + result.file_name
+        return self._store.read(key, offset_bytes)
+
+    async def _succeeded(self, job_id: str) -> Job:
+        job = await self._queue.get(job_id)
+        if job.state is not JobState.SUCCEEDED:
+            hint = "Wait until it has succeeded." if not job.state.is_final else "It has none."
+            raise WrongState(
+                f"The job is {job.state.value} and has no results. {hint}", reason="NO_RESULTS"
+            )
+        return job
+
+    # ------------------------------------------------------------------ upkeep
+
+    async def backlog(self) -> Backlog:
+        backlog = await self._queue.backlog()
+        BACKLOG_PARTS.set(backlog.parts)
+        BACKLOG_JOBS.set(backlog.jobs)
+        return backlog
+
+    async def sweep(self) -> None:
+        """Delete what has expired: jobs with their results, and uploads."""
+        for job_id in await self._queue.expired():
+            try:
+                await self._queue.cancel(job_id)
+                await self.delete_job(job_id)
+            except KioskError as error:
+                log.warning("job %s could not be swept: %s", job_id, error)
+        await self.uploads.sweep()
+
+    async def _card(self, model: str, version: str, pipeline: str) -> tuple[ModelCard, str]:
+        if not model:
+            raise InvalidRequest("The request names no model. Name one.", field="model")
+        card = await self.get_model(model)
+        if card.pipeline != pipeline:
+            raise InvalidRequest(
+                f"The model '{model}' is for {card.pipeline}, not for {pipeline}.", field="model"
+            )
+        if version and version not in card.versions:
+            raise NotFound(
+                f"The model '{model}' has no version '{version}'. Its versions are:"
+                f" {', '.join(card.versions)}.",
+                reason="MODEL_VERSION_NOT_FOUND",
+                field="model_version",
+            )
+        return card, version or card.latest
+
+
+def _result_file(job_id: str, file_name: str, size_bytes: int) -> ResultFile:
+    kinds = (kind for ending, kind in RESULT_KINDS.items() if file_name.endswith(ending))
+    media_type, description = next(kinds, ("application/octet-stream", ""))
+    return ResultFile(
+        job_id=job_id,
+        file_name=file_name,
+        size_bytes=size_bytes,
+        media_type=media_type,
+        description=description,
+    )

@@ -1,0 +1,504 @@
+"""Fakes of the outside world, for the tests of the kiosk and of programs that use it.
+
+They keep the promises of `kiosk.ports` in memory; the contract tests run the same assertions
+over them and over the real adapters.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import io
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import BinaryIO
+
+import numpy as np
+
+from kiosk.consumer import Consumer
+from kiosk.errors import (
+    AlreadyExists,
+    LeaseLost,
+    NotFound,
+    Overloaded,
+    TransientError,
+    WrongState,
+)
+from kiosk.jobs import (
+    JOIN_INDEX,
+    PLAN_INDEX,
+    DeadLetter,
+    Job,
+    JobEvent,
+    JobState,
+    Lease,
+    Part,
+    PartKind,
+    Stage,
+)
+from kiosk.models import ModelCard
+from kiosk.pipelines.context import SegmentationOptions
+from kiosk.ports import Backlog, ImageFiles
+from kiosk.service import KioskService
+from kiosk.uploads import Uploads
+
+OPEN = (JobState.QUEUED, JobState.RUNNING)
+
+
+@dataclass
+class _Record:
+    """A job and what the queue knows of its parts."""
+
+    job: Job
+    parts: dict[int, Part] = field(default_factory=dict)
+    done: set[int] = field(default_factory=set)
+    attempts: dict[int, int] = field(default_factory=dict)
+    released: int = 0
+    open_parts: int = 0
+    events: list[JobEvent] = field(default_factory=list)
+
+
+@dataclass
+class _Held:
+    consumer: str
+    job_id: str
+    index: int
+    until_s: float
+
+
+class MemoryQueue:
+    """`ports.JobQueue` in memory, on a clock that the test moves (`clock` gives seconds)."""
+
+    def __init__(
+        self,
+        *,
+        lease_s: float = 30.0,
+        attempts: int = 3,
+        retry_delay_s: float = 1.0,
+        window_parts: int = 16,
+        open_jobs: int = 10_000,
+        retention_s: float = 7 * 24 * 3600.0,
+        clock: Callable[[], float] | None = None,
+    ) -> None:
+        self._lease_s, self._most, self._delay_s = lease_s, attempts, retry_delay_s
+        self._window, self._open_jobs, self._retention_s = window_parts, open_jobs, retention_s
+        self._clock = clock or (lambda: asyncio.get_running_loop().time())
+        self._records: dict[str, _Record] = {}
+        self._requests: dict[str, tuple[str, Job]] = {}
+        self._waiting: deque[tuple[str, int]] = deque()
+        self._delayed: list[tuple[float, str, int]] = []
+        self._held: dict[str, _Held] = {}
+        self._dead: list[DeadLetter] = []
+        self._serial = 0
+        self._changed = asyncio.Condition()
+
+    # ------------------------------------------------------------------ submitting
+
+    async def submit(self, job: Job) -> Job:
+        known = self._known(job)
+        if known is not None:
+            return known
+        if sum(r.job.state in OPEN for r in self._records.values()) >= self._open_jobs:
+            raise Overloaded(f"There are {self._open_jobs} unfinished jobs already.")
+        now = self._clock()
+        job = job.evolve(create_time_s=now, expire_time_s=now + self._retention_s)
+        record = self._records[job.id] = _Record(job=job, open_parts=1)
+        record.parts[PLAN_INDEX] = Part(job_id=job.id, kind=PartKind.PLAN, index=PLAN_INDEX)
+        if job.request_id:
+            self._requests[f"{job.owner}:{job.request_id}"] = (job.id, job)
+        self._waiting.append((job.id, PLAN_INDEX))
+        await self._event(record)
+        return job
+
+    def _known(self, job: Job) -> Job | None:
+        before = self._requests.get(f"{job.owner}:{job.request_id}") if job.request_id else None
+        if before is None:
+            return None
+        job_id, request = before
+        same = ("pipeline", "upload_id", "file_name", "model", "model_version", "parameters")
+        if any(getattr(request, name) != getattr(job, name) for name in same):
+            raise AlreadyExists(f"The request id '{job.request_id}' was used before.")
+        return self._records[job_id].job if job_id in self._records else None
+
+    # ------------------------------------------------------------------ consuming
+
+    async def lease(self, consumer: str, wait_s: float) -> Lease | None:
+        deadline = self._clock() + wait_s
+        while True:
+            taken = self._take(consumer)
+            if taken is not None:
+                return await self._begin(*taken)
+            remaining = deadline - self._clock()
+            if remaining <= 0:
+                return None
+            try:
+                async with asyncio.timeout(min(remaining, 0.05)), self._changed:
+                    await self._changed.wait()
+            except TimeoutError:
+                pass
+
+    def _take(self, consumer: str) -> tuple[str, _Held] | None:
+        now = self._clock()
+        due = [item for item in self._delayed if item[0] <= now]
+        self._delayed = [item for item in self._delayed if item[0] > now]
+        self._waiting.extend((job_id, index) for _, job_id, index in sorted(due))
+        for token, held in self._held.items():
+            if held.until_s <= now:
+                held.consumer, held.until_s = consumer, now + self._lease_s
+                return token, held
+        if not self._waiting:
+            return None
+        job_id, index = self._waiting.popleft()
+        self._serial += 1
+        held = _Held(consumer, job_id, index, now + self._lease_s)
+        self._held[str(self._serial)] = held
+        return str(self._serial), held
+
+    async def _begin(self, token: str, held: _Held) -> Lease | None:
+        record = self._records.get(held.job_id)
+        if record is None or record.job.state not in OPEN or held.index in record.done:
+            del self._held[token]
+            return None
+        attempt = record.attempts.get(held.index, 0) + 1
+        record.attempts[held.index] = attempt
+        if attempt > self._most:
+            del self._held[token]
+            await self._give_up(record, held.index, self._most, "The consumer stopped.")
+            return None
+        if record.job.state is JobState.QUEUED:
+            record.job = record.job.evolve(
+                state=JobState.RUNNING, stage=Stage.PLANNING, start_time_s=self._clock()
+            )
+            await self._event(record)
+        return Lease(
+            job=record.job,
+            part=record.parts[held.index],
+            consumer=held.consumer,
+            token=token,
+            attempt=attempt,
+        )
+
+    async def renew(self, lease: Lease) -> None:
+        held = self._held.get(lease.token)
+        if held is None or held.consumer != lease.consumer:
+            raise LeaseLost("The part is no longer ours.")
+        record = self._records.get(held.job_id)
+        if record is None or record.job.state not in OPEN:
+            del self._held[lease.token]
+            raise LeaseLost("The job is closed.")
+        held.until_s = self._clock() + self._lease_s
+
+    async def planned(self, lease: Lease, parts: Sequence[Part], notes: Sequence[str]) -> None:
+        record = self._end(lease)
+        record.parts.update({part.index: part for part in parts})
+        record.parts[JOIN_INDEX] = Part(job_id=record.job.id, kind=PartKind.JOIN, index=JOIN_INDEX)
+        record.open_parts += len(parts)
+        record.released = min(self._window, len(parts))
+        record.job = record.job.evolve(
+            stage=Stage.PARTS, parts_total=len(parts), notes=tuple(notes)
+        )
+        self._waiting.extend((record.job.id, index) for index in range(record.released))
+        await self._event(record)
+
+    async def complete(self, lease: Lease) -> None:
+        record = self._end(lease)
+        if lease.part.index in record.done:
+            return
+        record.done.add(lease.part.index)
+        record.open_parts -= 1
+        record.job = record.job.evolve(parts_done=record.job.parts_done + 1)
+        if record.released < record.job.parts_total:
+            self._waiting.append((record.job.id, record.released))
+            record.released += 1
+        if record.job.parts_done == record.job.parts_total:
+            record.job = record.job.evolve(stage=Stage.JOINING)
+            self._waiting.append((record.job.id, JOIN_INDEX))
+        await self._event(record)
+
+    async def succeed(self, lease: Lease) -> None:
+        await self._close(self._end(lease), JobState.SUCCEEDED)
+
+    async def fail(self, lease: Lease, reason: str, message: str) -> None:
+        await self._close(self._end(lease), JobState.FAILED, reason, message)
+
+    async def retry(self, lease: Lease, reason: str) -> None:
+        record = self._end(lease)
+        attempts = record.attempts[lease.part.index]
+        if attempts >= self._most:
+            await self._give_up(record, lease.part.index, attempts, reason)
+            return
+        due = self._clock() + self._delay_s * 2 ** (attempts - 1)
+        self._delayed.append((due, record.job.id, lease.part.index))
+
+    async def release(self, lease: Lease) -> None:
+        record = self._end(lease)
+        record.attempts[lease.part.index] -= 1
+        self._waiting.append((record.job.id, lease.part.index))
+        await self._notify()
+
+    # ------------------------------------------------------------------ reading and steering
+
+    async def get(self, job_id: str) -> Job:
+        if job_id not in self._records:
+            raise NotFound(f"There is no job '{job_id}'.")
+        return self._records[job_id].job
+
+    async def list_jobs(self, limit: int, before: str = "") -> tuple[list[Job], str]:
+        jobs = sorted(
+            (record.job for record in self._records.values()),
+            key=lambda job: (int(job.create_time_s * 1000), job.id),
+            reverse=True,
+        )
+        if before:
+            time_ms, _, job_id = before.partition("-")
+            last = (int(time_ms), job_id)
+            jobs = [j for j in jobs if (int(j.create_time_s * 1000), j.id) < last]
+        page = jobs[:limit]
+        more = len(jobs) > limit
+        token = f"{int(page[-1].create_time_s * 1000)}-{page[-1].id}" if more else ""
+        return page, token
+
+    async def cancel(self, job_id: str) -> Job:
+        job = await self.get(job_id)
+        if job.state in OPEN:
+            await self._close(self._records[job_id], JobState.CANCELLED)
+        return await self.get(job_id)
+
+    async def delete(self, job_id: str) -> None:
+        if (await self.get(job_id)).state in OPEN:
+            raise WrongState(f"Job '{job_id}' is not finished.")
+        del self._records[job_id]
+
+    async def watch(self, job_id: str, after: str = "") -> AsyncIterator[JobEvent]:
+        await self.get(job_id)
+        last = (
+            int(after.split("-", maxsplit=1)[0]) if after else len(self._records[job_id].events) - 1
+        )
+        while True:
+            record = self._records.get(job_id)
+            if record is None:
+                raise NotFound(f"There is no job '{job_id}'.")
+            for event in record.events[last:]:
+                yield event
+                last += 1
+                if event.job.state.is_final:
+                    return
+            if record.job.state.is_final:
+                yield JobEvent(id=f"{last}-0", job=record.job)
+                return
+            async with self._changed:
+                await self._changed.wait()
+
+    async def expired(self) -> list[str]:
+        now = self._clock()
+        return [key for key, record in self._records.items() if record.job.expire_time_s <= now]
+
+    async def backlog(self) -> Backlog:
+        open_records = [r for r in self._records.values() if r.job.state in OPEN]
+        return Backlog(parts=sum(r.open_parts for r in open_records), jobs=len(open_records))
+
+    async def dead_letters(self, limit: int = 100) -> list[DeadLetter]:
+        return self._dead[::-1][:limit]
+
+    # ------------------------------------------------------------------ inner
+
+    def _end(self, lease: Lease) -> _Record:
+        """Take the part off the list of leases, if it is still this consumer's."""
+        held = self._held.get(lease.token)
+        if held is None or held.consumer != lease.consumer:
+            raise LeaseLost("The part is no longer ours.")
+        del self._held[lease.token]
+        record = self._records.get(held.job_id)
+        if record is None or record.job.state not in OPEN:
+            raise LeaseLost("The job is closed.")
+        return record
+
+    async def _close(
+        self, record: _Record, state: JobState, reason: str = "", message: str = ""
+    ) -> None:
+        record.open_parts = 0
+        record.job = record.job.evolve(
+            state=state,
+            stage=Stage.FINISHED,
+            end_time_s=self._clock(),
+            error=message,
+            error_reason=reason,
+        )
+        await self._event(record)
+
+    async def _give_up(self, record: _Record, index: int, attempts: int, reason: str) -> None:
+        letter = DeadLetter(
+            job_id=record.job.id,
+            part_index=index,
+            kind=record.parts[index].kind,
+            attempts=attempts,
+            reason=reason,
+            time_s=self._clock(),
+        )
+        self._dead.append(letter)
+        message = f"This job was given up after {attempts} attempts. {reason}"
+        await self._close(record, JobState.FAILED, "ATTEMPTS_EXHAUSTED", message)
+
+    async def _event(self, record: _Record) -> None:
+        record.events.append(JobEvent(id=f"{len(record.events) + 1}-0", job=record.job))
+        await self._notify()
+
+    async def _notify(self) -> None:
+        async with self._changed:
+            self._changed.notify_all()
+
+
+class MemoryStore:
+    """`ports.ObjectStore` in a dictionary."""
+
+    def __init__(self) -> None:
+        self.objects: dict[str, bytes] = {}
+
+    async def put(self, key: str, data: bytes) -> None:
+        self.objects[key] = bytes(data)
+
+    async def put_file(self, key: str, file: BinaryIO) -> None:
+        file.seek(0)
+        self.objects[key] = file.read()
+
+    async def get(self, key: str) -> bytes:
+        if key not in self.objects:
+            raise NotFound(f"There is nothing stored as '{key}'.")
+        return self.objects[key]
+
+    async def size(self, key: str) -> int:
+        return len(await self.get(key))
+
+    async def read(
+        self, key: str, offset: int = 0, length: int | None = None
+    ) -> AsyncIterator[bytes]:
+        data = await self.get(key)
+        end = len(data) if length is None else offset + length
+        yield data[offset:end]
+
+    async def list(self, prefix: str) -> list[tuple[str, int]]:
+        return sorted((k, len(v)) for k, v in self.objects.items() if k.startswith(prefix))
+
+    async def delete_prefix(self, prefix: str) -> None:
+        for key in [key for key in self.objects if key.startswith(prefix)]:
+            del self.objects[key]
+
+    def open(self, key: str) -> BinaryIO:
+        if key not in self.objects:
+            raise NotFound(f"There is nothing stored as '{key}'.")
+        return io.BytesIO(self.objects[key])
+
+
+def make_card(name: str = "bright", **changes: object) -> ModelCard:
+    """A model card for `FakeInference`: small tiles, so that small images need several."""
+    values: dict[str, object] = {
+        "name": name,
+        "versions": ("1", "2"),
+        "pipeline": "segmentation",
+        "display_name": "Bright spots",
+        "description": "Everything brighter than half of the range.",
+        "channels": ("image",),
+        "accepts_rgb": True,
+        "tile_px": 128,
+        "divisor_px": 16,
+        "halo_px": 16,
+        "low_percentile": 0.0,
+        "high_percentile": 100.0,
+        "postprocessing": {"smoothing_px": 0.0, "min_area_px": 1.0},
+    }
+    return ModelCard(**{**values, **changes})  # type: ignore[arg-type]
+
+
+class FakeInference:
+    """`ports.InferenceClient` with a 'network' that calls bright pixels foreground.
+
+    Attributes:
+        cards: the models that are 'ready'.
+        calls: shapes of the tiles that came in.
+        failures: errors to raise, one per call, before answering normally.
+    """
+
+    def __init__(self, cards: Sequence[ModelCard] | None = None) -> None:
+        self.cards = list(cards) if cards is not None else [make_card()]
+        self.calls: list[tuple[int, ...]] = []
+        self.failures: list[Exception] = []
+        self.is_down = False
+
+    async def models(self) -> list[ModelCard]:
+        if self.is_down:
+            raise TransientError("The model server (Triton) does not answer.")
+        return self.cards
+
+    async def infer(
+        self, model: str, version: str, inputs: Mapping[str, np.ndarray]
+    ) -> dict[str, np.ndarray]:
+        self.calls.append(inputs["image"].shape)
+        if self.failures:
+            raise self.failures.pop(0)
+        low, high = inputs["limits"][0]
+        grey = inputs["image"].astype(np.float32).mean(axis=1)
+        scaled = np.clip((grey - low) / (high - low), 0, 1)
+        bright = np.where(scaled >= 0.5, 255, 0).astype(np.uint8)
+        return {"foreground": bright, "distance": bright}
+
+
+@dataclass
+class FakeKiosk:
+    """A whole kiosk in one process, without Redis and Triton."""
+
+    service: KioskService
+    queue: MemoryQueue
+    store: MemoryStore
+    inference: FakeInference
+    images: ImageFiles
+    options: SegmentationOptions
+
+    async def upload(self, data: bytes, file_name: str = "image.tif") -> str:
+        """Upload bytes; returns the upload's id."""
+
+        async def chunks() -> AsyncIterator[bytes]:
+            yield data
+
+        upload = await self.service.uploads.create(file_name, len(data), "")
+        if not data:
+            return (await self.service.uploads.append(upload.id, 0, chunks(), finish=True)).id
+        return (await self.service.uploads.append(upload.id, 0, chunks())).id
+
+    def consumer(self, name: str = "consumer", **changes: float) -> Consumer:
+        return Consumer(
+            name=name,
+            queue=self.queue,
+            store=self.store,
+            images=self.images,
+            inference=self.inference,
+            options=self.options,
+            **changes,  # type: ignore[arg-type]
+        )
+
+    async def work(self) -> None:
+        """Do everything that is in the queue, as one consumer would."""
+        consumer = self.consumer()
+        while (lease := await self.queue.lease("consumer-0", 0)) is not None:
+            await consumer.work(lease)
+
+
+def make_kiosk(
+    images: ImageFiles,
+    *,
+    queue: MemoryQueue | None = None,
+    inference: FakeInference | None = None,
+    options: SegmentationOptions | None = None,
+    upload_limit_bytes: int = 10_000_000,
+) -> FakeKiosk:
+    """A whole kiosk over fakes; `images` is usually the real reader of image files."""
+    queue, store = queue or MemoryQueue(), MemoryStore()
+    inference = inference or FakeInference()
+    service = KioskService(
+        queue=queue,
+        store=store,
+        images=images,
+        inference=inference,
+        uploads=Uploads(store, upload_limit_bytes, retention_s=3600.0),
+    )
+    options = options or SegmentationOptions()
+    return FakeKiosk(service, queue, store, inference, images, options)

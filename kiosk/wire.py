@@ -1,0 +1,223 @@
+"""Between the domain and the wire: proto messages, JSON, and the one table of error codes."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import grpc
+from google.protobuf import any_pb2, duration_pb2, json_format, struct_pb2, timestamp_pb2
+from google.rpc import code_pb2, error_details_pb2, status_pb2
+
+from kiosk._proto import kiosk_pb2 as pb
+from kiosk.errors import (
+    AlreadyExists,
+    InvalidRequest,
+    KioskError,
+    LeaseLost,
+    NotFound,
+    Overloaded,
+    PermanentError,
+    TooLarge,
+    TransientError,
+    Unimplemented,
+    WrongState,
+)
+from kiosk.jobs import Job, JobEvent, ResultFile, Upload
+from kiosk.models import ModelCard
+
+DOMAIN = "kiosk"
+RETRY_AFTER_S = 5
+
+# Error class -> (gRPC status, HTTP status); the most derived class that fits decides.
+STATUS_OF_ERROR: dict[type[KioskError], tuple[grpc.StatusCode, int]] = {
+    NotFound: (grpc.StatusCode.NOT_FOUND, 404),
+    AlreadyExists: (grpc.StatusCode.ALREADY_EXISTS, 409),
+    WrongState: (grpc.StatusCode.FAILED_PRECONDITION, 409),
+    # A limit on one request; RESOURCE_EXHAUSTED would make clients try again.
+    TooLarge: (grpc.StatusCode.INVALID_ARGUMENT, 413),
+    InvalidRequest: (grpc.StatusCode.INVALID_ARGUMENT, 400),
+    Overloaded: (grpc.StatusCode.RESOURCE_EXHAUSTED, 429),
+    TransientError: (grpc.StatusCode.UNAVAILABLE, 503),
+    PermanentError: (grpc.StatusCode.INTERNAL, 500),
+    LeaseLost: (grpc.StatusCode.ABORTED, 409),
+    Unimplemented: (grpc.StatusCode.UNIMPLEMENTED, 501),
+    KioskError: (grpc.StatusCode.INTERNAL, 500),
+}
+
+
+def status_of(error: KioskError) -> tuple[grpc.StatusCode, int]:
+    """(gRPC status, HTTP status) of an error."""
+    for kind in type(error).__mro__:
+        if kind in STATUS_OF_ERROR:
+            return STATUS_OF_ERROR[kind]
+    return STATUS_OF_ERROR[KioskError]
+
+
+def rpc_status(error: KioskError) -> status_pb2.Status:
+    """google.rpc.Status with ErrorInfo, and BadRequest or RetryInfo where they apply."""
+    code = getattr(code_pb2, status_of(error)[0].name)
+    details: list[Any] = [error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN)]
+    if isinstance(error, InvalidRequest) and error.field:
+        violation = error_details_pb2.BadRequest.FieldViolation(
+            field=error.field, description=error.message
+        )
+        details.append(error_details_pb2.BadRequest(field_violations=[violation]))
+    if isinstance(error, Overloaded | TransientError):
+        delay = duration_pb2.Duration(seconds=RETRY_AFTER_S)
+        details.append(error_details_pb2.RetryInfo(retry_delay=delay))
+    packed = []
+    for detail in details:
+        item = any_pb2.Any()
+        item.Pack(detail)
+        packed.append(item)
+    return status_pb2.Status(code=code, message=error.message, details=packed)
+
+
+def problem_json(error: KioskError) -> dict[str, Any]:
+    """RFC 9457 problem details of an error."""
+    status = status_of(error)[1]
+    problem: dict[str, Any] = {
+        "type": "about:blank",
+        "title": error.reason.replace("_", " ").capitalize(),
+        "status": status,
+        "detail": error.message,
+        "reason": error.reason,
+    }
+    if error.field:
+        problem["errors"] = [{"field": error.field, "detail": error.message}]
+    return problem
+
+
+# ---------------------------------------------------------------------------- names
+
+
+def id_of(name: str, collection: str) -> str:
+    """The id in a resource name like `jobs/{id}`. Raises NotFound when it is not one."""
+    prefix, _, rest = name.partition("/")
+    if prefix != collection or not rest or "/" in rest:
+        raise NotFound(
+            f"'{name}' is not a name of the form '{collection}/...'.", reason="BAD_RESOURCE_NAME"
+        )
+    return rest
+
+
+def result_of(name: str) -> tuple[str, str]:
+    """(job id, file name) in `jobs/{id}/results/{file name}`. Raises NotFound."""
+    parts = name.split("/")
+    if len(parts) != 4 or parts[0] != "jobs" or parts[2] != "results":
+        raise NotFound(
+            f"'{name}' is not a name of the form 'jobs/.../results/...'.",
+            reason="BAD_RESOURCE_NAME",
+        )
+    return parts[1], parts[3]
+
+
+# ---------------------------------------------------------------------------- proto
+
+
+def model_to_proto(card: ModelCard) -> pb.Model:
+    return pb.Model(
+        name=f"models/{card.name}",
+        display_name=card.display_name,
+        description=card.description,
+        versions=card.versions,
+        pipeline=card.pipeline,
+        channels=card.channels,
+        accepts_rgb=card.accepts_rgb,
+        min_object_diameter_px=card.object_diameter_px[0],
+        max_object_diameter_px=card.object_diameter_px[1],
+        default_parameters=dict(card.postprocessing),
+        licence=card.licence,
+    )
+
+
+def upload_to_proto(upload: Upload) -> pb.Upload:
+    return pb.Upload(
+        name=f"uploads/{upload.id}",
+        file_name=upload.file_name,
+        size_bytes=upload.size_bytes,
+        offset_bytes=upload.offset_bytes,
+        sha256=upload.sha256,
+        complete=upload.complete,
+        expire_time=_timestamp(upload.expire_time_s),
+    )
+
+
+def job_to_proto(job: Job) -> pb.Job:
+    message = pb.Job(
+        name=f"jobs/{job.id}",
+        pipeline=job.pipeline,
+        upload=f"uploads/{job.upload_id}",
+        file_name=job.file_name,
+        model=job.model,
+        model_version=job.model_version,
+        state=pb.JobState.Value(f"JOB_STATE_{job.state.name}"),
+        stage=job.stage.value,
+        parts_done=job.parts_done,
+        parts_total=job.parts_total,
+        notes=job.notes,
+        create_time=_timestamp(job.create_time_s),
+        start_time=_timestamp(job.start_time_s),
+        end_time=_timestamp(job.end_time_s),
+        expire_time=_timestamp(job.expire_time_s),
+        parameters=json_format.ParseDict(dict(job.parameters), struct_pb2.Struct()),
+    )
+    if job.error:
+        message.error.CopyFrom(pb.JobError(reason=job.error_reason, message=job.error))
+    return message
+
+
+def event_to_proto(event: JobEvent) -> pb.JobEvent:
+    return pb.JobEvent(id=event.id, job=job_to_proto(event.job))
+
+
+def result_to_proto(result: ResultFile) -> pb.Result:
+    return pb.Result(
+        name=f"jobs/{result.job_id}/results/{result.file_name}",
+        file_name=result.file_name,
+        size_bytes=result.size_bytes,
+        media_type=result.media_type,
+        description=result.description,
+    )
+
+
+def _timestamp(time_s: float) -> timestamp_pb2.Timestamp | None:
+    if not time_s:
+        return None
+    return timestamp_pb2.Timestamp(seconds=int(time_s), nanos=int(time_s % 1 * 1e9))
+
+
+# ---------------------------------------------------------------------------- JSON
+
+
+def model_to_json(card: ModelCard) -> dict[str, Any]:
+    return _json(model_to_proto(card))
+
+
+def upload_to_json(upload: Upload) -> dict[str, Any]:
+    return _json(upload_to_proto(upload))
+
+
+def job_to_json(job: Job) -> dict[str, Any]:
+    """The proto message as JSON, with the bare id and the state in lower case beside it."""
+    return {**_json(job_to_proto(job)), "id": job.id, "state": job.state.value}
+
+
+def result_to_json(result: ResultFile) -> dict[str, Any]:
+    return _json(result_to_proto(result))
+
+
+def _json(message: Any) -> dict[str, Any]:
+    # 64-bit numbers become text in proto JSON; sizes are safe as numbers in every browser.
+    data = json_format.MessageToDict(
+        message, preserving_proto_field_name=True, always_print_fields_with_no_presence=True
+    )
+    for key in ("size_bytes", "offset_bytes"):
+        if key in data:
+            data[key] = int(data[key])
+    return data
+
+
+def rfc3339(time_s: float) -> str:
+    return datetime.fromtimestamp(time_s, UTC).isoformat()

@@ -1,0 +1,181 @@
+"""A folder of real, odd and hostile image files: each is read, or refused with a sentence.
+
+The files are read in child processes with limits on memory and time, in a few batches: a file
+that crashes or hangs its child shows up as one without an answer. The folder is optional;
+its `manifest.csv` tells what each file decodes to.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+import resource
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+FORMATS = CHECKOUT.parent / "shared" / "data" / "formats"
+MEMORY_BYTES = 3 * 2**30
+FILE_S = 20
+BATCH_S = 300
+
+pytestmark = pytest.mark.skipif(
+    not (FORMATS / "manifest.csv").is_file(), reason="the folder of shared formats is not here"
+)
+
+# Reads paths from stdin; writes one JSON line per file. SIGALRM ends a file that hangs in Python,
+# the limit of CPU time one that hangs in a decoder.
+CHILD = """
+import json, signal, sys
+from kiosk.adapters.image_files import ImageFileReader
+from kiosk.errors import InvalidRequest
+from kiosk.settings import LimitSettings
+
+reader = ImageFileReader(LimitSettings())
+for line in sys.stdin:
+    path = json.loads(line)
+    signal.alarm(int(sys.argv[1]))
+    answer = {"path": path}
+    try:
+        with open(path, "rb") as file:
+            source = reader.open(file, "name of the file")
+            sizes = dict(source.sizes)
+            plane = source.plane(0, 0, range(sizes["c"]))
+            answer |= {"sizes": sizes, "dtype": str(source.dtype), "shape": plane.shape}
+            answer |= {"plane_dtype": str(plane.dtype), "notes": list(source.notes)}
+            answer |= {"names": list(source.channel_names)}
+    except InvalidRequest as error:
+        answer |= {"reason": error.reason, "message": error.message}
+    except BaseException as error:
+        answer |= {"leaked": repr(error)[:300]}
+    print(json.dumps(answer), flush=True)
+"""
+
+
+def manifest() -> dict[str, dict[str, str]]:
+    with (FORMATS / "manifest.csv").open(encoding="utf-8", newline="") as file:
+        rows = {row["path"]: row for row in csv.DictReader(file)}
+    return {path: row for path, row in rows.items() if (FORMATS / path).is_file()}
+
+
+def _limit() -> None:
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
+    resource.setrlimit(resource.RLIMIT_CPU, (BATCH_S, BATCH_S))
+
+
+def run_batch(paths: list[str]) -> dict[str, dict[str, Any]]:
+    """Answers by path; a path that brought its child down is missing."""
+    lines = "".join(json.dumps(str(FORMATS / path)) + "\n" for path in paths)
+    done = subprocess.run(
+        [sys.executable, "-c", CHILD, str(FILE_S)],
+        input=lines,
+        capture_output=True,
+        text=True,
+        cwd=CHECKOUT,
+        timeout=BATCH_S,
+        preexec_fn=_limit,
+        check=False,
+    )
+    answers = [json.loads(line) for line in done.stdout.splitlines()]
+    return {str(Path(answer["path"]).relative_to(FORMATS)): answer for answer in answers}
+
+
+@pytest.fixture(scope="module")
+def answers() -> dict[str, dict[str, Any]]:
+    """Answers of all files. After a crash the rest of the batch goes to a new child."""
+    waiting = list(manifest())
+    found: dict[str, dict[str, Any]] = {}
+    while waiting:
+        batch = run_batch(waiting)
+        found |= batch
+        waiting = waiting[len(batch) + 1 :] if len(batch) < len(waiting) else []
+    return found
+
+
+def test_every_file_is_read_or_refused(answers: dict[str, dict[str, Any]]) -> None:
+    assert [path for path in manifest() if path not in answers] == []
+    assert {p: a["leaked"] for p, a in answers.items() if "leaked" in a} == {}
+    for answer in answers.values():
+        if "sizes" in answer:
+            sizes = answer["sizes"]
+            assert answer["shape"] == [sizes["c"], sizes["y"], sizes["x"]]
+            assert answer["plane_dtype"] == answer["dtype"]
+            assert len(answer["names"]) == sizes["c"]
+        else:
+            assert re.fullmatch(r"[A-Z_]+", answer["reason"])
+            assert answer["message"].endswith(".")
+            assert "Error" not in answer["message"]
+
+
+def decoded(row: dict[str, str]) -> tuple[str, tuple[int, ...], str] | None:
+    """(axes, shape, dtype) of the first series of a TIFF, as the manifest has them."""
+    match = re.match(r"OK ([A-Z]+) \(([\d, ]+)\) (\w+)", row["decoded"])
+    if match is None:
+        return None
+    shape = tuple(int(number) for number in match[2].split(",") if number.strip())
+    return (match[1], shape, match[3]) if len(shape) == len(match[1]) else None
+
+
+# Colour models and sizes that are refused on purpose; a few more are cut short or too large.
+REFUSED = re.compile(r"cmyk|separated|Lab|yb10kx5k")
+
+
+def test_sizes_agree_with_the_manifest(answers: dict[str, dict[str, Any]]) -> None:
+    compared = 0
+    for path, row in manifest().items():
+        expected = decoded(row)
+        if expected is None or path.startswith(("corrupt", "zarr")):
+            continue
+        answer = answers[path]
+        if REFUSED.search(path):
+            assert answer["reason"] in ("UNSUPPORTED_FORMAT", "IMAGE_TOO_LARGE"), path
+            continue
+        axes, shape, dtype = expected
+        lengths = dict(zip(axes, shape, strict=True))
+        sizes = answer.get("sizes", answer)
+        assert (sizes["y"], sizes["x"]) == (lengths["Y"], lengths["X"]), path
+        if "I" in axes:
+            assert sizes["t"] == lengths["I"], path
+        else:
+            assert (sizes["t"], sizes["z"]) == (lengths.get("T", 1), lengths.get("Z", 1)), path
+        channels = lengths.get("C", 1) * lengths.get("S", 1)
+        expanded = any("palette of the image is expanded" in note for note in answer["notes"])
+        dropped = any("alpha" in note for note in answer["notes"])
+        assert sizes["c"] == (3 if expanded else channels - dropped), path
+        assert expanded or answer["dtype"] == dtype, path
+        compared += 1
+    assert compared > 60
+
+
+def test_png_agrees_with_the_manifest(answers: dict[str, dict[str, Any]]) -> None:
+    for path, row in manifest().items():
+        match = re.match(r"OK (RGBA?|P|L|I;16) \((\d+), (\d+)\)", row["decoded"])
+        if match is None:
+            continue
+        sizes = answers[path]["sizes"]
+        assert (sizes["x"], sizes["y"]) == (int(match[2]), int(match[3])), path
+        assert sizes["c"] == (3 if match[1] in ("RGB", "RGBA", "P") else 1), path
+        assert answers[path]["dtype"] == ("uint16" if match[1] == "I;16" else "uint8"), path
+
+
+def test_hostile_headers_are_refused_as_what_they_are(answers: dict[str, dict[str, Any]]) -> None:
+    reasons = {path.split("/")[-1]: answer.get("reason") for path, answer in answers.items()}
+    expected = {
+        "claims_200000x200000.tif": "IMAGE_TOO_LARGE",
+        "deflate_bomb_20000x20000.tif": "IMAGE_TOO_LARGE",
+        "truncated_60pct.ome.tif": "TRUNCATED_IMAGE",
+        "truncated_last_strip.tif": "TRUNCATED_IMAGE",
+        "header_only.tif": "TRUNCATED_IMAGE",
+        "html_error_page.tif": "NOT_AN_IMAGE",
+        "zero_gi.tif": "EMPTY_IMAGE",
+        "zip_path_traversal.zip": "UNSUPPORTED_FORMAT",
+        "png_named.tif": None,
+    }
+    for name, reason in expected.items():
+        if name in reasons:  # parts of the collection may be kept elsewhere
+            assert reasons[name] == reason, name
