@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
@@ -166,10 +167,12 @@ def parts_prefix(job_id: str) -> str:
 
 def result_stem(file_name: str) -> str:
     """First part of the names of a job's results: the file's name, made safe, no extension."""
-    last = file_name.replace("\\", "/").rsplit("/", 1)[-1]
+    # NFC: an accent typed on a Mac arrives as a character of its own.
+    last = unicodedata.normalize("NFC", file_name).replace("\\", "/").rsplit("/", 1)[-1]
     stem = last.rsplit(".", 1)[0] if "." in last[1:] else last
     safe = "".join(c if c.isalnum() or c in " ._-+()" else "_" for c in stem).strip(" .")
-    return safe[:120] or "image"
+    # Counted in bytes, as file systems do: at most 255 with the ending of a result.
+    return safe.encode()[:120].decode(errors="ignore") or "image"
 
 
 def new_id() -> str:

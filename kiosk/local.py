@@ -15,7 +15,7 @@ import secrets
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -98,7 +98,7 @@ def up(settings: Settings, roles: Roles | None = None, say: Say | None = None) -
     Raises:
         PermanentError: it runs already, a port is taken, a server is missing or does not start.
     """
-    say = say or (lambda text: print(text, flush=True))
+    say = say or print_line
     home = settings.home.absolute()
     make_folders(home)
     with exclusive(home, say) as lock:
@@ -121,6 +121,12 @@ def up(settings: Settings, roles: Roles | None = None, say: Say | None = None) -
                 supervisor.stop()
     say("Kiosk has stopped.")
     return 0
+
+
+def print_line(text: str) -> None:
+    """Print; a terminal that was closed meanwhile is no reason to leave children behind."""
+    with suppress(OSError):
+        print(text, flush=True)
 
 
 def announce(home: Path, addresses: Addresses, say: Say) -> None:
@@ -325,8 +331,11 @@ def triton_is_live(address: str) -> bool:
 
 def models_not_loaded(address: str) -> list[tuple[str, str]]:
     """(name, reason) of the models in the repository that Triton could not load."""
-    with triton_client.InferenceServerClient(address, channel_args=NO_PROXY) as client:
-        index = client.get_model_repository_index(client_timeout=5.0)
+    try:
+        with triton_client.InferenceServerClient(address, channel_args=NO_PROXY) as client:
+            index = client.get_model_repository_index(client_timeout=5.0)
+    except triton_client.InferenceServerException:  # it has just died and will be restarted
+        return []
     return [(m.name, m.reason) for m in index.models if m.state != "READY"]
 
 

@@ -70,14 +70,14 @@ def card_from_config(config: Mapping[str, Any], versions: list[str]) -> ModelCar
     }
     name = str(config["name"])
     try:
-        return ModelCard(
+        card = ModelCard(
             name=name,
             versions=tuple(sorted(versions, key=int)),
             pipeline=values["kiosk.pipeline"],
             display_name=values.get("kiosk.display_name", name),
             description=values.get("kiosk.description", ""),
             licence=values.get("kiosk.licence", ""),
-            channels=tuple(values["kiosk.channels"].split(",")),
+            channels=tuple(c.strip() for c in values["kiosk.channels"].split(",")),
             accepts_rgb=values.get("kiosk.accepts_rgb", "false") == "true",
             tile_px=int(values["kiosk.tile_px"]),
             divisor_px=int(values["kiosk.divisor_px"]),
@@ -92,11 +92,24 @@ def card_from_config(config: Mapping[str, Any], versions: list[str]) -> ModelCar
                 if key.startswith("kiosk.weights_sha256.")
             },
         )
+        _check(card)
+        return card
     except (KeyError, ValueError) as error:
         raise PermanentError(
             f"The configuration of model '{name}' is not complete: {error}."
             " See docs/reference/model-configuration.md."
         ) from error
+
+
+def _check(card: ModelCard) -> None:
+    if not card.versions:
+        raise ValueError("no version of it is ready")
+    if card.divisor_px < 1 or card.halo_px < 0 or card.tile_px % card.divisor_px:
+        raise ValueError("kiosk.tile_px must be a multiple of kiosk.divisor_px")
+    if card.tile_px <= 4 * card.halo_px:
+        raise ValueError("kiosk.tile_px must be more than four times kiosk.halo_px")
+    if not 0 <= card.low_percentile < card.high_percentile <= 100:
+        raise ValueError("the percentiles must be in order, within 0 and 100")
 
 
 def _pair(text: str) -> tuple[float, float]:

@@ -101,9 +101,10 @@ class ObjectStore(Protocol):
         """The bytes from `offset` on, in chunks. Raises NotFound."""
 
     async def list(self, prefix: str) -> list[tuple[str, int]]:
-        """(key, size in bytes) below a prefix, sorted by key."""
+        """(key, size in bytes) below a prefix of whole path segments, sorted by key."""
 
-    async def delete_prefix(self, prefix: str) -> None: ...
+    async def delete_prefix(self, prefix: str) -> None:
+        """Delete the object of that name and all below it; nothing there is no error."""
 
     def open(self, key: str) -> BinaryIO:
         """A seekable file for lazy reading; for use in a thread. Raises NotFound."""

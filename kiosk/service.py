@@ -125,7 +125,7 @@ class KioskService:
     async def list_jobs(self, page_size: int = 0, page_token: str = "") -> tuple[list[Job], str]:
         if page_size < 0:
             raise InvalidRequest("The page size must not be negative.", field="page_size")
-        if page_token and not page_token.partition("-")[0].isdigit():
+        if page_token and not _is_number(page_token.partition("-")[0]):
             raise InvalidRequest(
                 "This page token is not one of ours. Use next_page_token as it was given.",
                 field="page_token",
@@ -136,7 +136,7 @@ class KioskService:
 
     def watch_job(self, job_id: str, after: str = "") -> AsyncIterator[JobEvent]:
         milliseconds, _, sequence = after.partition("-")
-        if after and not (milliseconds.isdigit() and sequence.isdigit()):
+        if after and not (_is_number(milliseconds) and _is_number(sequence)):
             raise InvalidRequest("This event id is not one of ours.", field="after_event_id")
         return self._queue.watch(job_id, after)
 
@@ -147,8 +147,10 @@ class KioskService:
         return job
 
     async def delete_job(self, job_id: str) -> None:
+        if (await self._queue.get(job_id)).state.is_final:
+            # Results first: if the store fails, the job is still there to be deleted again.
+            await self._store.delete_prefix(f"jobs/{job_id}/")
         await self._queue.delete(job_id)
-        await self._store.delete_prefix(f"jobs/{job_id}/")
 
     # ------------------------------------------------------------------ results
 
@@ -221,6 +223,11 @@ class KioskService:
                 field="model_version",
             )
         return card, version or card.latest
+
+
+def _is_number(text: str) -> bool:
+    """Digits as the queue writes them, and few enough for its 64 bits."""
+    return text.isascii() and text.isdigit() and len(text) <= 18
 
 
 def _result_file(job_id: str, file_name: str, size_bytes: int) -> ResultFile:

@@ -98,6 +98,8 @@ class MemoryQueue:
         known = self._known(job)
         if known is not None:
             return known
+        if job.id in self._records:
+            return self._records[job.id].job
         if sum(r.job.state in OPEN for r in self._records.values()) >= self._open_jobs:
             raise Overloaded(f"There are {self._open_jobs} unfinished jobs already.")
         now = self._clock()
@@ -127,7 +129,10 @@ class MemoryQueue:
         while True:
             taken = self._take(consumer)
             if taken is not None:
-                return await self._begin(*taken)
+                lease = await self._begin(*taken)
+                if lease is not None:
+                    return lease
+                continue  # a part of a closed job; the next one may be for us
             remaining = deadline - self._clock()
             if remaining <= 0:
                 return None
@@ -198,6 +203,9 @@ class MemoryQueue:
             stage=Stage.PARTS, parts_total=len(parts), notes=tuple(notes)
         )
         self._waiting.extend((record.job.id, index) for index in range(record.released))
+        if not parts:
+            record.job = record.job.evolve(stage=Stage.JOINING)
+            self._waiting.append((record.job.id, JOIN_INDEX))
         await self._event(record)
 
     async def complete(self, lease: Lease) -> None:
@@ -377,11 +385,13 @@ class MemoryStore:
         yield data[offset:end]
 
     async def list(self, prefix: str) -> list[tuple[str, int]]:
-        return sorted((k, len(v)) for k, v in self.objects.items() if k.startswith(prefix))
+        below = f"{prefix.rstrip('/')}/" if prefix else ""
+        return sorted((k, len(v)) for k, v in self.objects.items() if k.startswith(below))
 
     async def delete_prefix(self, prefix: str) -> None:
-        for key in [key for key in self.objects if key.startswith(prefix)]:
+        for key, _ in await self.list(prefix):
             del self.objects[key]
+        self.objects.pop(prefix, None)
 
     def open(self, key: str) -> BinaryIO:
         if key not in self.objects:

@@ -53,7 +53,8 @@ class Uploads:
         now = time.time()
         upload = Upload(
             id=new_id(),
-            file_name=file_name[-LONGEST_FILE_NAME:],
+            # Half a surrogate pair from a JSON body can be written nowhere else.
+            file_name=file_name.encode(errors="replace").decode()[-LONGEST_FILE_NAME:],
             size_bytes=size_bytes,
             sha256=sha256.lower(),
             owner=owner,

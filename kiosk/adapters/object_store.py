@@ -83,6 +83,8 @@ class ObstoreObjectStore:
 
     async def delete_prefix(self, prefix: str) -> None:
         keys = [key for key, _ in await self.list(prefix)]
+        if prefix and not prefix.endswith("/"):
+            keys.append(prefix)  # a listing has only what lies below
         try:
             if keys:
                 await obstore.delete_async(self._store, keys)
@@ -93,8 +95,11 @@ class ObstoreObjectStore:
             raise _translated(error, prefix) from error
 
     async def _delete_quietly(self, key: str) -> None:
-        with contextlib.suppress(FileNotFoundError):
-            await obstore.delete_async(self._store, key)
+        try:
+            with contextlib.suppress(FileNotFoundError):
+                await obstore.delete_async(self._store, key)
+        except (BaseError, OSError) as error:
+            raise _translated(error, key) from error
 
     def open(self, key: str) -> BinaryIO:
         try:

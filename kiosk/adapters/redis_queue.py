@@ -184,6 +184,7 @@ class RedisQueue:
     # ------------------------------------------------------------------ reading and steering
 
     async def get(self, job_id: str) -> Job:
+        _check_id(job_id)
         async with _translated():
             record = await self._redis.hgetall(self._job_key(job_id))
         if not record:
@@ -221,10 +222,12 @@ class RedisQueue:
         return found[:count]
 
     async def cancel(self, job_id: str) -> Job:
+        _check_id(job_id)
         await self._run("cancel", job_id)
         return await self.get(job_id)
 
     async def delete(self, job_id: str) -> None:
+        _check_id(job_id)
         verdict = await self._run("delete", job_id)
         if verdict == 0:
             raise NotFound(f"There is no job '{job_id}'. It may have expired or been deleted.")
@@ -343,6 +346,12 @@ async def _translated() -> AsyncIterator[None]:
         raise TransientError(f"The job queue (Redis) refused a step: {error}.") from error
     except RedisError as error:
         raise TransientError(f"The job queue (Redis) failed: {error}.") from error
+
+
+def _check_id(job_id: str) -> None:
+    """Refuse what could name another key than that of a job, such as "<id>:parts"."""
+    if not job_id.isalnum():
+        raise NotFound(f"There is no job '{job_id}'.")
 
 
 def _pairs(flat: Sequence[str]) -> dict[str, str]:

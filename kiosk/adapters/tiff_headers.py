@@ -6,10 +6,13 @@ counts for which terabytes would be allocated. Layout after TIFF 6.0, section 2.
 
 from __future__ import annotations
 
+import io
 import math
 import struct
 from typing import Any, BinaryIO, NamedTuple
 from xml.etree import ElementTree
+
+from PIL.TiffImagePlugin import TiffImageFile
 
 from kiosk.adapters.plain_images import corrupt, truncated
 from kiosk.errors import TooLarge
@@ -22,6 +25,7 @@ MAX_TAGS = 4096
 _TYPE_BYTES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4}
 _TYPE_BYTES |= {16: 8, 17: 8, 18: 8}
 _WIDTH, _HEIGHT, _SAMPLES = 256, 257, 277
+LZW = 5
 JPEGS = frozenset({6, 7, 33007, 34892})
 JPEGS_2000 = frozenset({33003, 33004, 33005, 34712})
 
@@ -86,7 +90,7 @@ def _page_sizes(block: bytes, order: str, big: bool, file_bytes: int, name: str)
             raise corrupt(name, "its headers ask for more data than it holds")
         if code in sizes and count == 1:
             form = {1: "B", 3: "H", 4: "I", 16: "Q"}.get(kind)
-            if form is not None:
+            if form is not None and struct.calcsize(form) <= len(value):
                 sizes[code] = struct.unpack_from(order + form, value)[0]
     return PageSizes(sizes[_WIDTH], sizes[_HEIGHT], sizes[_SAMPLES])
 
@@ -112,18 +116,55 @@ def ome_is_sane(xml: str | None, cap: int) -> bool:
 
 
 def check_chunks(page: Any, file: BinaryIO, name: str) -> None:
-    """Refuse JPEG pieces whose own header gives a much larger size than the page does.
+    """Refuse compressed pieces of a page that the decoders must not be given.
 
-    The decoders allocate what that header says, which can be gigabytes for a small tile.
+    JPEG: the decoders allocate what a piece's own header says, gigabytes for a small tile.
+    LZW: imagecodecs (2026.3.6) writes outside its memory on some damaged streams, which ends
+    the process; so libtiff, in Pillow, has to accept the stream first.
     """
-    if int(page.compression) not in JPEGS | JPEGS_2000:
+    code = int(page.compression)
+    if code not in JPEGS | JPEGS_2000 | {LZW}:
         return
-    area = _jpeg_area if int(page.compression) in JPEGS else _jpeg_2000_area
     limit_px = 2 * math.prod(page.chunks) + 2**20  # encoders pad to blocks
-    for offset, count in zip(page.dataoffsets, page.databytecounts, strict=True):
+    for index, (offset, count) in enumerate(
+        zip(page.dataoffsets, page.databytecounts, strict=True)
+    ):
+        if count == 0:  # left out, and read as zeros
+            continue
         file.seek(offset)
+        if code == LZW:
+            if not _lzw_is_sound(file.read(count), _chunk_bytes(page, index)):
+                raise corrupt(name, "its compressed pixels are not complete")
+            continue
+        area = _jpeg_area if code in JPEGS else _jpeg_2000_area
         if area(file.read(min(count, 2**16))) > limit_px:
             raise corrupt(name, "a compressed piece is larger than its place in the image")
+
+
+def _chunk_bytes(page: Any, index: int) -> int:
+    """Bytes that a strip or tile unpacks to; the last strip of a plane may be shorter."""
+    samples = page.samplesperpixel if page.planarconfig == 1 else 1
+    if page.is_tiled:
+        rows, columns = page.tilelength * page.tiledepth, page.tilewidth
+    else:
+        rows, columns = min(page.rowsperstrip, page.imagelength), page.imagewidth
+        strips = -(-page.imagelength // rows)
+        rows = min(rows, page.imagelength - (index % strips) * rows)
+    return int(rows * -(-columns * samples * page.bitspersample // 8))
+
+
+def _lzw_is_sound(data: bytes, size: int) -> bool:
+    """Whether libtiff unpacks an LZW stream to `size` bytes, given as a plane of one row."""
+    tags = {256: size, 257: 1, 258: 8, 259: LZW, 262: 1, 273: 8, 277: 1, 278: 1, 279: len(data)}
+    entries = b"".join(struct.pack("<HHII", code, 4, 1, value) for code, value in tags.items())
+    padding = bytes(len(data) % 2)  # a directory starts at an even offset
+    start = struct.pack("<4sI", b"II*\0", 8 + len(data) + len(padding))
+    directory = struct.pack("<H", len(tags)) + entries + bytes(4)
+    try:
+        TiffImageFile(io.BytesIO(start + data + padding + directory)).load()
+    except (OSError, ValueError, SyntaxError):
+        return False
+    return True
 
 
 def _jpeg_area(head: bytes) -> int:

@@ -52,9 +52,9 @@ _ASSOCIATED_ALPHA, _ALPHA = 1, 2
 
 def open_tiff(file: BinaryIO, file_bytes: int, file_name: str, limits: LimitSettings) -> TiffImage:
     """Open the first series of a TIFF. Raises InvalidRequest or TooLarge."""
-    pages = walk_pages(file, file_bytes, file_name, limits)
     notes: list[str] = []
     with _damage(file_name, "its TIFF headers cannot be read"):
+        pages = walk_pages(file, file_bytes, file_name, limits)
         tif, series = _first_series(file, notes, limits)
         _check_imagej(tif, series, file_name)
         image = TiffImage(file, file_name, tif, series, notes)

@@ -155,7 +155,9 @@ def _merge(
 
     for i in np.argsort(-height, kind="stable").tolist():
         first, second = root(int(a[i])), root(int(b[i]))
-        if first == second or min(peak[first], peak[second]) - height[i] >= merge_height:
+        rise = min(peak[first], peak[second]) - height[i]
+        # Without any rise the two are one plateau, also for a merge height of zero.
+        if first == second or (rise > 0 and rise >= merge_height):
             continue
         if peak[first] < peak[second]:
             first, second = second, first

@@ -47,7 +47,8 @@ def plane_limits(
     if high <= low:
         low, high = float(sample.min()), float(sample.max())
     if high <= low:
-        high = low + 1.0
+        # One is nothing beside a very large value; the next number is then the least that counts.
+        high = max(low + 1.0, float(np.nextafter(low, np.inf)))
     return Limits(low, high)
 
 

@@ -39,8 +39,9 @@ def _find(names: Sequence[str], wanted: str) -> int:
     lowered = [name.lower() for name in names]
     if wanted.lower() in lowered:
         return lowered.index(wanted.lower())
-    if wanted.isascii() and wanted.isdigit() and int(wanted) < len(names):
-        return int(wanted)
+    numbers = [str(number) for number in range(len(names))]
+    if wanted in numbers:
+        return numbers.index(wanted)
     has = "one channel" if len(names) == 1 else f"{len(names)} channels"
     raise InvalidRequest(
         f"There is no channel '{wanted}'. The image has {has} ({_listed(names)}); give a name or a"

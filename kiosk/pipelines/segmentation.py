@@ -29,8 +29,15 @@ from kiosk.pipelines.exports import export_results
 from kiosk.pipelines.intermediate import PartReport, write_part
 from kiosk.ports import ImageSource
 
-# Parameters that are fractions of full scale.
-_FRACTIONS = {"foreground_threshold", "merge_height", "peak_threshold"}
+# Highest value of each parameter. The time for smoothing grows with its width, so that is bounded
+# well above any use: a Gaussian wider than 100 px leaves one peak in a whole tile.
+_HIGHEST = {
+    "foreground_threshold": 1.0,
+    "merge_height": 1.0,
+    "peak_threshold": 1.0,
+    "smoothing_px": 100.0,
+    "min_area_px": 1e9,
+}
 
 
 def instance_parameters(card: ModelCard, overrides: Mapping[str, float]) -> InstanceParameters:
@@ -47,7 +54,7 @@ def instance_parameters(card: ModelCard, overrides: Mapping[str, float]) -> Inst
                 reason="UNKNOWN_PARAMETER",
                 field="parameters",
             )
-        highest = 1.0 if name in _FRACTIONS else 1e6
+        highest = _HIGHEST[name]
         if not math.isfinite(value) or not 0 <= value <= highest:
             raise InvalidRequest(
                 f"The parameter '{name}' must be a number from 0 to {highest:g}, not {value:g}.",

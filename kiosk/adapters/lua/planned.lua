@@ -13,5 +13,9 @@ redis.call("HSET", key, "stage", "parts", "parts_total", count, "parts_done", 0,
   "parts_released", released, "notes", ARGV[5])
 open_parts(id, count)  -- the plan part itself becomes the join part
 for i = 0, released - 1 do hand_out(id, i) end
+if count == 0 then
+  redis.call("HSET", key, "stage", "joining")
+  hand_out(id, JOIN)
+end
 event(id)
 return 1

@@ -73,7 +73,7 @@ class TritonPythonModel:
         for index, request in enumerate(requests):
             try:
                 feeds[index] = self.read(request)
-            except ValueError as error:
+            except Exception as error:  # whatever it is, it is this request's alone
                 responses[index] = failed(str(error))
             else:
                 groups[self.group(index, feeds[index])].append(index)
@@ -135,7 +135,10 @@ class TritonPythonModel:
         if isinstance(result, Exception):
             return failed(f"The model could not be run on this input: {result}")
         wanted = list(request.requested_output_names()) or self.outputs
-        tensors = [to_tensor(name, result[name]) for name in self.outputs if name in wanted]
+        try:
+            tensors = [to_tensor(name, result[name]) for name in self.outputs if name in wanted]
+        except Exception as error:
+            return failed(f"The result could not be handed over: {error}")
         return pb_utils.InferenceResponse(output_tensors=tensors)
 
 

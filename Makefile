@@ -1,0 +1,66 @@
+# Everything a user or developer does. `make help` lists it.
+# PYTHON may name another interpreter (3.11 or newer): make PYTHON=python3.12 setup
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+SERVERS := .servers
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo up test test-all lint bench protos lock train clean
+
+help: ## show this list
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+setup: $(VENV)/.done $(SERVERS)/.done ## make .venv (the kiosk) and .servers (Triton, Redis)
+
+$(VENV)/.done: requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "The kiosk needs Python 3.11 or newer; this is $$($(PYTHON) -V). Try make PYTHON=python3.12 setup"; exit 1; }
+	@echo "Setting up $(VENV): the kiosk and what its tests need (a few minutes the first time)"
+	@$(PYTHON) -m venv $(VENV) \
+	  || { echo "Python's venv module is missing. On Debian and Ubuntu: apt-get install python3-venv"; exit 1; }
+	@$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.lock
+	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@touch $@
+
+$(SERVERS)/.done: deploy/servers/install.py deploy/servers/requirements.lock
+	@echo "Setting up $(SERVERS): Triton Inference Server and Redis (a few minutes the first time)"
+	@$(PYTHON) deploy/servers/install.py $(SERVERS)
+	@touch $@
+
+demo: setup ## start a kiosk, segment a sample movie, print the figures, stop it
+	@$(BIN)/kiosk demo
+
+up: setup ## start a kiosk and keep it running until Ctrl-C
+	@$(BIN)/kiosk up
+
+test: setup ## all tests but the slow ones
+	@$(BIN)/python -m pytest -m "not slow"
+
+test-all: setup ## all tests
+	@$(BIN)/python -m pytest
+
+lint: setup ## style, types and layers
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-logo 2>/dev/null || $(BIN)/lint-imports
+
+bench: setup ## the kiosk against bare ONNX Runtime, in one run
+	@$(BIN)/python tests/benchmarks/bench.py
+
+protos: setup ## generate kiosk/_proto from protos/
+	@$(BIN)/python -m grpc_tools.protoc -I kiosk/_proto=protos/kiosk/v1 --python_out=. --grpc_python_out=. --pyi_out=. kiosk/_proto/kiosk.proto
+
+lock: setup ## pin the newest versions that pyproject.toml allows
+	@$(BIN)/pip install --quiet uv
+	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-emit-index-url --no-annotate --no-header --extra dev pyproject.toml --upgrade -o requirements.lock
+
+train: ## train the nucleus model; DATA=folder of labelled images, OUT=where the run is kept
+	@test -d .venv-train || $(PYTHON) -m venv .venv-train
+	@.venv-train/bin/pip install --quiet -r training/requirements.lock
+	@.venv-train/bin/python -m training.train --data $(DATA) --out $(OUT)
+
+clean: ## remove what setup and demo have made
+	rm -rf $(VENV) .venv-train $(SERVERS) demo

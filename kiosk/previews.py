@@ -1,0 +1,166 @@
+"""What the viewer of the web page shows: planes of a job's image and the labels found in them.
+
+Pictures and labels are shrunk alike, so a label lies exactly over its pixels. The labels are sent
+as numbers and not as a picture: the page draws outlines at any zoom and knows each instance.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, BinaryIO
+
+import numpy as np
+import tifffile
+
+from kiosk.errors import InvalidRequest, NotFound, WrongState
+from kiosk.imaging.rendering import display_labels, display_plane, encode_png
+from kiosk.jobs import Job, JobState, result_stem, results_prefix
+from kiosk.models import ModelCard
+from kiosk.pipelines.channels import choose_channels
+from kiosk.pipelines.context import OpenImages
+from kiosk.ports import ImageFiles, ImageSource, JobQueue, ObjectStore
+
+LONGEST_PX = 1600
+# Pictures made at a time: a plane may take a gigabyte, and the pages of a stack come in a burst.
+AT_A_TIME = 2
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlaneList:
+    """The planes of an image in the order in which they are segmented, t outside and z inside.
+
+    Attributes:
+        width_px, height_px: size of a plane as it is in the file.
+        picture_width_px, picture_height_px: size of pictures and labels.
+        planes: one (t, z) per plane; its place here is its index.
+        channels: names of the channels that are shown, those that were segmented.
+        has_labels: whether the results are there.
+    """
+
+    width_px: int
+    height_px: int
+    picture_width_px: int
+    picture_height_px: int
+    planes: tuple[tuple[int, int], ...]
+    channels: tuple[str, ...]
+    pixel_size_um: tuple[float, float] | None
+    has_labels: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class LabelPicture:
+    """Labels of one plane: (height_px, width_px) little-endian uint32, as gzip."""
+
+    width_px: int
+    height_px: int
+    data: bytes
+
+
+class Previews:
+    """Planes, pictures and labels of jobs. Raises KioskErrors with a sentence for the user."""
+
+    def __init__(self, *, queue: JobQueue, store: ObjectStore, images: ImageFiles) -> None:
+        self._queue = queue
+        self._store = store
+        self._images = OpenImages(store, images)
+        self._slots = asyncio.Semaphore(AT_A_TIME)
+
+    async def planes(self, job_id: str) -> PlaneList:
+        """What there is to see. Raises NotFound when the job or its image is gone."""
+        job = await self._queue.get(job_id)
+        async with self._image(job) as source:
+            height, width = source.sizes["y"], source.sizes["x"]
+            shrink = min(1.0, LONGEST_PX / max(height, width))
+            return PlaneList(
+                width_px=width,
+                height_px=height,
+                picture_width_px=max(1, round(width * shrink)),
+                picture_height_px=max(1, round(height * shrink)),
+                planes=tuple(_places(source)),
+                channels=tuple(source.channel_names[i] for i in _channels(source, job)),
+                pixel_size_um=source.pixel_size_um,
+                has_labels=job.state is JobState.SUCCEEDED,
+            )
+
+    async def picture(self, job_id: str, index: int) -> bytes:
+        """One plane as PNG, contrast stretched. Raises NotFound."""
+        job = await self._queue.get(job_id)
+        async with self._slots:
+            async with self._image(job) as source:
+                places = _places(source)
+                if not 0 <= index < len(places):
+                    raise _no_plane(index, len(places))
+                t, z = places[index]
+                plane = await asyncio.to_thread(source.plane, t, z, _channels(source, job))
+            return await asyncio.to_thread(lambda: encode_png(display_plane(plane, LONGEST_PX)))
+
+    async def labels(self, job_id: str, index: int) -> LabelPicture:
+        """Labels of one plane. Raises NotFound, and WrongState before the job has succeeded."""
+        job = await self._queue.get(job_id)
+        if job.state is not JobState.SUCCEEDED:
+            raise WrongState(
+                f"The job is {job.state.value} and has no labels.", reason="NO_RESULTS"
+            )
+        key = f"{results_prefix(job_id)}{result_stem(job.file_name)}_labels.tif"
+        async with self._slots:
+            return await asyncio.to_thread(self._read_labels, key, index)
+
+    def close(self) -> None:
+        self._images.close()
+
+    def _read_labels(self, key: str, index: int) -> LabelPicture:
+        try:
+            file: BinaryIO = self._store.open(key)
+        except NotFound as error:
+            raise NotFound(
+                "The label image of this job is no longer there.", reason="RESULT_GONE"
+            ) from error
+        with file, tifffile.TiffFile(file) as tiff:
+            if not 0 <= index < len(tiff.pages):
+                raise _no_plane(index, len(tiff.pages))
+            labels: np.ndarray[Any, Any] = tiff.pages[index].asarray()
+        small = display_labels(labels, LONGEST_PX)
+        # Level 1: labels are long runs of one number, which any level packs well.
+        data = gzip.compress(small.astype("<u4").tobytes(), compresslevel=1, mtime=0)
+        return LabelPicture(width_px=small.shape[1], height_px=small.shape[0], data=data)
+
+    @asynccontextmanager
+    async def _image(self, job: Job) -> AsyncIterator[ImageSource]:
+        try:
+            async with self._images.use(job.upload_id, job.file_name) as source:
+                yield source
+        except InvalidRequest as error:
+            if error.reason != "UPLOAD_GONE":
+                raise
+            # For this caller it is not the request that is wrong: something is not there.
+            raise NotFound(
+                "The image of this job is no longer there.", reason=error.reason
+            ) from error
+
+
+def _places(source: ImageSource) -> list[tuple[int, int]]:
+    return [(t, z) for t in range(source.sizes["t"]) for z in range(source.sizes["z"])]
+
+
+def _channels(source: ImageSource, job: Job) -> list[int]:
+    """The channels that were segmented, also when the model server is away or has moved on.
+
+    The job was accepted, so an image of several channels with none chosen can only be a colour
+    image for a model that takes colour; nothing else of the model matters here.
+    """
+    stand_in = ModelCard(
+        name=job.model, versions=(job.model_version,), pipeline=job.pipeline, accepts_rgb=True
+    )
+    return choose_channels(source, stand_in, str(job.parameters.get("channel", "")))
+
+
+def _no_plane(index: int, count: int) -> NotFound:
+    return NotFound(
+        f"There is no plane {index}; the image has {count}, counted from 0.",
+        reason="PLANE_NOT_FOUND",
+        field="index",
+    )

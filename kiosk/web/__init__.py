@@ -1,0 +1,76 @@
+"""The web page and the HTTP API: a thin shell over the service.
+
+    /  /jobs/{id}  /static/...     the page (folder `frontend`)
+    /api/v1/uploads                tus 1.0.0: creation, creation-with-upload,
+                                   creation-defer-length, expiration, termination
+    /api/v1/models, /jobs, ...     JSON; errors are RFC 9457 problem details
+    /api/v1/.../events             server-sent events
+    /metrics                       Prometheus
+
+Nothing here lets another site's page act for the user: there are no CORS headers, and what changes
+something needs a header or content type that a browser sends across sites only after asking, or an id that
+cannot be guessed.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from aiohttp import web
+
+from kiosk.errors import PermanentError
+from kiosk.previews import Previews
+from kiosk.service import KioskService
+from kiosk.web.answers import add_headers, as_problems
+from kiosk.web.events import Events
+from kiosk.web.jobs import Jobs
+from kiosk.web.page import Page
+from kiosk.web.pictures import Pictures
+from kiosk.web.results import Results
+from kiosk.web.tus import Tus
+
+SHUTDOWN_S = 2.0
+# Bodies that are read as a whole; uploads are streamed.
+BODY_BYTES = 64 * 1024
+
+
+class WebServer:
+    """The page and the HTTP API on one port. `port` is the real one once started."""
+
+    def __init__(
+        self, service: KioskService, previews: Previews, frontend: Path, host: str, port: int
+    ) -> None:
+        self.port = port
+        self._host = host
+        self._previews = previews
+        self.app = make_app(service, previews, frontend)
+        self._runner = web.AppRunner(self.app, shutdown_timeout=SHUTDOWN_S)
+
+    async def start(self) -> None:
+        await self._runner.setup()
+        try:
+            await web.TCPSite(self._runner, self._host, self.port).start()
+        except OSError as error:
+            await self._runner.cleanup()
+            raise PermanentError(
+                f"The web page cannot be served on {self._host}:{self.port} ({error.strerror})."
+                " Choose another port with --web-port or KIOSK_LISTEN__WEB_PORT."
+            ) from error
+        self.port = self._runner.addresses[0][1]
+
+    async def stop(self) -> None:
+        await self._runner.cleanup()
+        self._previews.close()
+
+
+def make_app(service: KioskService, previews: Previews, frontend: Path) -> web.Application:
+    """The aiohttp application behind `WebServer`; tests use it without a port."""
+    app = web.Application(middlewares=[as_problems], client_max_size=BODY_BYTES)
+    app.on_response_prepare.append(add_headers)
+    Page(frontend).add_to(app)
+    Tus(service.uploads).add_to(app)
+    Jobs(service).add_to(app)
+    Events(service).add_to(app)
+    Results(service).add_to(app)
+    Pictures(previews).add_to(app)
+    return app

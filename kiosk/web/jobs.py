@@ -1,0 +1,105 @@
+"""Models, jobs and the state of the kiosk, as JSON."""
+
+from __future__ import annotations
+
+from aiohttp import web
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from kiosk import wire
+from kiosk.errors import InvalidRequest
+from kiosk.service import KioskService
+from kiosk.web.answers import API
+
+
+class JobRequest(BaseModel):
+    """Body of POST /api/v1/jobs; the fields are those of SegmentRequest in the proto."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    upload: str
+    model: str
+    model_version: str = ""
+    channel: str = ""
+    parameters: dict[str, float] = {}
+    request_id: str = ""
+
+
+class Jobs:
+    """Models, jobs and the state of the kiosk, as JSON."""
+
+    def __init__(self, service: KioskService) -> None:
+        self._service = service
+
+    def add_to(self, app: web.Application) -> None:
+        app.router.add_get("/metrics", self.metrics)
+        app.router.add_get(f"{API}/health", self.health)
+        app.router.add_get(f"{API}/models", self.list_models)
+        app.router.add_post(f"{API}/jobs", self.submit)
+        app.router.add_get(f"{API}/jobs", self.list_jobs)
+        app.router.add_get(API + "/jobs/{id}", self.get)
+        app.router.add_delete(API + "/jobs/{id}", self.delete)
+        app.router.add_post(API + "/jobs/{id}/cancel", self.cancel)
+
+    async def metrics(self, request: web.Request) -> web.Response:
+        await self._service.backlog()  # also sets its gauges
+        return web.Response(body=generate_latest(), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+    async def health(self, request: web.Request) -> web.Response:
+        backlog = await self._service.backlog()
+        waiting = {"parts": backlog.parts, "jobs": backlog.jobs}
+        return web.json_response({"status": "ok", "backlog": waiting})
+
+    async def list_models(self, request: web.Request) -> web.Response:
+        cards = await self._service.list_models()
+        return web.json_response({"models": [wire.model_to_json(card) for card in cards]})
+
+    async def submit(self, request: web.Request) -> web.Response:
+        wanted = await _job_request(request)
+        job = await self._service.segment(
+            upload_id=wanted.upload.removeprefix("uploads/"),
+            model=wanted.model.removeprefix("models/"),
+            model_version=wanted.model_version,
+            channel=wanted.channel,
+            parameters=wanted.parameters,
+            request_id=wanted.request_id,
+        )
+        location = {"Location": f"{API}/jobs/{job.id}"}
+        return web.json_response(wire.job_to_json(job), status=202, headers=location)
+
+    async def list_jobs(self, request: web.Request) -> web.Response:
+        size = request.query.get("page_size", "0")
+        if not (size.isascii() and size.isdigit() and len(size) < 10):
+            raise InvalidRequest("The page size must be a whole number.", field="page_size")
+        jobs, token = await self._service.list_jobs(int(size), request.query.get("page_token", ""))
+        listed = [wire.job_to_json(job) for job in jobs]
+        return web.json_response({"jobs": listed, "next_page_token": token})
+
+    async def get(self, request: web.Request) -> web.Response:
+        job = await self._service.get_job(request.match_info["id"])
+        return web.json_response(wire.job_to_json(job))
+
+    async def delete(self, request: web.Request) -> web.Response:
+        await self._service.delete_job(request.match_info["id"])
+        return web.Response(status=204)
+
+    async def cancel(self, request: web.Request) -> web.Response:
+        job = await self._service.cancel_job(request.match_info["id"])
+        return web.json_response(wire.job_to_json(job))
+
+
+async def _job_request(request: web.Request) -> JobRequest:
+    if request.content_type != "application/json":
+        raise web.HTTPUnsupportedMediaType(text="A job is asked for with application/json.")
+    try:
+        return JobRequest.model_validate_json(await request.read())
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        field = ".".join(str(step) for step in first["loc"])
+        known = ", ".join(JobRequest.model_fields)
+        sentence = {
+            "extra_forbidden": f"There is no field '{field}'. The fields are: {known}.",
+            "missing": f"The field '{field}' is missing.",
+            "json_invalid": f"The request is not JSON: {first['msg']}.",
+        }.get(first["type"], f"The field '{field}' is not right: {first['msg']}.")
+        raise InvalidRequest(sentence, field=field) from error

@@ -1,0 +1,31 @@
+"""The files of the web page."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from aiohttp import web
+
+from kiosk.errors import NotFound
+
+
+class Page:
+    """The files of the web page."""
+
+    def __init__(self, frontend: Path) -> None:
+        self._frontend = frontend
+
+    def add_to(self, app: web.Application) -> None:
+        app.router.add_get("/", self.index)
+        app.router.add_get("/jobs/{id}", self.index)
+        if self._frontend.is_dir():
+            app.router.add_static("/static/", self._frontend)
+
+    async def index(self, request: web.Request) -> web.StreamResponse:
+        index = self._frontend / "index.html"
+        if not index.is_file():
+            raise NotFound(
+                f"The files of the web page are not in {self._frontend}. Set KIOSK_FRONTEND to"
+                " their folder; the API works without them."
+            )
+        return web.FileResponse(index)

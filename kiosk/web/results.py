@@ -1,0 +1,125 @@
+"""The files that jobs have produced: whole, from an offset on, or all as one zip."""
+
+from __future__ import annotations
+
+import zipfile
+from typing import IO, cast
+from urllib.parse import quote
+
+from aiohttp import web
+
+from kiosk import wire
+from kiosk.jobs import ResultFile, result_stem
+from kiosk.service import KioskService
+from kiosk.web.answers import API, cut_on_error
+
+
+class Results:
+    """The files that jobs have produced."""
+
+    def __init__(self, service: KioskService) -> None:
+        self._service = service
+
+    def add_to(self, app: web.Application) -> None:
+        app.router.add_get(API + "/jobs/{id}/results", self.list)
+        app.router.add_get(API + "/jobs/{id}/results.zip", self.archive)
+        app.router.add_get(API + "/jobs/{id}/results/{file}", self.download)
+
+    async def list(self, request: web.Request) -> web.Response:
+        results = await self._service.list_results(request.match_info["id"])
+        return web.json_response({"results": [wire.result_to_json(item) for item in results]})
+
+    async def download(self, request: web.Request) -> web.StreamResponse:
+        result = await self._service.get_result(
+            request.match_info["id"], request.match_info["file"]
+        )
+        etag = f'"{result.job_id}-{result.size_bytes}"'  # a result never changes
+        start, stop = _wanted_range(request, result.size_bytes, etag)
+        headers = {**_attachment(result.file_name), "Accept-Ranges": "bytes", "ETag": etag}
+        response = web.StreamResponse(headers=headers)
+        response.content_type = result.media_type
+        response.content_length = stop - start
+        if stop - start < result.size_bytes:
+            response.set_status(206)
+            response.headers["Content-Range"] = f"bytes {start}-{stop - 1}/{result.size_bytes}"
+        await response.prepare(request)
+        if request.method != "HEAD":
+            with cut_on_error(request):
+                await self._send(response, result, start, stop)
+        return response
+
+    async def archive(self, request: web.Request) -> web.StreamResponse:
+        """All results as one zip file, made while it is sent; nothing is packed a second time."""
+        job = await self._service.get_job(request.match_info["id"])
+        results = await self._service.list_results(job.id)
+        response = web.StreamResponse(
+            headers=_attachment(f"{result_stem(job.file_name)}_results.zip")
+        )
+        response.content_type = "application/zip"
+        await response.prepare(request)
+        if request.method == "HEAD":
+            return response
+        sink = _Sink()
+        with (
+            cut_on_error(request),
+            zipfile.ZipFile(cast(IO[bytes], sink), "w", zipfile.ZIP_STORED) as archive,
+        ):
+            for result in results:
+                with archive.open(result.file_name, "w", force_zip64=True) as member:
+                    async for chunk in self._service.read_result(result):
+                        member.write(chunk)
+                        await response.write(sink.take())
+            archive.close()
+            await response.write(sink.take())
+        return response
+
+    async def _send(
+        self, response: web.StreamResponse, result: ResultFile, start: int, stop: int
+    ) -> None:
+        remaining = stop - start
+        async for chunk in self._service.read_result(result, start):
+            await response.write(chunk[:remaining])
+            remaining -= len(chunk)
+            if remaining <= 0:
+                return
+
+
+class _Sink:
+    """What zipfile writes to; it cannot seek, so sizes follow the data of each file."""
+
+    def __init__(self) -> None:
+        self._data = bytearray()
+
+    def write(self, data: bytes) -> int:
+        self._data += data
+        return len(data)
+
+    def flush(self) -> None:
+        pass
+
+    def take(self) -> bytes:
+        data = bytes(self._data)
+        self._data.clear()
+        return data
+
+
+def _wanted_range(request: web.Request, size_bytes: int, etag: str) -> tuple[int, int]:
+    """[start, stop) of the bytes asked for; the whole file for a Range that is not understood."""
+    try:
+        asked = request.http_range
+    except ValueError:
+        return 0, size_bytes
+    if asked.start is None or request.headers.get("If-Range", etag) != etag:
+        return 0, size_bytes
+    start = asked.start if asked.start >= 0 else max(0, size_bytes + asked.start)
+    stop = size_bytes if asked.stop is None else min(asked.stop, size_bytes)
+    if start >= stop:
+        raise web.HTTPRequestRangeNotSatisfiable(headers={"Content-Range": f"bytes */{size_bytes}"})
+    return start, stop
+
+
+def _attachment(file_name: str) -> dict[str, str]:
+    """Content-Disposition with the name in UTF-8 (RFC 5987) and in ASCII for old programs."""
+    plain = "".join(c if " " <= c <= "~" and c not in '"\\%' else "_" for c in file_name)
+    encoded = quote(file_name, safe="")
+    return {"Content-Disposition": f"attachment; filename=\"{plain}\"; filename*=UTF-8''{encoded}"}

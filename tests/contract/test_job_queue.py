@@ -1,0 +1,820 @@
+"""The promises of `ports.JobQueue`, kept alike by the fake in memory and by Redis."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis.asyncio
+
+from kiosk.adapters import redis_queue
+from kiosk.adapters.redis_queue import QueuePolicy, RedisQueue
+from kiosk.errors import (
+    AlreadyExists,
+    KioskError,
+    LeaseLost,
+    NotFound,
+    Overloaded,
+    TransientError,
+    WrongState,
+)
+from kiosk.jobs import (
+    JOIN_INDEX,
+    PLAN_INDEX,
+    Job,
+    JobEvent,
+    JobState,
+    Lease,
+    Part,
+    PartKind,
+    Stage,
+    new_id,
+)
+from kiosk.ports import Backlog, JobQueue
+from kiosk.testing import MemoryQueue
+
+POLICY: dict[str, Any] = {
+    "lease_s": 1000.0,
+    "attempts": 3,
+    "retry_delay_s": 0.0,
+    "window_parts": 2,
+    "open_jobs": 5,
+    "retention_s": 3600.0,
+}
+
+
+@dataclass
+class Bench:
+    """A queue under test and what only the test may do to it."""
+
+    kind: str
+    queue: JobQueue
+    policy: dict[str, Any]
+    expire: Callable[[Lease], Any]
+
+    async def take(self, consumer: str = "c") -> Lease | None:
+        """The next part, or None. An entry of a closed job is no answer, so ask again."""
+        for _ in range(20):
+            lease = await self.queue.lease(consumer, 0)
+            if lease is not None:
+                return lease
+        return None
+
+    async def must_take(self, consumer: str = "c") -> Lease:
+        lease = await self.take(consumer)
+        assert lease is not None
+        return lease
+
+    async def planned(self, count: int, job: Job | None = None) -> Job:
+        """A job whose `count` parts are handed out as far as the window goes."""
+        job = await self.queue.submit(job or make_job())
+        lease = await self.must_take()
+        await self.queue.planned(lease, parts_of(job.id, count), ["a note"])
+        return await self.queue.get(job.id)
+
+    async def finish(self, job_id: str) -> None:
+        """Do all the work that is left in the queue."""
+        while (lease := await self.take()) is not None:
+            if lease.part.kind is PartKind.PART:
+                await self.queue.complete(lease)
+            elif lease.part.kind is PartKind.JOIN:
+                await self.queue.succeed(lease)
+        assert (await self.queue.get(job_id)).state is JobState.SUCCEEDED
+
+
+def make_job(**changes: Any) -> Job:
+    values: dict[str, Any] = {
+        "id": new_id(),
+        "pipeline": "segmentation",
+        "upload_id": "upload1",
+        "file_name": "cells, ü 漢.tif",
+        "model": "nuclei",
+        "model_version": "1",
+        "parameters": {"channel": "", "postprocessing": {"min_area_px": 3.5}},
+    }
+    return Job(**{**values, **changes})
+
+
+def parts_of(job_id: str, count: int) -> list[Part]:
+    return [
+        Part(job_id=job_id, kind=PartKind.PART, index=i, payload={"t": i, "z": 0})
+        for i in range(count)
+    ]
+
+
+def memory_bench(policy: dict[str, Any]) -> Bench:
+    now = [1_700_000_000.0]
+    queue = MemoryQueue(clock=lambda: now[0], **policy)
+
+    async def expire(_: Lease) -> None:
+        now[0] += policy["lease_s"] + 1
+
+    return Bench("memory", queue, policy, expire)
+
+
+def redis_bench(url: str, prefix: str, policy: dict[str, Any]) -> Bench:
+    queue = RedisQueue(url, QueuePolicy(**policy), prefix)
+
+    async def expire(lease: Lease) -> None:
+        """Make the lease as old as if its consumer had not been heard of for an hour."""
+        async with redis.asyncio.Redis.from_url(url) as client:
+            await client.xclaim(
+                f"{prefix}:parts",
+                "consumers",
+                lease.consumer,
+                min_idle_time=0,
+                message_ids=[lease.token],
+                idle=round(policy["lease_s"] * 1000) + 1,
+                justid=True,
+            )
+
+    return Bench("redis", queue, policy, expire)
+
+
+@pytest.fixture(params=["memory", "redis"])
+async def make_bench(
+    request: pytest.FixtureRequest, redis_prefix: str
+) -> AsyncIterator[Callable[..., Bench]]:
+    """Makes a queue with some other policy, over the fake and over Redis."""
+    made: list[RedisQueue] = []
+
+    def make(**changes: Any) -> Bench:
+        policy = {**POLICY, **changes}
+        if request.param == "memory":
+            return memory_bench(policy)
+        bench = redis_bench(request.getfixturevalue("redis_url"), redis_prefix, policy)
+        made.append(bench.queue)  # type: ignore[arg-type]
+        return bench
+
+    yield make
+    for queue in made:
+        await queue.close()
+
+
+@pytest.fixture
+def bench(make_bench: Callable[..., Bench]) -> Bench:
+    return make_bench()
+
+
+# ---------------------------------------------------------------- a whole life
+
+
+async def test_whole_life_of_a_job(bench: Bench) -> None:
+    """Plan, parts, join; the states, stages and counters in between."""
+    queue = bench.queue
+    job = await queue.submit(make_job())
+    assert (JobState.QUEUED, Stage.WAITING) == (job.state, job.stage)
+    assert job.create_time_s > 0
+    assert job.expire_time_s == pytest.approx(job.create_time_s + 3600)
+    assert Backlog(parts=1, jobs=1) == await queue.backlog()
+
+    plan = await bench.must_take()
+    assert (PartKind.PLAN, PLAN_INDEX, 1) == (plan.part.kind, plan.part.index, plan.attempt)
+    assert (JobState.RUNNING, Stage.PLANNING) == (plan.job.state, plan.job.stage)
+    assert plan.job.start_time_s >= job.create_time_s
+    await queue.planned(plan, parts_of(job.id, 3), ["Used channel 0."])
+    planned = await queue.get(job.id)
+    assert (Stage.PARTS, 3, 0) == (planned.stage, planned.parts_total, planned.parts_done)
+    assert ("Used channel 0.",) == planned.notes
+    assert Backlog(parts=4, jobs=1) == await queue.backlog()
+
+    for index in range(3):
+        lease = await bench.must_take()
+        assert (PartKind.PART, index) == (lease.part.kind, lease.part.index)
+        assert {"t": index, "z": 0} == lease.part.payload
+        await queue.complete(lease)
+        assert index + 1 == (await queue.get(job.id)).parts_done
+    assert Stage.JOINING is (await queue.get(job.id)).stage
+
+    join = await bench.must_take()
+    assert (PartKind.JOIN, JOIN_INDEX) == (join.part.kind, join.part.index)
+    await queue.succeed(join)
+    done = await queue.get(job.id)
+    assert (JobState.SUCCEEDED, Stage.FINISHED) == (done.state, done.stage)
+    assert done.end_time_s >= done.start_time_s
+    assert Backlog(parts=0, jobs=0) == await queue.backlog()
+    assert await bench.take() is None
+
+
+async def test_what_was_submitted_comes_back_unchanged(bench: Bench) -> None:
+    job = make_job(
+        owner="me", request_id="r/1", parameters={"channel": "ü,\n", "postprocessing": {"a": 1e-9}}
+    )
+    accepted = await bench.queue.submit(job)
+    for name in ("file_name", "upload_id", "model", "model_version", "parameters", "owner"):
+        assert getattr(job, name) == getattr(accepted, name)
+    assert accepted == await bench.queue.get(job.id)
+
+
+async def test_plan_without_parts_goes_straight_to_the_join(bench: Bench) -> None:
+    job = await bench.planned(0)
+    assert Stage.JOINING is job.stage
+    await bench.finish(job.id)
+
+
+async def test_parts_of_two_jobs_take_turns(bench: Bench) -> None:
+    """The window keeps a long job from standing before a short one."""
+    long = await bench.planned(10)
+    short = await bench.queue.submit(make_job())
+    order = []
+    for _ in range(3):
+        lease = await bench.must_take()
+        order.append(lease.part.job_id)
+    assert [long.id, long.id, short.id] == order
+
+
+# ---------------------------------------------------------------- submitting
+
+
+async def test_same_request_gives_the_job_of_then(bench: Bench) -> None:
+    first = await bench.queue.submit(make_job(request_id="r1"))
+    again = await bench.queue.submit(make_job(request_id="r1"))
+    assert first.id == again.id
+    assert Backlog(parts=1, jobs=1) == await bench.queue.backlog()
+
+
+async def test_same_request_id_of_another_owner_is_another_request(bench: Bench) -> None:
+    first = await bench.queue.submit(make_job(request_id="r1", owner="a"))
+    other = await bench.queue.submit(make_job(request_id="r1", owner="b"))
+    assert first.id != other.id
+
+
+async def test_same_request_id_with_other_content_is_refused(bench: Bench) -> None:
+    await bench.queue.submit(make_job(request_id="r1"))
+    with pytest.raises(AlreadyExists):
+        await bench.queue.submit(make_job(request_id="r1", parameters={"channel": "1"}))
+
+
+async def test_request_of_a_deleted_job_starts_anew(bench: Bench) -> None:
+    first = await bench.queue.submit(make_job(request_id="r1"))
+    await bench.queue.cancel(first.id)
+    await bench.queue.delete(first.id)
+    again = await bench.queue.submit(make_job(request_id="r1"))
+    assert first.id != again.id
+    assert JobState.QUEUED is again.state
+
+
+async def test_submitting_twice_by_a_lost_answer_queues_once(bench: Bench) -> None:
+    """A client library that did not get the answer sends the same step again."""
+    job = make_job()
+    await bench.queue.submit(job)
+    assert job.id == (await bench.queue.submit(job)).id
+    assert Backlog(parts=1, jobs=1) == await bench.queue.backlog()
+    assert await bench.take() is not None
+    assert await bench.take() is None
+
+
+async def test_too_many_open_jobs_are_refused_until_one_ends(bench: Bench) -> None:
+    jobs = [await bench.queue.submit(make_job()) for _ in range(5)]
+    with pytest.raises(Overloaded):
+        await bench.queue.submit(make_job())
+    await bench.queue.cancel(jobs[2].id)
+    assert JobState.QUEUED is (await bench.queue.submit(make_job())).state
+
+
+async def test_known_request_is_answered_even_when_full(bench: Bench) -> None:
+    first = await bench.queue.submit(make_job(request_id="r1"))
+    for _ in range(4):
+        await bench.queue.submit(make_job())
+    assert first.id == (await bench.queue.submit(make_job(request_id="r1"))).id
+
+
+# ---------------------------------------------------------------- handing out
+
+
+async def test_window_bounds_what_one_job_has_out(bench: Bench) -> None:
+    await bench.planned(5)
+    first, second = await bench.must_take("a"), await bench.must_take("b")
+    assert (0, 1) == (first.part.index, second.part.index)
+    assert await bench.take("c") is None
+    await bench.queue.complete(second)
+    assert 2 == (await bench.must_take("c")).part.index
+    assert await bench.take("d") is None
+
+
+async def test_join_waits_for_the_slowest_part(bench: Bench) -> None:
+    await bench.planned(2)
+    slow, fast = await bench.must_take("a"), await bench.must_take("b")
+    await bench.queue.complete(fast)
+    assert await bench.take() is None
+    await bench.queue.complete(slow)
+    assert PartKind.JOIN is (await bench.must_take()).part.kind
+
+
+async def test_lease_comes_when_work_comes(bench: Bench) -> None:
+    """A consumer that waits is woken by a submission."""
+    if bench.kind == "memory":
+        bench = Bench("memory", MemoryQueue(), POLICY, bench.expire)  # on the clock of the loop
+    waiting = asyncio.create_task(bench.queue.lease("c", 20))
+    await asyncio.sleep(0)
+    job = await bench.queue.submit(make_job())
+    lease = await asyncio.wait_for(waiting, 10)
+    # A queue that makes its group on first use answers None once.
+    lease = lease or await bench.must_take()
+    assert job.id == lease.part.job_id
+
+
+# ---------------------------------------------------------------- attempts
+
+
+async def test_retry_gives_another_attempt_and_then_the_dead_letters(bench: Bench) -> None:
+    job = await bench.planned(1)
+    for attempt in (1, 2, 3):
+        lease = await bench.must_take()
+        assert (0, attempt) == (lease.part.index, lease.attempt)
+        await bench.queue.retry(lease, f"reason {attempt}")
+    failed = await bench.queue.get(job.id)
+    assert JobState.FAILED is failed.state
+    assert "ATTEMPTS_EXHAUSTED" == failed.error_reason
+    assert "3 attempts" in failed.error
+    assert "reason 3" in failed.error
+    (letter,) = await bench.queue.dead_letters()
+    assert (job.id, 0, PartKind.PART, 3, "reason 3") == (
+        letter.job_id,
+        letter.part_index,
+        letter.kind,
+        letter.attempts,
+        letter.reason,
+    )
+    assert Backlog(parts=0, jobs=0) == await bench.queue.backlog()
+    assert await bench.take() is None
+
+
+async def test_retry_waits_before_the_next_attempt(make_bench: Callable[..., Bench]) -> None:
+    bench = make_bench(retry_delay_s=500.0)
+    await bench.queue.submit(make_job())
+    await bench.queue.retry(await bench.must_take(), "Triton does not answer.")
+    assert await bench.take() is None
+    assert Backlog(parts=1, jobs=1) == await bench.queue.backlog()
+
+
+async def test_delay_doubles_with_each_attempt() -> None:
+    """Exactly on a clock of our own; Redis computes it by the same formula in Lua."""
+    now = [0.0]
+    queue = MemoryQueue(clock=lambda: now[0], retry_delay_s=10.0, attempts=4, lease_s=1e6)
+    await queue.submit(make_job())
+    for delay_s in (10, 20, 40):
+        lease = await queue.lease("c", 0)
+        assert lease is not None
+        await queue.retry(lease, "again")
+        now[0] += delay_s - 0.1
+        assert await queue.lease("c", 0) is None
+        now[0] += 0.1
+    assert await queue.lease("c", 0) is not None
+
+
+async def test_delay_doubles_in_redis(redis_url: str, redis_prefix: str) -> None:
+    queue = redis_bench(redis_url, redis_prefix, {**POLICY, "retry_delay_s": 100.0}).queue
+    async with redis.asyncio.Redis.from_url(redis_url, decode_responses=True) as client:
+        await queue.submit(make_job())
+        for delay_s in (100, 200):
+            lease = await queue.lease("c", 0) or await queue.lease("c", 0)
+            assert lease is not None
+            await queue.retry(lease, "again")
+            ((member, due_ms),) = await client.zrange(
+                f"{redis_prefix}:delayed", 0, -1, withscores=True
+            )
+            assert delay_s == pytest.approx(due_ms / 1000 - time.time(), abs=5)
+            await client.zadd(f"{redis_prefix}:delayed", {member: 1})
+    await queue.close()  # type: ignore[attr-defined]
+
+
+async def test_release_does_not_count_the_attempt(bench: Bench) -> None:
+    await bench.planned(1)
+    for _ in range(5):
+        lease = await bench.must_take()
+        assert 1 == lease.attempt
+        await bench.queue.release(lease)
+    assert 1 == (await bench.must_take()).attempt
+
+
+async def test_fail_ends_the_job_at_once(bench: Bench) -> None:
+    job = await bench.planned(2)
+    lease, other = await bench.must_take("a"), await bench.must_take("b")
+    await bench.queue.fail(lease, "NOT_AN_IMAGE", "This is no image.")
+    failed = await bench.queue.get(job.id)
+    assert (JobState.FAILED, "NOT_AN_IMAGE", "This is no image.") == (
+        failed.state,
+        failed.error_reason,
+        failed.error,
+    )
+    with pytest.raises(LeaseLost):
+        await bench.queue.complete(other)
+    assert [] == await bench.queue.dead_letters()
+    assert Backlog(parts=0, jobs=0) == await bench.queue.backlog()
+
+
+async def test_newest_dead_letter_comes_first(bench: Bench) -> None:
+    ids = []
+    for _ in range(3):
+        ids.append((await bench.queue.submit(make_job())).id)
+        for _ in range(3):
+            await bench.queue.retry(await bench.must_take(), "no")
+    letters = await bench.queue.dead_letters(limit=2)
+    assert ids[:0:-1] == [letter.job_id for letter in letters]
+    assert {PartKind.PLAN} == {letter.kind for letter in letters}
+
+
+# ---------------------------------------------------------------- leases
+
+
+async def test_expired_lease_goes_to_another_consumer(bench: Bench) -> None:
+    await bench.planned(1)
+    old = await bench.must_take("old")
+    assert await bench.take("new") is None
+    await bench.expire(old)
+    new = await bench.must_take("new")
+    assert (old.part, 2) == (new.part, new.attempt)
+    for step in (
+        bench.queue.renew(old),
+        bench.queue.complete(old),
+        bench.queue.retry(old, "x"),
+        bench.queue.release(old),
+        bench.queue.fail(old, "X", "x"),
+    ):
+        with pytest.raises(LeaseLost):
+            await step
+    await bench.queue.complete(new)
+    assert PartKind.JOIN is (await bench.must_take()).part.kind
+
+
+async def test_takeover_of_plan_and_join_shuts_out_the_old_owner(bench: Bench) -> None:
+    job = await bench.queue.submit(make_job())
+    old = await bench.must_take("old")
+    await bench.expire(old)
+    new = await bench.must_take("new")
+    with pytest.raises(LeaseLost):
+        await bench.queue.planned(old, parts_of(job.id, 7), [])
+    await bench.queue.planned(new, parts_of(job.id, 1), [])
+    await bench.queue.complete(await bench.must_take())
+    old = await bench.must_take("old")
+    await bench.expire(old)
+    new = await bench.must_take("new")
+    with pytest.raises(LeaseLost):
+        await bench.queue.succeed(old)
+    await bench.queue.succeed(new)
+    assert 1 == (await bench.queue.get(job.id)).parts_total
+
+
+async def test_renewed_lease_stays(bench: Bench) -> None:
+    await bench.planned(1)
+    lease = await bench.must_take("a")
+    await bench.expire(lease)
+    await bench.queue.renew(lease)
+    assert await bench.take("b") is None
+    await bench.queue.complete(lease)
+
+
+async def test_step_done_twice_counts_once(bench: Bench) -> None:
+    job = await bench.planned(2)
+    lease = await bench.must_take()
+    await bench.queue.complete(lease)
+    with pytest.raises(LeaseLost):
+        await bench.queue.complete(lease)
+    assert 1 == (await bench.queue.get(job.id)).parts_done
+    assert Backlog(parts=2, jobs=1) == await bench.queue.backlog()
+
+
+async def test_consumer_that_always_dies_exhausts_the_attempts(bench: Bench) -> None:
+    job = await bench.planned(1)
+    for attempt in (1, 2, 3):
+        lease = await bench.must_take(f"c{attempt}")
+        assert attempt == lease.attempt
+        await bench.expire(lease)
+    assert await bench.take("last") is None
+    failed = await bench.queue.get(job.id)
+    assert (JobState.FAILED, "ATTEMPTS_EXHAUSTED") == (failed.state, failed.error_reason)
+    assert "stopped" in failed.error
+    (letter,) = await bench.queue.dead_letters()
+    assert 3 == letter.attempts
+
+
+async def test_expired_lease_is_found_behind_many_that_are_kept(
+    make_bench: Callable[..., Bench],
+) -> None:
+    """Thirty consumers are well; the part of the one that died must not wait for them."""
+    bench = make_bench(window_parts=40)
+    await bench.planned(31)
+    kept = [await bench.must_take(f"c{i}") for i in range(30)]
+    dead = await bench.must_take("dead")
+    await bench.expire(dead)
+    if bench.kind == "memory":
+        for lease in kept:
+            await bench.queue.renew(lease)
+    taken = await bench.queue.lease("new", 0)
+    assert taken is not None
+    assert dead.part == taken.part
+
+
+# ---------------------------------------------------------------- cancelling and deleting
+
+
+async def test_cancel_while_queued(bench: Bench) -> None:
+    job = await bench.queue.submit(make_job())
+    cancelled = await bench.queue.cancel(job.id)
+    assert (JobState.CANCELLED, Stage.FINISHED) == (cancelled.state, cancelled.stage)
+    assert await bench.take() is None
+    assert Backlog(parts=0, jobs=0) == await bench.queue.backlog()
+
+
+async def test_cancel_while_parts_are_out(bench: Bench) -> None:
+    job = await bench.planned(4)
+    lease = await bench.must_take()
+    await bench.queue.cancel(job.id)
+    with pytest.raises(LeaseLost):
+        await bench.queue.renew(lease)
+    assert await bench.take() is None
+    assert Backlog(parts=0, jobs=0) == await bench.queue.backlog()
+
+
+async def test_cancel_while_a_part_waits_for_its_retry(bench: Bench) -> None:
+    job = await bench.planned(1)
+    await bench.queue.retry(await bench.must_take(), "later")
+    await bench.queue.cancel(job.id)
+    assert await bench.take() is None
+    assert JobState.CANCELLED is (await bench.queue.get(job.id)).state
+
+
+async def test_cancel_leaves_a_finished_job_as_it_is(bench: Bench) -> None:
+    job = await bench.planned(1)
+    await bench.finish(job.id)
+    before = await bench.queue.get(job.id)
+    assert before == await bench.queue.cancel(job.id)
+
+
+async def test_part_of_a_cancelled_job_does_not_hide_the_next_job(bench: Bench) -> None:
+    cancelled = await bench.queue.submit(make_job())
+    other = await bench.queue.submit(make_job())
+    await bench.queue.cancel(cancelled.id)
+    assert other.id == (await bench.must_take()).part.job_id
+
+
+async def test_delete_wants_a_finished_job(bench: Bench) -> None:
+    job = await bench.queue.submit(make_job())
+    with pytest.raises(WrongState):
+        await bench.queue.delete(job.id)
+    await bench.queue.cancel(job.id)
+    await bench.queue.delete(job.id)
+    with pytest.raises(NotFound):
+        await bench.queue.get(job.id)
+    with pytest.raises(NotFound):
+        await bench.queue.delete(job.id)
+    assert ([], "") == await bench.queue.list_jobs(10)
+    assert [] == await bench.queue.expired()
+
+
+async def test_late_step_for_a_deleted_job_finds_its_lease_lost(bench: Bench) -> None:
+    job = await bench.planned(2)
+    lease = await bench.must_take()
+    await bench.queue.cancel(job.id)
+    await bench.queue.delete(job.id)
+    with pytest.raises(LeaseLost):
+        await bench.queue.complete(lease)
+    assert await bench.take() is None
+    with pytest.raises(NotFound):
+        await bench.queue.get(job.id)
+
+
+@pytest.mark.parametrize(
+    "odd", ["", "no-such-job", "../../x", "{id}:parts", "{id}:events", "a b", "\ud800", "x" * 9999]
+)
+async def test_odd_ids_are_not_found(bench: Bench, odd: str) -> None:
+    job = await bench.planned(1)
+    odd = odd.replace("{id}", job.id)
+    for step in (bench.queue.get, bench.queue.cancel, bench.queue.delete):
+        with pytest.raises(NotFound):
+            await step(odd)
+    with pytest.raises(NotFound):
+        await anext(bench.queue.watch(odd))
+
+
+# ---------------------------------------------------------------- lists
+
+
+async def pages(queue: JobQueue, size: int) -> list[list[str]]:
+    found, token = [], ""
+    while True:
+        jobs, token = await queue.list_jobs(size, token)
+        found.append([job.id for job in jobs])
+        if not token:
+            return found
+
+
+async def test_pages_hold_every_job_once_newest_first(make_bench: Callable[..., Bench]) -> None:
+    """The clock of the fake stands still, so all creation times are equal there."""
+    bench = make_bench(open_jobs=100)
+    jobs = [await bench.queue.submit(make_job()) for _ in range(7)]
+    key = {job.id: (round(job.create_time_s * 1000), job.id) for job in jobs}
+    expected = sorted(key, key=lambda job_id: key[job_id], reverse=True)
+    for size in (1, 2, 3, 7, 50):
+        found = await pages(bench.queue, size)
+        assert expected == [job_id for page in found for job_id in page]
+        assert max(map(len, found)) <= size
+
+
+async def test_pages_with_equal_times_in_redis(redis_url: str, redis_prefix: str) -> None:
+    bench = redis_bench(redis_url, redis_prefix, {**POLICY, "open_jobs": 100})
+    ids = [(await bench.queue.submit(make_job())).id for _ in range(9)]
+    async with redis.asyncio.Redis.from_url(redis_url) as client:
+        await client.zadd(f"{redis_prefix}:jobs", dict.fromkeys(ids, 1_700_000_000_000))
+    for size in (1, 2, 4, 9):
+        found = await pages(bench.queue, size)
+        assert sorted(ids, reverse=True) == [job_id for page in found for job_id in page]
+    await bench.queue.close()  # type: ignore[attr-defined]
+
+
+async def test_page_goes_on_when_the_job_of_its_token_is_gone(bench: Bench) -> None:
+    for _ in range(4):
+        await bench.queue.submit(make_job())
+    first, token = await bench.queue.list_jobs(2)
+    await bench.queue.cancel(first[-1].id)
+    await bench.queue.delete(first[-1].id)
+    rest, end = await bench.queue.list_jobs(2, token)
+    assert (2, "") == (len(rest), end)
+    assert not {job.id for job in first} & {job.id for job in rest}
+
+
+async def test_expired_jobs_are_named(make_bench: Callable[..., Bench]) -> None:
+    bench = make_bench(retention_s=0.0)
+    job = await bench.queue.submit(make_job())
+    assert [job.id] == await bench.queue.expired()
+    assert [] == await make_bench(retention_s=3600.0).queue.expired() or bench.kind == "redis"
+
+
+# ---------------------------------------------------------------- watching
+
+
+async def test_watch_tells_the_present_and_then_each_step(bench: Bench) -> None:
+    job = await bench.planned(2)
+    events: list[JobEvent] = []
+    seen = asyncio.Event()
+
+    async def follow() -> None:
+        async for event in bench.queue.watch(job.id):
+            events.append(event)
+            seen.set()
+
+    watcher = asyncio.create_task(follow())
+    await asyncio.wait_for(seen.wait(), 10)
+    await bench.finish(job.id)
+    await asyncio.wait_for(watcher, 10)
+    assert [0, 1, 2, 2] == [event.job.parts_done for event in events]
+    assert JobState.SUCCEEDED is events[-1].job.state
+
+
+async def test_watch_goes_on_after_the_event_it_saw_last(bench: Bench) -> None:
+    job = await bench.planned(2)
+    first = await anext(bench.queue.watch(job.id))
+    await bench.finish(job.id)
+    rest = [event async for event in bench.queue.watch(job.id, first.id)]
+    assert [1, 2, 2] == [event.job.parts_done for event in rest]
+    assert first.id not in [event.id for event in rest]
+
+
+async def test_watch_of_a_finished_job_gives_its_last_event(bench: Bench) -> None:
+    job = await bench.planned(1)
+    await bench.finish(job.id)
+    (event,) = [event async for event in bench.queue.watch(job.id)]
+    assert JobState.SUCCEEDED is event.job.state
+
+
+async def test_watch_ends_also_after_the_final_event(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A browser that reconnects after the end is told the end once more."""
+    monkeypatch.setattr(redis_queue, "WATCH_WAIT_MS", 20)
+    job = await bench.planned(1)
+    await bench.finish(job.id)
+    (last,) = [event async for event in bench.queue.watch(job.id)]
+    (again,) = [event async for event in bench.queue.watch(job.id, last.id)]
+    assert last.job == again.job
+
+
+async def test_watch_of_a_job_deleted_meanwhile_ends(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(redis_queue, "WATCH_WAIT_MS", 20)
+    job = await bench.queue.submit(make_job())
+    events = bench.queue.watch(job.id)
+    await anext(events)
+    await bench.queue.cancel(job.id)
+    await bench.queue.delete(job.id)
+    with pytest.raises(NotFound):
+        async for _ in events:
+            pass
+
+
+# ---------------------------------------------------------------- Redis alone
+
+
+async def test_jobs_survive_a_kill_of_redis(
+    new_redis: Callable[[], Any], redis_prefix: str
+) -> None:
+    server = new_redis()
+    bench = redis_bench(server.url, redis_prefix, POLICY)
+    job = await bench.planned(3)
+    held = await bench.must_take("a")
+    await bench.queue.complete(await bench.must_take("b"))
+    before = await bench.queue.get(job.id)
+    server.kill()
+    server.start()
+    assert before == await bench.queue.get(job.id)
+    await bench.queue.complete(held)
+    await bench.finish(job.id)
+    await bench.queue.close()  # type: ignore[attr-defined]
+
+
+async def test_emptied_redis_works_on(new_redis: Callable[[], Any], redis_prefix: str) -> None:
+    """Without its AOF a Redis comes back empty: old jobs are gone, new ones work."""
+    server = new_redis()
+    bench = redis_bench(server.url, redis_prefix, POLICY)
+    lost = await bench.planned(1)
+    async with redis.asyncio.Redis.from_url(server.url) as client:
+        await client.flushall()
+    with pytest.raises(NotFound):
+        await bench.queue.get(lost.id)
+    job = await bench.planned(1)
+    await bench.finish(job.id)
+    await bench.queue.close()  # type: ignore[attr-defined]
+
+
+async def test_dead_redis_is_a_transient_error(
+    new_redis: Callable[[], Any], redis_prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = new_redis()
+    bench = redis_bench(server.url, redis_prefix, POLICY)
+    await bench.queue.submit(make_job())
+    lease = await bench.must_take()
+    server.stop()
+    _no_pauses(bench.queue, monkeypatch)
+    steps: list[Callable[[], Any]] = [
+        lambda: bench.queue.submit(make_job()),
+        lambda: bench.queue.lease("c", 0),
+        lambda: bench.queue.renew(lease),
+        lambda: bench.queue.get(lease.job.id),
+        lambda: bench.queue.list_jobs(5),
+        lambda: anext(bench.queue.watch(lease.job.id)),
+        bench.queue.backlog,
+        bench.queue.expired,
+        bench.queue.dead_letters,
+    ]
+    for step in steps:
+        with pytest.raises(TransientError, match="Redis"):
+            await step()
+    server.start()
+    assert lease.job.id == (await bench.queue.get(lease.job.id)).id
+    await bench.queue.close()  # type: ignore[attr-defined]
+
+
+def _no_pauses(queue: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The Redis library tries a few times with pauses; tests have no time for those."""
+    sleep = asyncio.sleep
+    monkeypatch.setattr("redis.asyncio.retry.sleep", lambda _: sleep(0))
+
+
+async def test_wrong_password_is_a_transient_error_and_shows_nothing(
+    redis_url: str, redis_prefix: str
+) -> None:
+    url = redis_url.replace("redis://", "redis://:secret-word@")
+    queue = RedisQueue(url, QueuePolicy(), redis_prefix)
+    with pytest.raises(KioskError) as error:
+        await queue.backlog()
+    assert "secret-word" not in error.value.message
+    await queue.close()
+
+
+async def test_consumers_that_are_long_gone_are_forgotten(
+    redis_url: str, redis_prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench = redis_bench(redis_url, redis_prefix, POLICY)
+    queue: Any = bench.queue
+    await bench.planned(1, None)
+    holder = await bench.must_take("holder")
+    await bench.take("idle")
+    monkeypatch.setattr(redis_queue, "IDLE_CONSUMER_MS", -1)
+    await queue.forget_idle_consumers()
+    async with redis.asyncio.Redis.from_url(redis_url, decode_responses=True) as client:
+        rows = await client.xinfo_consumers(f"{redis_prefix}:parts", "consumers")
+    assert ["holder"] == [row["name"] for row in rows]
+    await queue.complete(holder)
+    await queue.close()
+
+
+async def test_nothing_of_a_deleted_job_stays_in_redis(redis_url: str, redis_prefix: str) -> None:
+    bench = redis_bench(redis_url, redis_prefix, POLICY)
+    job = await bench.planned(3)
+    await bench.queue.retry(await bench.must_take(), "later")
+    await bench.queue.cancel(job.id)
+    await bench.queue.delete(job.id)
+    assert await bench.take() is None
+    async with redis.asyncio.Redis.from_url(redis_url, decode_responses=True) as client:
+        left = [key async for key in client.scan_iter(f"*{job.id}*")]
+        assert [] == left
+        assert 0 == await client.xlen(f"{redis_prefix}:parts")
+        assert 0 == await client.zcard(f"{redis_prefix}:delayed")
+    await bench.queue.close()  # type: ignore[attr-defined]

@@ -1,0 +1,147 @@
+"""The ONNX Runtime backend inside a real Triton, on a model that halves its image.
+
+`tests/data/halve.onnx`: uint16 image (n, 1, y, x) -> halved (uint16, rounded down) and mean
+(float32, (n, 1)). The backend is NVIDIA's by name, so the configuration here is an ordinary one.
+"""
+
+import re
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tritonclient.grpc as triton_client
+
+from kiosk.errors import PermanentError
+from kiosk.local import Addresses, models_not_loaded, triton_spec
+from kiosk.machine import free_port, server_files
+from kiosk.processes import Child, Supervisor
+from kiosk.settings import Settings
+
+pytestmark = pytest.mark.servers
+
+WEIGHTS = Path(__file__).parent.parent / "data" / "halve.onnx"
+CONFIG = """
+backend: "onnxruntime"
+max_batch_size: 8
+instance_group { count: 1 }
+input { name: "image" data_type: TYPE_UINT16 dims: [ 1, -1, -1 ] }
+output { name: "halved" data_type: TYPE_UINT16 dims: [ 1, -1, -1 ] }
+output { name: "mean" data_type: TYPE_FP32 dims: [ 1 ] }
+dynamic_batching { max_queue_delay_microseconds: 200000 preferred_batch_size: 8 }
+parameters { key: "intra_op_thread_count" value: { string_value: "1" } }
+parameters { key: "execution_mode" value: { string_value: "0" } }
+"""
+
+
+def add_model(repository: Path, name: str, config: str = CONFIG, weights: bytes = b"") -> None:
+    (repository / name / "1").mkdir(parents=True)
+    (repository / name / "config.pbtxt").write_text(config)
+    (repository / name / "1" / "model.onnx").write_bytes(weights or WEIGHTS.read_bytes())
+
+
+@pytest.fixture(scope="module")
+def triton(tmp_path_factory: pytest.TempPathFactory):
+    """Address of a Triton with one good model and three that cannot be loaded."""
+    folder = tmp_path_factory.mktemp("triton")
+    repository = folder / "models"
+    add_model(repository, "halve")
+    add_model(repository, "no_weights", weights=b"these are no weights")
+    add_model(repository, "wrong_type", CONFIG.replace("TYPE_UINT16", "TYPE_UINT8", 1))
+    add_model(repository, "wrong_name", CONFIG.replace('"mean"', '"median"'))
+    settings = Settings(home=folder / "home", model_repository=repository)
+    try:
+        files = server_files(settings.servers_dir)
+    except PermanentError as error:
+        pytest.skip(error.message)
+    (settings.home / "triton").mkdir(parents=True)
+    addresses = Addresses(
+        host="127.0.0.1",
+        web_port=0,
+        grpc_port=0,
+        redis_port=0,
+        triton_port=free_port(),
+        redis_password="",
+    )
+    child = Child(triton_spec(settings, addresses, files), folder)
+    supervisor = Supervisor([child], print)
+    try:
+        supervisor.start()
+        yield addresses.triton_address
+    finally:
+        supervisor.stop()
+        assert "PyCapsule" not in child.log.read_text()
+
+
+@pytest.fixture
+def client(triton: str):
+    with triton_client.InferenceServerClient(triton) as client:
+        yield client
+
+
+def tensor(image: np.ndarray, name: str = "image", kind: str = "UINT16"):
+    given = triton_client.InferInput(name, image.shape, kind)
+    given.set_data_from_numpy(image)
+    return given
+
+
+def image_of(shape: tuple[int, ...], seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 2**16, shape, dtype=np.uint16)
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 1, 1), (1, 1, 33, 70), (8, 1, 64, 64)])
+def test_result_equals_numpy(client, shape):
+    image = image_of(shape)
+    result = client.infer("halve", [tensor(image)])
+    halved = result.as_numpy("halved")
+    assert halved.dtype == np.uint16
+    np.testing.assert_array_equal(halved, image // 2)
+    np.testing.assert_allclose(
+        result.as_numpy("mean"), image.mean((2, 3), dtype=np.float64), rtol=1e-5
+    )
+
+
+def test_only_the_outputs_that_were_asked_for_are_sent(client):
+    wanted = [triton_client.InferRequestedOutput("mean")]
+    result = client.infer("halve", [tensor(image_of((1, 1, 8, 8)))], outputs=wanted)
+    assert [output.name for output in result.get_response().outputs] == ["mean"]
+
+
+def test_requests_of_equal_and_of_other_shapes_are_batched_and_kept_apart(client):
+    shapes = [(1, 1, 16, 16), (2, 1, 16, 16), (1, 1, 16, 16), (1, 1, 9, 5), (3, 1, 16, 16)] * 3
+    images = [image_of(shape, seed) for seed, shape in enumerate(shapes)]
+    runs_before = executions(client)
+    together = threading.Barrier(len(images))
+
+    def run(image: np.ndarray) -> np.ndarray:
+        together.wait(timeout=20)
+        return client.infer("halve", [tensor(image)]).as_numpy("halved")
+
+    with ThreadPoolExecutor(len(images)) as pool:
+        results = list(pool.map(run, images))
+    for image, halved in zip(images, results, strict=True):
+        np.testing.assert_array_equal(halved, image // 2)
+    assert executions(client) - runs_before < len(images)
+
+
+def executions(client) -> int:
+    return int(client.get_inference_statistics("halve").model_stats[0].execution_count)
+
+
+def test_bad_request_gets_a_sentence_and_harms_no_other(client):
+    good = image_of((1, 1, 16, 16))
+    bad = tensor(good.astype(np.float32), kind="FP32")
+    with pytest.raises(triton_client.InferenceServerException, match="UINT16"):
+        client.infer("halve", [bad])
+    np.testing.assert_array_equal(
+        client.infer("halve", [tensor(good)]).as_numpy("halved"), good // 2
+    )
+
+
+def test_models_that_do_not_fit_their_configuration_say_why_and_keep_nothing_down(triton, client):
+    reasons = dict(models_not_loaded(triton))
+    assert set(reasons) == {"no_weights", "wrong_type", "wrong_name"}
+    assert "'image' is TYPE_UINT8" in reasons["wrong_type"]
+    assert re.search(r"the output 'median'; the weights have halved, mean", reasons["wrong_name"])
+    assert client.is_server_live()
