@@ -108,19 +108,17 @@ async def segment_file(
         job = await kiosk.wait(job.name, progress=show)
         written = await kiosk.download(job.name, request.out, stem=path.stem)
     except KioskError as error:
-        bars.console.print(f"[red]failed[/red] {_escaped(path)}: {_escaped(error.message)}")
+        _say(bars, f"[red]failed[/red] {_escaped(path)}: {_escaped(error.message)}")
         return False
     except OSError as error:
-        bars.console.print(f"[red]failed[/red] {_escaped(path)}: {_escaped(error)}")
+        _say(bars, f"[red]failed[/red] {_escaped(path)}: {_escaped(error)}")
         return False
     finally:
         bars.remove_task(task)
     seconds = time.monotonic() - started
-    bars.console.print(
-        f"[green]done[/green]   {_escaped(path)}: {_summary(written)}, {seconds:.1f} s"
-    )
+    _say(bars, f"[green]done[/green]   {_escaped(path)}: {_summary(written)}, {seconds:.1f} s")
     for note in job.notes:
-        bars.console.print(f"       {_escaped(note)}", style="dim")
+        _say(bars, f"[dim]       {_escaped(note)}[/dim]")
     return True
 
 
@@ -152,6 +150,11 @@ async def _arrivals(folder: Path, out: Path) -> AsyncIterator[Path]:
                 yield path
             sizes[path] = size
         await asyncio.sleep(LOOK_S)
+
+
+def _say(bars: Progress, line: str) -> None:
+    """One line above the bars; not wrapped, so that it can be searched and copied."""
+    bars.console.print(line, soft_wrap=True, highlight=False)
 
 
 def _bars(console: Console) -> Progress:

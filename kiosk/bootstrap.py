@@ -59,7 +59,7 @@ async def run_server(settings: Settings) -> None:
     service = KioskService(
         queue=queue, store=store, images=images, inference=inference, uploads=uploads
     )
-    previews = Previews(queue=queue, store=store, images=images, inference=inference)
+    previews = Previews(queue=queue, store=store, images=images)
     listen = settings.listen
     await queue.prepare()
     grpc_server = _make_grpc_server(service, listen.host, listen.grpc_port)

@@ -93,6 +93,10 @@ class Consumer:
                 log.warning("%s", error)
                 await asyncio.sleep(RECONNECT_S)
                 continue
+            except Exception:
+                log.exception("no part could be leased")
+                await asyncio.sleep(RECONNECT_S)
+                continue
             if lease is not None:
                 await self.work(lease)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -36,7 +37,8 @@ def demo(out: Path, console: Console) -> int:
     tifffile.imwrite(out / "sample_truth.tif", sample.labels, imagej=True, metadata={"axes": "TYX"})
     frames, height, width = sample.images.shape
     console.print(f"Made {movie}: {frames} frames of {height} x {width} px, ground truth known.")
-    with started(out / "home") as kiosk:
+    home = out / "home"
+    with started(home) as kiosk:
         console.print(f"Kiosk is up: web {kiosk.web_url}  gRPC {kiosk.grpc_address}")
         began = time.monotonic()
         with Kiosk(kiosk.grpc_address) as client:
@@ -44,6 +46,7 @@ def demo(out: Path, console: Console) -> int:
         seconds = time.monotonic() - began
         written = result.save(out)
         console.print(f"The page of this job: {kiosk.web_url}/jobs/{result.job_id}")
+    shutil.rmtree(home)  # kept only when something went wrong: the logs are in there
     _report(sample, result, seconds, console)
     console.print("Results: " + ", ".join(str(path) for path in sorted(written)))
     console.print("Everything that was started has been stopped. `make up` starts a kiosk to stay.")

@@ -57,7 +57,11 @@ def _is_validation(group: str) -> bool:
 
 
 def distance_target(labels: np.ndarray) -> np.ndarray:
-    """Distance to the instance's own border, divided by its largest value: (y, x) float32."""
+    """Distance to the instance's outermost pixels, over its largest value: (y, x) float32.
+
+    The outermost pixels are 0 whatever the size of the instance, so that a valley two pixels
+    wide and as deep as can be runs between instances that touch, also between tiny ones.
+    """
     target = np.zeros(labels.shape, np.float32)
     padded = np.pad(labels, 1)
     for label in np.unique(labels):
@@ -68,7 +72,8 @@ def distance_target(labels: np.ndarray) -> np.ndarray:
         mask = (padded[y0 : y1 + 2, x0 : x1 + 2] == label).astype(np.uint8)
         distance = cv2.distanceTransform(mask, cv2.DIST_L2, 5)[1:-1, 1:-1]
         inside = mask[1:-1, 1:-1] > 0
-        target[y0:y1, x0:x1][inside] = (distance / max(distance.max(), 1e-6))[inside]
+        inner = np.clip(distance - 1.0, 0.0, None)
+        target[y0:y1, x0:x1][inside] = (inner / max(inner.max(), 0.5))[inside]
     return target
 
 
@@ -189,9 +194,9 @@ def _recolour(pixels: np.ndarray, random: np.random.Generator) -> np.ndarray:
             pixels = np.repeat(pixels.mean(axis=2, keepdims=True), 3, axis=2)
             grey = True
         else:
-            pixels = pixels @ (np.eye(3) + random.normal(0, 0.06, (3, 3))).astype(np.float32)
-            pixels = pixels * random.uniform(0.85, 1.15, 3).astype(np.float32)
-    if random.random() < 0.03:
+            pixels = pixels @ (np.eye(3) + random.normal(0, 0.1, (3, 3))).astype(np.float32)
+            pixels = pixels * random.uniform(0.75, 1.25, 3).astype(np.float32)
+    if random.random() < 0.04:
         pixels = 1.0 - pixels
     if random.random() < 0.5:
         pixels = np.clip(pixels, 0, None) ** np.float32(np.exp(random.normal(0, 0.25)))

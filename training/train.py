@@ -76,6 +76,13 @@ class Run:
         if self.state_file.exists():
             self._load()
 
+    def begin_with(self, state: Path) -> None:
+        """Start from the averaged weights of another run; no effect once this one has begun."""
+        if self.step == 0:
+            saved = torch.load(state, map_location=self.device, weights_only=True)["average"]
+            self.average.load_state_dict(saved)
+            self.network.load_state_dict(self.average.module.state_dict())
+
     @property
     def state_file(self) -> Path:
         return self.out / "state.pt"
@@ -117,11 +124,15 @@ class Run:
         return loss.item()
 
 
-def train(data: Path, out: Path, settings: TrainingSettings, device: str) -> None:
+def train(
+    data: Path, out: Path, settings: TrainingSettings, device: str, start: Path | None = None
+) -> None:
     out.mkdir(parents=True, exist_ok=True)
     training, validation = load_split(data, "train")
     print(f"{len(training)} training and {len(validation)} validation planes", flush=True)
     run = Run(out, settings, device)
+    if start is not None:
+        run.begin_with(start)
     dataset = CropDataset(training, settings.seed + run.step)
     batches = iter(torch.utils.data.DataLoader(dataset, settings.batch, num_workers=1))
     started, losses = time.monotonic(), []
@@ -143,12 +154,15 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, help="folder with train/ and index.csv")
     parser.add_argument("--out", type=Path, required=True, help="where state and logs go")
     parser.add_argument("--steps", type=int, default=TrainingSettings.steps)
+    parser.add_argument("--learning-rate", type=float, default=TrainingSettings.learning_rate)
+    parser.add_argument("--start", type=Path, help="state.pt of a run whose weights to begin with")
     parser.add_argument("--threads", type=int, default=0, help="CPU threads, 0 = all")
     arguments = parser.parse_args()
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    train(arguments.data, arguments.out, TrainingSettings(steps=arguments.steps), device)
+    settings = TrainingSettings(steps=arguments.steps, learning_rate=arguments.learning_rate)
+    train(arguments.data, arguments.out, settings, device, arguments.start)
 
 
 if __name__ == "__main__":

@@ -146,6 +146,12 @@ class _Reader:
         self.closed = True
         self._reader.close()
 
+    def __enter__(self) -> _Reader:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
 
 def _translated(error: Exception, key: str) -> KioskError:
     if isinstance(error, FileNotFoundError):

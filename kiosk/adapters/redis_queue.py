@@ -123,14 +123,13 @@ class RedisQueue:
     # ------------------------------------------------------------------ consuming
 
     async def lease(self, consumer: str, wait_s: float) -> Lease | None:
-        entry = await self._run("reclaim", consumer, round(self._policy.lease_s * 1000))
-        if not entry:
-            entry = await self._read(consumer, wait_s)
-        if not entry:
-            return None
-        begun = await self._run("begin", consumer, entry, self._policy.attempts)
-        if not begun:
-            return None
+        begun = None
+        while not begun:  # an entry of a closed job is dropped, and the next one may be for us
+            entry = await self._run("reclaim", consumer, round(self._policy.lease_s * 1000))
+            entry = entry or await self._read(consumer, wait_s)
+            if not entry:
+                return None
+            begun = await self._run("begin", consumer, entry, self._policy.attempts)
         record, index, payload, attempt = begun
         job = _job(_pairs(record))
         part = Part(
@@ -141,8 +140,9 @@ class RedisQueue:
     async def _read(self, consumer: str, wait_s: float) -> str | None:
         async with _translated():
             try:
+                # None: do not block (Redis takes 0 for "for ever" and rounds up to 100 ms)
                 answer = await self._redis.xreadgroup(
-                    GROUP, consumer, {self._parts: ">"}, count=1, block=max(1, round(wait_s * 1000))
+                    GROUP, consumer, {self._parts: ">"}, 1, block=round(wait_s * 1000) or None
                 )
             except ResponseError as error:
                 if "NOGROUP" not in str(error):

@@ -78,7 +78,15 @@ class TritonInference:
     def _connected(self) -> Any:
         # Made on first use: the channel belongs to the event loop that runs then.
         if self._client is None:
-            self._client = triton.InferenceServerClient(self._address)
+            self._client = triton.InferenceServerClient(
+                self._address,
+                channel_args=[
+                    # Triton is never behind the proxy that an institute sets for the world.
+                    ("grpc.enable_http_proxy", 0),
+                    ("grpc.max_receive_message_length", -1),
+                    ("grpc.max_send_message_length", -1),
+                ],
+            )
         return self._client
 
 

@@ -32,7 +32,7 @@ class _Nucleus:
 
 
 def make_sample(
-    frames: int = 10, height_px: int = 512, width_px: int = 512, nuclei: int = 60, seed: int = 7
+    frames: int = 10, height_px: int = 512, width_px: int = 512, nuclei: int = 120, seed: int = 7
 ) -> Sample:
     """Nuclei that drift and turn, some of them touching, under shot noise and uneven light.
 
@@ -65,7 +65,7 @@ def _populate(
             break
         y, x = random.uniform(8, height_px - 8), random.uniform(8, width_px - 8)
         major, minor = random.uniform(10, 15), random.uniform(7.5, 10)
-        if all((n.y - y) ** 2 + (n.x - x) ** 2 > (n.minor_px + minor + 4) ** 2 for n in population):
+        if all((n.y - y) ** 2 + (n.x - x) ** 2 > (n.minor_px + minor + 1) ** 2 for n in population):
             population.append(
                 _Nucleus(
                     y=y,

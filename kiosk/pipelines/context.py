@@ -58,18 +58,30 @@ class OpenImages:
         Raises InvalidRequest when the upload is gone or is not a readable image.
         """
         async with self._opening:
+            # Before anything is closed: whoever waits for this image now must get it.
+            opened = await self._locked(upload_id, file_name)
+            self._opened.move_to_end(upload_id)
+            self._close_oldest()
+        try:
+            yield opened.source
+        except asyncio.CancelledError:
+            # A thread may still be reading, so nobody else may use this source any more. It is
+            # closed when the thread lets go of it.
+            self._opened.pop(upload_id, None)
+            raise
+        finally:
+            opened.lock.release()
+
+    async def _locked(self, upload_id: str, file_name: str) -> _Opened:
+        while True:
             opened = self._opened.get(upload_id)
             if opened is None:
                 source = await asyncio.to_thread(self._open, upload_id, file_name)
                 opened = self._opened[upload_id] = _Opened(source)
-            self._opened.move_to_end(upload_id)
-            # Before anything is closed: whoever waits for this image now must get it.
             await opened.lock.acquire()
-            self._close_oldest()
-        try:
-            yield opened.source
-        finally:
-            opened.lock.release()
+            if self._opened.get(upload_id) is opened:
+                return opened
+            opened.lock.release()  # given up by a user who was cancelled
 
     def _open(self, upload_id: str, file_name: str) -> ImageSource:
         try:

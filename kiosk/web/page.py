@@ -18,8 +18,14 @@ class Page:
     def add_to(self, app: web.Application) -> None:
         app.router.add_get("/", self.index)
         app.router.add_get("/jobs/{id}", self.index)
-        if self._frontend.is_dir():
-            app.router.add_static("/static/", self._frontend)
+        # One flat folder: a name has no slash, so nothing outside can be asked for.
+        app.router.add_get("/static/{name:[A-Za-z0-9_.-]+}", self.file)
+
+    async def file(self, request: web.Request) -> web.StreamResponse:
+        path = self._frontend / request.match_info["name"]
+        if not path.is_file():
+            raise web.HTTPNotFound
+        return web.FileResponse(path)
 
     async def index(self, request: web.Request) -> web.StreamResponse:
         index = self._frontend / "index.html"

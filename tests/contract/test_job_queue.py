@@ -58,12 +58,7 @@ class Bench:
     expire: Callable[[Lease], Any]
 
     async def take(self, consumer: str = "c") -> Lease | None:
-        """The next part, or None. An entry of a closed job is no answer, so ask again."""
-        for _ in range(20):
-            lease = await self.queue.lease(consumer, 0)
-            if lease is not None:
-                return lease
-        return None
+        return await self.queue.lease(consumer, 0)
 
     async def must_take(self, consumer: str = "c") -> Lease:
         lease = await self.take(consumer)
@@ -314,8 +309,7 @@ async def test_lease_comes_when_work_comes(bench: Bench) -> None:
     await asyncio.sleep(0)
     job = await bench.queue.submit(make_job())
     lease = await asyncio.wait_for(waiting, 10)
-    # A queue that makes its group on first use answers None once.
-    lease = lease or await bench.must_take()
+    assert lease is not None
     assert job.id == lease.part.job_id
 
 
@@ -373,7 +367,7 @@ async def test_delay_doubles_in_redis(redis_url: str, redis_prefix: str) -> None
     async with redis.asyncio.Redis.from_url(redis_url, decode_responses=True) as client:
         await queue.submit(make_job())
         for delay_s in (100, 200):
-            lease = await queue.lease("c", 0) or await queue.lease("c", 0)
+            lease = await queue.lease("c", 0)
             assert lease is not None
             await queue.retry(lease, "again")
             ((member, due_ms),) = await client.zrange(
@@ -704,9 +698,10 @@ async def test_watch_of_a_job_deleted_meanwhile_ends(
     await anext(events)
     await bench.queue.cancel(job.id)
     await bench.queue.delete(job.id)
-    with pytest.raises(NotFound):
-        async for _ in events:
-            pass
+    try:
+        assert JobState.CANCELLED is [event.job.state async for event in events][-1]
+    except NotFound:
+        pass  # nobody had told the watcher before the job was gone
 
 
 # ---------------------------------------------------------------- Redis alone
@@ -722,6 +717,8 @@ async def test_jobs_survive_a_kill_of_redis(
     await bench.queue.complete(await bench.must_take("b"))
     before = await bench.queue.get(job.id)
     server.kill()
+    with pytest.raises(TransientError):
+        await bench.queue.get(job.id)
     server.start()
     assert before == await bench.queue.get(job.id)
     await bench.queue.complete(held)
@@ -744,14 +741,13 @@ async def test_emptied_redis_works_on(new_redis: Callable[[], Any], redis_prefix
 
 
 async def test_dead_redis_is_a_transient_error(
-    new_redis: Callable[[], Any], redis_prefix: str, monkeypatch: pytest.MonkeyPatch
+    new_redis: Callable[[], Any], redis_prefix: str
 ) -> None:
     server = new_redis()
     bench = redis_bench(server.url, redis_prefix, POLICY)
     await bench.queue.submit(make_job())
     lease = await bench.must_take()
     server.stop()
-    _no_pauses(bench.queue, monkeypatch)
     steps: list[Callable[[], Any]] = [
         lambda: bench.queue.submit(make_job()),
         lambda: bench.queue.lease("c", 0),
@@ -771,16 +767,10 @@ async def test_dead_redis_is_a_transient_error(
     await bench.queue.close()  # type: ignore[attr-defined]
 
 
-def _no_pauses(queue: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The Redis library tries a few times with pauses; tests have no time for those."""
-    sleep = asyncio.sleep
-    monkeypatch.setattr("redis.asyncio.retry.sleep", lambda _: sleep(0))
-
-
 async def test_wrong_password_is_a_transient_error_and_shows_nothing(
     redis_url: str, redis_prefix: str
 ) -> None:
-    url = redis_url.replace("redis://", "redis://:secret-word@")
+    url = redis_url.replace("redis://", "redis://somebody:secret-word@")
     queue = RedisQueue(url, QueuePolicy(), redis_prefix)
     with pytest.raises(KioskError) as error:
         await queue.backlog()

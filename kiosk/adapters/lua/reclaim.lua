@@ -7,8 +7,13 @@ for _, member in ipairs(due) do
   redis.call("ZREM", DELAYED, member)
   hand_out(part.job, part.index)
 end
-local claimed = redis.call("XAUTOCLAIM", PARTS, GROUP, ARGV[2], ARGV[3], "0-0", "COUNT", 1)
-local first = claimed[2][1]
--- Redis 6.2 answers false for an entry that was deleted meanwhile.
-if first and first[1] then return first[1] end
+-- One call looks at ten leases only, so go on until the end of the list.
+local start = "0-0"
+repeat
+  local claimed = redis.call("XAUTOCLAIM", PARTS, GROUP, ARGV[2], ARGV[3], start, "COUNT", 1)
+  local first = claimed[2][1]
+  -- Redis 6.2 answers false for an entry that was deleted meanwhile.
+  if first and first[1] then return first[1] end
+  start = claimed[1]
+until start == "0-0"
 return false

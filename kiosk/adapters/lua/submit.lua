@@ -11,7 +11,7 @@ if request ~= "" then
     if redis.call("EXISTS", job_key(before.id)) == 1 then return {"known", before.id} end
   end
 end
--- The client library sends a script again when the answer was lost on the way.
+-- A submission may be sent again when its answer was lost on the way.
 if redis.call("EXISTS", job_key(id)) == 1 then return {"known", id} end
 if tonumber(redis.call("HGET", BACKLOG, "jobs") or "0") >= limit then return {"full", ""} end
 

@@ -1,0 +1,98 @@
+// The form: which model, which channel, and the numbers behind "More settings".
+
+import { listModels } from "./api.js";
+import { $, el, say, setText } from "./dom.js";
+
+const RETRY_MS = 3000;
+
+export class Settings {
+  constructor(onModels) {
+    this.models = [];
+    this.onModels = onModels;
+    $("settings").addEventListener("submit", (event) => event.preventDefault());
+    $("model").addEventListener("change", () => this.#modelChosen());
+    $("reset").addEventListener("click", () => this.#fill());
+  }
+
+  /** Display name of a model, or its plain name while it is not known. */
+  name(model) {
+    return this.#find(model)?.display_name || model;
+  }
+
+  /** Load the models; tries again by itself, since a kiosk that starts has none yet. */
+  async load() {
+    try {
+      this.models = (await listModels()).filter((model) => model.pipeline === "segmentation");
+      if (this.models.length === 0) throw new Error("No model is ready yet.");
+    } catch (error) {
+      setText($("model-text"), error.message);
+      setTimeout(() => this.load(), RETRY_MS);
+      return;
+    }
+    const options = this.models.map((model) =>
+      el("option", { value: plainName(model), text: model.display_name || plainName(model) }));
+    $("model").replaceChildren(...options);
+    $("model").disabled = false;
+    this.#modelChosen();
+    this.onModels();
+  }
+
+  get isReady() {
+    return this.models.length > 0;
+  }
+
+  /** Body of a job request, without its upload. Only numbers that were changed are sent. */
+  request() {
+    const model = this.#chosen();
+    const parameters = {};
+    for (const input of $("parameters").querySelectorAll("input")) {
+      const value = input.valueAsNumber;
+      const isChanged = value !== model.default_parameters[input.name];
+      if (Number.isFinite(value) && isChanged) parameters[input.name] = value;
+    }
+    return {
+      model: plainName(model),
+      model_version: $("version").value,
+      channel: $("channel").value.trim(),
+      parameters,
+    };
+  }
+
+  #find(name) {
+    return this.models.find((model) => plainName(model) === name);
+  }
+
+  #chosen() {
+    return this.#find($("model").value);
+  }
+
+  #modelChosen() {
+    const model = this.#chosen();
+    const [least, most] = [model.min_object_diameter_px, model.max_object_diameter_px];
+    const sizes = most > 0 ? ` For objects of about ${least} to ${most} px.` : "";
+    say($("model-text"), model.description + sizes);
+    this.#fill();
+  }
+
+  #fill() {
+    const model = this.#chosen();
+    const versions = [...model.versions].reverse();
+    $("version").replaceChildren(...versions.map((version, place) =>
+      el("option", { value: version, text: place === 0 ? `${version} (newest)` : version })));
+    const fields = Object.entries(model.default_parameters).sort().map(([name, value]) => field(name, value));
+    $("parameters").replaceChildren(...fields);
+  }
+}
+
+const plainName = (model) => model.name.replace(/^models\//, "");
+
+/** "min_area_px" as a number input called "Min area (px)". */
+function field(name, value) {
+  const id = `parameter-${name}`;
+  const unit = name.match(/_(px|um|s)$/)?.[1];
+  const words = name.replace(/_(px|um|s)$/, "").replaceAll("_", " ");
+  const label = words[0].toUpperCase() + words.slice(1) + (unit ? ` (${unit === "um" ? "µm" : unit})` : "");
+  return el("div", { class: "field inline" },
+    el("label", { for: id, text: label }),
+    el("input", { id, name, type: "number", step: "any", min: 0, value }));
+}

@@ -1,0 +1,167 @@
+"""The promises of `ports.ObjectStore`, kept alike by the fake in memory and by a folder."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import pytest
+
+from kiosk.adapters import object_store
+from kiosk.adapters.object_store import ObstoreObjectStore
+from kiosk.errors import NotFound
+from kiosk.ports import ObjectStore
+from kiosk.testing import MemoryStore
+
+ODD_KEYS = [
+    "jobs/1/results/cells of Ängström 漢字.tif",
+    "jobs/1/results/100%25 (a+b)_=.png",
+    "jobs/1/results/it's #1? [x]; a&b.csv",
+    "jobs/1/results/" + "x" * 200,
+]
+
+
+@pytest.fixture(params=["memory", "folder"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> ObjectStore:
+    if request.param == "memory":
+        return MemoryStore()
+    return ObstoreObjectStore(str(tmp_path / "objects"))
+
+
+async def joined(store: ObjectStore, key: str, *span: int) -> bytes:
+    return b"".join([chunk async for chunk in store.read(key, *span)])
+
+
+@pytest.mark.parametrize("data", [b"", b"x", bytes(range(256)) * 40], ids=len)
+async def test_what_was_put_is_got(store: ObjectStore, data: bytes) -> None:
+    await store.put("a/b", data)
+    assert data == await store.get("a/b")
+    assert len(data) == await store.size("a/b")
+    assert data == await joined(store, "a/b")
+
+
+async def test_second_put_replaces_the_first(store: ObjectStore) -> None:
+    await store.put("a/b", b"long, long ago")
+    await store.put("a/b", b"now")
+    assert b"now" == await store.get("a/b")
+    assert [("a/b", 3)] == await store.list("a/")
+
+
+async def test_file_is_stored_from_its_beginning(store: ObjectStore) -> None:
+    file = io.BytesIO(b"0123456789")
+    file.seek(7)
+    await store.put_file("a/file", file)
+    assert b"0123456789" == await store.get("a/file")
+
+
+@pytest.mark.parametrize("offset", [0, 1, 4, 5, 9, 10])
+@pytest.mark.parametrize("length", [None, 0, 1, 4, 100])
+async def test_read_from_an_offset(
+    store: ObjectStore, offset: int, length: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In chunks of four bytes, so that ends and chunk borders meet."""
+    monkeypatch.setattr(object_store, "READ_CHUNK_BYTES", 4)
+    data = b"0123456789"
+    await store.put("a/b", data)
+    expected = data[offset:] if length is None else data[offset : offset + length]
+    found = [chunk async for chunk in store.read("a/b", offset, length)]
+    assert expected == b"".join(found)
+
+
+@pytest.mark.parametrize("key", ODD_KEYS)
+async def test_odd_keys_work_everywhere(store: ObjectStore, key: str) -> None:
+    await store.put(key, b"data")
+    assert b"data" == await store.get(key)
+    assert b"ta" == await joined(store, key, 2)
+    assert [(key, 4)] == await store.list("jobs/1/results/")
+    with store.open(key) as file:
+        assert b"data" == file.read()
+    await store.delete_prefix("jobs/1/")
+    assert [] == await store.list("jobs/")
+
+
+async def test_list_is_sorted_and_stays_below_its_prefix(store: ObjectStore) -> None:
+    for key in ("jobs/2/a", "jobs/10/a", "jobs/1/b", "jobs/1/a/deep", "uploads/1"):
+        await store.put(key, b"x")
+    assert ["jobs/1/a/deep", "jobs/1/b"] == [key for key, _ in await store.list("jobs/1/")]
+    assert ["jobs/1/a/deep", "jobs/1/b", "jobs/10/a", "jobs/2/a"] == [
+        key for key, _ in await store.list("jobs/")
+    ]
+    assert 5 == len(await store.list(""))
+    assert [] == await store.list("jobs/3/")
+    assert [] == await store.list("jo")
+
+
+async def test_delete_takes_what_is_below_and_nothing_else(store: ObjectStore) -> None:
+    for key in ("jobs/1/a", "jobs/1/b/c", "jobs/10/a"):
+        await store.put(key, b"x")
+    await store.delete_prefix("jobs/1/")
+    assert [("jobs/10/a", 1)] == await store.list("")
+    await store.delete_prefix("jobs/1/")  # nothing there is no error
+
+
+async def test_delete_of_an_exact_key(store: ObjectStore) -> None:
+    """As the sweeping of uploads does with its markers."""
+    await store.put("expiring/1-a", b"")
+    await store.put("expiring/1-ab", b"")
+    await store.delete_prefix("expiring/1-a")
+    assert [("expiring/1-ab", 0)] == await store.list("expiring/")
+
+
+async def test_what_is_not_there_is_not_found(store: ObjectStore) -> None:
+    await store.put("a/b", b"x")
+    for key in ("no/such", "a", "a/bc"):
+        with pytest.raises(NotFound):
+            await store.get(key)
+        with pytest.raises(NotFound):
+            await store.size(key)
+        with pytest.raises(NotFound):
+            await joined(store, key)
+        with pytest.raises(NotFound):
+            store.open(key)
+
+
+async def test_open_reads_seeks_and_tells_like_a_file(store: ObjectStore) -> None:
+    data = bytes(range(100))
+    await store.put("a/b", data)
+    file = store.open("a/b")
+    assert b"" == file.read(0)
+    assert (data[:3], 3) == (file.read(3), file.tell())
+    assert 50 == file.seek(50)
+    assert data[50:52] == file.read(2)
+    assert 55 == file.seek(3, io.SEEK_CUR)
+    assert 95 == file.seek(-5, io.SEEK_END)
+    assert data[95:] == file.read(50)
+    assert b"" == file.read()
+    assert 0 == file.seek(0)
+    assert data == file.read()
+    assert (True, True) == (file.readable(), file.seekable())
+    file.close()
+    assert file.closed
+
+
+async def test_readinto_fills_what_there_is(store: ObjectStore) -> None:
+    await store.put("a/b", b"0123456789")
+    file = store.open("a/b")
+    file.seek(6)
+    buffer = bytearray(b"......")
+    assert 4 == file.readinto(buffer)  # type: ignore[attr-defined]
+    assert b"6789.." == bytes(buffer)
+    assert 0 == file.readinto(buffer)  # type: ignore[attr-defined]
+
+
+async def test_open_file_outlives_the_deletion_of_its_object(store: ObjectStore) -> None:
+    """A consumer keeps images open; the sweeper does not ask it first."""
+    await store.put("a/b", b"0123456789")
+    file = store.open("a/b")
+    assert b"01" == file.read(2)
+    await store.delete_prefix("a/")
+    with pytest.raises(NotFound):
+        await store.get("a/b")
+
+
+async def test_folder_of_the_store_is_private_and_survives_a_restart(tmp_path: Path) -> None:
+    folder = tmp_path / "new" / "objects"
+    await ObstoreObjectStore(str(folder)).put("a/b", b"x")
+    assert 0o700 == folder.stat().st_mode & 0o777
+    assert b"x" == await ObstoreObjectStore(str(folder)).get("a/b")

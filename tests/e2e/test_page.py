@@ -1,0 +1,208 @@
+"""The web page in a real browser: drop files, see progress, outlines and results.
+
+Against the kiosk at KIOSK_TEST_URL when that is set, else against one over fakes in this process.
+"""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+from chromium import EXECUTABLE, Page, chromium
+
+from kiosk.adapters.image_files import ImageFileReader
+from kiosk.errors import TransientError
+from kiosk.imaging.sample import make_sample
+from kiosk.previews import Previews
+from kiosk.settings import CHECKOUT, LimitSettings
+from kiosk.testing import FakeKiosk, make_kiosk
+from kiosk.web import WebServer
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(EXECUTABLE is None, reason="Chromium is not installed"),
+]
+
+HOSTILE = "<img src=x onerror=alert(1)>.tif"
+WORDS = "document.body.innerText"
+
+
+@dataclass
+class Running:
+    url: str
+    fake: FakeKiosk | None
+
+
+@pytest.fixture
+async def kiosk() -> AsyncIterator[Running]:
+    url = os.environ.get("KIOSK_TEST_URL", "")
+    if url:
+        yield Running(url.rstrip("/"), None)
+        return
+    fake = make_kiosk(ImageFileReader(LimitSettings()), upload_limit_bytes=100_000_000)
+    previews = Previews(queue=fake.queue, store=fake.store, images=fake.images)
+    server = WebServer(fake.service, previews, CHECKOUT / "frontend", "127.0.0.1", 0)
+    await server.start()
+    worker = asyncio.create_task(work(fake))
+    yield Running(f"http://127.0.0.1:{server.port}", fake)
+    worker.cancel()
+    await server.stop()
+
+
+async def work(fake: FakeKiosk) -> None:
+    consumer = fake.consumer()
+    while True:
+        lease = await fake.queue.lease("consumer", 1.0)
+        if lease is not None:
+            await consumer.work(lease)
+
+
+@pytest.fixture
+async def page(tmp_path: Path, kiosk: Running) -> AsyncIterator[Page]:
+    async with chromium(tmp_path / "profile") as page:
+        await page.open(kiosk.url)
+        await page.until("!document.querySelector('#model').disabled")
+        yield page
+        assert page.problems == []
+
+
+def movie(path: Path, axes: str = "TYX", frames: int = 3) -> Path:
+    images = make_sample(frames=frames, height_px=256, width_px=256, nuclei=15).images
+    tifffile.imwrite(path, images, ome=True, metadata={"axes": axes})
+    return path
+
+
+def row(name: str) -> str:
+    """Script for the row of a file, in either list."""
+    return f"[...document.querySelectorAll('.row')].find(r => r.innerText.includes({name!r}))"
+
+
+async def test_from_dropped_folder_to_outlines_and_results(page: Page, tmp_path: Path):
+    folder = tmp_path / "plate 1"
+    (folder / "inner").mkdir(parents=True)
+    movie(folder / "inner" / HOSTILE)
+    (folder / ".DS_Store").write_bytes(b"x")
+    (folder / "notes.txt").write_text("These are notes.")
+    box = await page.evaluate("document.querySelector('#drop').getBoundingClientRect().toJSON()")
+    data = {"items": [], "files": [str(folder)], "dragOperationsMask": 1}
+    place = {"x": box["x"] + 50, "y": box["y"] + 50, "data": data}
+    for kind in ("dragEnter", "dragOver", "drop"):
+        await page.send("Input.dispatchDragEvent", type=kind, **place)
+    await page.until(f"{row(HOSTILE)}?.innerText.includes('Done')", 60)
+    await page.until(f"{row('notes.txt')}?.innerText.includes('is a text file and no image')")
+    assert ".DS_Store" not in await page.evaluate(WORDS)
+
+    await page.evaluate(f"{row(HOSTILE)}.querySelector('a.name').click()")
+    await page.until("document.querySelectorAll('#results li').length >= 4")
+    await page.until("document.querySelector('#zoom').textContent")
+    assert "1 of 3" in await page.evaluate("document.querySelector('#plane-text').textContent")
+    shot_with = await pixels(page)
+    await page.evaluate("document.querySelector('#outlines').click()")
+    shot_without = await pixels(page)
+    assert coloured(shot_with) > 100
+    assert coloured(shot_without) == 0
+    assert await hovered(page)
+
+    # Everything comes from the server: a fresh page at this address shows the same.
+    await page.open(await page.evaluate("location.href"))
+    await page.until("document.querySelectorAll('#results li').length >= 4")
+    sizes = await page.evaluate(
+        "Promise.all([...document.querySelectorAll('#results a, #zip')].map(async (link) =>"
+        " (await (await fetch(link.href)).arrayBuffer()).byteLength))"
+    )
+    assert min(sizes) > 100
+
+
+async def pixels(page: Page) -> np.ndarray:
+    """(n, 4) red, green, blue, alpha of the canvas, once it is drawn."""
+    script = """new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => {
+      const canvas = document.querySelector('#canvas');
+      const data = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data;
+      done(Array.from(data));
+    })))"""
+    await asyncio.sleep(0.3)
+    return np.array(await page.evaluate(script), np.int64).reshape(-1, 4)
+
+
+def coloured(rgba: np.ndarray) -> int:
+    return int((np.ptp(rgba[:, :3], axis=1) > 40).sum())
+
+
+async def hovered(page: Page) -> bool:
+    """Whether the pointer meets an instance somewhere on a grid over the canvas."""
+    box = await page.evaluate("document.querySelector('#canvas').getBoundingClientRect().toJSON()")
+    for down in np.linspace(0.1, 0.9, 12):
+        for across in np.linspace(0.2, 0.8, 12):
+            place = {"x": box["x"] + across * box["width"], "y": box["y"] + down * box["height"]}
+            await page.send("Input.dispatchMouseEvent", type="mouseMoved", **place)
+            if "Instance" in await page.evaluate("document.querySelector('#readout').textContent"):
+                return True
+    return False
+
+
+async def test_channel_is_asked_for_and_taken_without_sending_again(page: Page, tmp_path: Path):
+    await page.choose_files("#files", [movie(tmp_path / "two.ome.tif", "CYX", frames=2)])
+    await page.until(f"{row('two.ome.tif')}?.innerText.includes('2 channels')")
+    await page.evaluate("document.querySelector('#channel').value = '1'")
+    again = f"[...{row('two.ome.tif')}.querySelectorAll('button')].find(b => !b.hidden)"
+    assert await page.evaluate(f"{again}.innerText") == "Try again"
+    await page.evaluate(f"{again}.click()")
+    await page.until(f"{row('two.ome.tif')}?.innerText.includes('Done')", 60)
+    assert "Used channel 1" in await page.evaluate(f"{row('two.ome.tif')}.innerText")
+
+
+async def test_job_is_deleted_after_asking(page: Page, tmp_path: Path):
+    await page.choose_files("#files", [movie(tmp_path / "gone soon.tif")])
+    await page.until(f"{row('gone soon')}?.innerText.includes('Done')", 60)
+    delete = f"{row('gone soon')}.querySelector('button.quiet').click()"
+    await page.evaluate(delete)
+    await page.evaluate("document.querySelector('#confirm button[value=no]').click()")
+    assert await page.evaluate(f"Boolean({row('gone soon')})")
+    await page.evaluate(delete)
+    await page.evaluate("document.querySelector('#confirm-yes').click()")
+    await page.until(f"!{row('gone soon')}")
+
+
+async def test_upload_goes_on_after_breaks(page: Page, kiosk: Running, tmp_path: Path):
+    if kiosk.fake is None:
+        pytest.skip("breaks the connection of a kiosk of our own")
+    uploads = kiosk.fake.service.uploads
+    append, calls = uploads.append, []
+
+    async def breaking(upload_id, offset, data, **options):
+        calls.append(offset)
+        result = await append(upload_id, offset, data, **options)
+        if len(calls) in (1, 3):  # the bytes have arrived, the answer is lost
+            raise TransientError("The connection broke.")
+        return result
+
+    uploads.append = breaking
+    large = tmp_path / "large.tif"
+    tifffile.imwrite(large, np.random.default_rng(1).integers(0, 255, (5, 2000, 2000), np.uint8))
+    await page.choose_files("#files", [large])
+    await page.until(f"Boolean({row('large.tif')}?.querySelector('a.name'))", 60)
+    # The third answer was the last one: the page asks once more, to be sure that it is complete.
+    piece, size = 8 * 1024 * 1024, large.stat().st_size
+    assert calls == [0, piece, 2 * piece, size]
+
+
+async def test_job_that_is_not_there_is_said_so(page: Page, kiosk: Running):
+    await page.open(f"{kiosk.url}/jobs/nothere")
+    await page.until("document.querySelector('#job-title').innerText == 'This job is not there'")
+
+
+async def test_page_is_used_with_the_keyboard(page: Page, tmp_path: Path):
+    await page.choose_files("#files", [movie(tmp_path / "keys.tif")])
+    await page.until(f"{row('keys.tif')}?.innerText.includes('Done')", 60)
+    await page.evaluate(f"{row('keys.tif')}.querySelector('a.name').click()")
+    await page.until("document.querySelector('#zoom').textContent")
+    await page.evaluate("document.querySelector('#canvas').focus()")
+    for key in (".", ".", ",", "o", "+"):
+        await page.send("Input.dispatchKeyEvent", type="keyDown", key=key, text=key)
+        await page.send("Input.dispatchKeyEvent", type="keyUp", key=key)
+    await page.until("document.querySelector('#plane-text').textContent.startsWith('2 of 3')")
+    assert not await page.evaluate("document.querySelector('#outlines').checked")
