@@ -2,7 +2,7 @@
 
 import { cancelJob, deleteJob, newRequestId, submitJob, zipUrl } from "./api.js";
 import { announce, bytes, confirmed, duration, el, moment, say, setText } from "./dom.js";
-import { isFinal } from "./store.js";
+import { createdMs, isFinal } from "./store.js";
 import { uploadFile } from "./upload.js";
 
 // Two at a time keep the line busy; more would only starve the rest of the page.
@@ -160,8 +160,9 @@ export class JobList {
 
   /** Newest first. */
   #place(row) {
-    const below = [...this.list.children].find((item) => item.dataset.time < row.job.create_time);
-    row.element.dataset.time = row.job.create_time;
+    const time = createdMs(row.job);
+    const below = [...this.list.children].find((item) => Number(item.dataset.time) < time);
+    row.element.dataset.time = time;
     this.list.insertBefore(row.element, below || null);
   }
 
@@ -208,6 +209,7 @@ class UploadRow extends Row {
     setText(this.state, "Waiting to be sent");
     setText(this.detail, "");
     say(this.error, "");
+    say(this.notes, "");
   }
 
   async run(settings) {
@@ -249,6 +251,8 @@ class UploadRow extends Row {
     setText(this.state, this.uploadId ? "Not accepted" : "Not sent");
     setText(this.detail, "");
     say(this.error, error.message);
+    const isChannel = error.reason?.startsWith("CHANNEL");
+    say(this.notes, isChannel ? "Give the channel in the form above, then try again." : "");
     // Other settings make another request; an upload that is gone must be sent again.
     this.requestId = newRequestId();
     if (error.status === 404 && error.reason === "NOT_FOUND") this.uploadId = "";

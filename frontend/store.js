@@ -7,10 +7,13 @@ const RETRY_MS = 3000;
 
 export const isFinal = (job) => ["succeeded", "failed", "cancelled"].includes(job.state);
 
+export const createdMs = (job) => Date.parse(job.create_time);
+
 export class JobStore {
   constructor() {
     this.jobs = new Map();
     this.nextPage = "";
+    this.isLoaded = false;
     this.favourite = ""; // the job that is looked at is watched before all others
     this.listeners = [];
     this.source = null;
@@ -28,7 +31,8 @@ export class JobStore {
   /** Load the newest jobs; throws an ApiError. */
   async refresh() {
     const page = await listJobs();
-    if (this.jobs.size === 0) this.nextPage = page.next_page_token;
+    if (!this.isLoaded) this.nextPage = page.next_page_token;
+    this.isLoaded = true;
     // Oldest first, so that each is put above the ones before it.
     for (const job of page.jobs.reverse()) this.put(job);
   }
@@ -73,7 +77,7 @@ export class JobStore {
   #watch() {
     if (document.hidden) return;
     const open = [...this.jobs.values()].filter((job) => !isFinal(job));
-    open.sort((a, b) => (a.create_time < b.create_time ? -1 : 1));
+    open.sort((a, b) => createdMs(a) - createdMs(b));
     open.sort((a, b) => Number(b.id === this.favourite) - Number(a.id === this.favourite));
     const ids = open.slice(0, MOST_WATCHED).map((job) => job.id);
     const key = [...ids].sort().join();

@@ -8,8 +8,8 @@
     /metrics                       Prometheus
 
 Nothing here lets another site's page act for the user: there are no CORS headers, and what changes
-something needs a header or content type that a browser sends across sites only after asking, or an id that
-cannot be guessed.
+something needs a header or content type that a browser sends across sites only after asking, or an
+id that cannot be guessed.
 """
 
 from __future__ import annotations

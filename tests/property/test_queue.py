@@ -341,5 +341,5 @@ def test_queue_in_memory_keeps_its_promises() -> None:
 
 def test_queue_on_redis_keeps_its_promises(redis_url: str) -> None:
     # Shrinking a failure would take minutes over a socket.
-    few = settings(max_examples=25, stateful_step_count=40, phases=[Phase.generate])
+    few = settings(max_examples=60, stateful_step_count=40, phases=[Phase.generate])
     run_machine(redis_machine(redis_url), settings=few)

@@ -103,6 +103,7 @@ def test_any_range_is_stretched(low: float, high: float) -> None:
     np.testing.assert_allclose(seen(pixels, limits)[0], np.linspace(0, 1, 101), atol=1e-3)
 
 
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
 @pytest.mark.parametrize("span", [(-1e308, 1e308), (0.0, 5e-324)])
 def test_extreme_ranges_do_no_harm(span: tuple[float, float]) -> None:
     plane = np.array([span])

@@ -32,7 +32,7 @@ def test_outlines_run_inside_of_the_instances() -> None:
     expected = labelled("""
         ......
         .1111.
-        .1.11.
+        .1..1.
         .1111.
         ......
     """)

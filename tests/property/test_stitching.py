@@ -1,0 +1,162 @@
+"""Stitching: the labels of the blocks of a plane give the labels of the plane."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from kiosk.imaging.stitching import Block, cut_blocks, stitch
+
+
+def canonical(labels: np.ndarray) -> np.ndarray:
+    """Numbered by first pixel, so that two numberings can be compared."""
+    found, first, inverse = np.unique(labels, return_index=True, return_inverse=True)
+    rank = np.zeros(found.size, np.int64)
+    instances = np.flatnonzero(found != 0)
+    rank[instances[np.argsort(first[instances])]] = np.arange(1, instances.size + 1)
+    return rank[inverse].reshape(labels.shape)
+
+
+def views(
+    labels: np.ndarray, blocks: list[Block], seed: int = 0
+) -> list[tuple[Block, np.ndarray]]:
+    """What each block would find: its window, with numbers of its own in any order."""
+    random = np.random.default_rng(seed)
+    found = []
+    for block in blocks:
+        window = canonical(labels[block.window])
+        numbers = np.concatenate([[0], random.permutation(window.max()) + 1])
+        found.append((block, numbers[window].astype(np.uint32)))
+    return found
+
+
+def stitched(labels: np.ndarray, blocks: list[Block], seed: int = 0) -> np.ndarray:
+    canvas = np.zeros(labels.shape, np.uint32)
+    count = stitch(labels.shape, views(labels, blocks, seed), canvas)
+    assert count == canvas.max() == np.unique(canvas[canvas > 0]).size
+    return canvas
+
+
+def ellipses(
+    shape: tuple[int, int], seed: int, largest_px: float, count: int, *, touching: bool
+) -> np.ndarray:
+    """Ellipses that do not overlap; with `touching` they may lie side by side."""
+    random = np.random.default_rng(seed)
+    labels = np.zeros(shape, np.uint32)
+    y, x = np.mgrid[: shape[0], : shape[1]]
+    for number in range(1, count + 1):
+        centre_y, centre_x = random.uniform(0, shape[0]), random.uniform(0, shape[1])
+        a, b = random.uniform(1.5, largest_px / 2, 2)
+        angle = random.uniform(0, np.pi)
+        u = (y - centre_y) * np.cos(angle) + (x - centre_x) * np.sin(angle)
+        v = (x - centre_x) * np.cos(angle) - (y - centre_y) * np.sin(angle)
+        inside = (u / a) ** 2 + (v / b) ** 2 <= 1
+        margin = ((u / (a + 2)) ** 2 + (v / (b + 2)) ** 2 <= 1) if not touching else inside
+        if inside.any() and not labels[margin].any():
+            labels[inside] = number
+    return labels
+
+
+@given(st.integers(1, 500), st.integers(1, 500), st.integers(1, 120), st.integers(0, 50))
+def test_cores_cover_the_plane_once(height: int, width: int, block_px: int, halo_px: int) -> None:
+    if height * width / block_px**2 > 500:
+        block_px = 120
+    cover = np.zeros((height, width), int)
+    for block in cut_blocks(height, width, block_px, halo_px):
+        assert block.core_y[1] - block.core_y[0] <= block_px
+        assert block.core_x[1] - block.core_x[0] <= block_px
+        cover[slice(*block.core_y), slice(*block.core_x)] += 1
+        rows, columns = block.window
+        assert (rows.start, columns.start) == (
+            max(0, block.core_y[0] - halo_px),
+            max(0, block.core_x[0] - halo_px),
+        )
+        assert (rows.stop, columns.stop) == (
+            min(height, block.core_y[1] + halo_px),
+            min(width, block.core_x[1] + halo_px),
+        )
+    assert (cover == 1).all()
+
+
+def test_small_plane_is_one_block() -> None:
+    (block,) = cut_blocks(64, 50, 64, 8)
+    assert Block((0, 64), (0, 50), (0, 64), (0, 50)) == block
+
+
+@settings(max_examples=40)
+@given(
+    st.integers(0, 10**6),
+    st.integers(24, 90),
+    st.integers(10, 20),
+    st.booleans(),
+    st.tuples(st.integers(30, 150), st.integers(30, 150)),
+)
+def test_stitched_is_the_whole(
+    seed: int, block_px: int, halo_px: int, touching: bool, shape: tuple[int, int]
+) -> None:
+    """Instances that fit into the halo come back pixel by pixel, whatever the blocks."""
+    labels = ellipses(shape, seed, halo_px, 60, touching=touching)
+    blocks = cut_blocks(*shape, block_px, halo_px)
+    np.testing.assert_array_equal(canonical(labels), canonical(stitched(labels, blocks, seed)))
+
+
+@settings(max_examples=30)
+@given(st.integers(0, 10**6), st.integers(40, 70), st.integers(8, 16))
+def test_instances_wider_than_the_halo_stay_in_one_piece(
+    seed: int, block_px: int, halo_px: int
+) -> None:
+    """Convex shapes up to four halos wide: no piece gets a number of its own."""
+    labels = ellipses((160, 170), seed, 4 * halo_px, 12, touching=False)
+    blocks = cut_blocks(160, 170, block_px, halo_px)
+    canvas = stitched(labels, blocks, seed)
+    for label in np.unique(labels[labels > 0]):
+        pieces = np.unique(canvas[labels == label])
+        assert 1 == (pieces > 0).sum()
+        assert np.mean(canvas[labels == label] > 0) > 0.9
+    assert not canvas[labels == 0].any()
+
+
+@pytest.mark.parametrize("halo_px", [8, 16])
+@pytest.mark.parametrize("block_px", [40, 64])
+def test_bars_across_many_blocks_stay_in_one_piece(block_px: int, halo_px: int) -> None:
+    labels = np.zeros((150, 300), np.uint32)
+    labels[30:36], labels[60:90], labels[:25, 100:140] = 1, 2, 3
+    canvas = stitched(labels, cut_blocks(150, 300, block_px, halo_px))
+    np.testing.assert_array_equal(canonical(labels), canonical(canvas))
+
+
+def test_instance_that_covers_everything_is_one() -> None:
+    labels = np.ones((130, 130), np.uint32)
+    canvas = stitched(labels, cut_blocks(130, 130, 40, 8))
+    assert 1 == canvas.min() == canvas.max()
+
+
+@settings(max_examples=30)
+@given(st.integers(0, 10**6))
+def test_views_that_differ_by_a_pixel_make_no_doubles(seed: int) -> None:
+    """Two blocks may see an instance a little differently; it is still one, and painted."""
+    random = np.random.default_rng(seed)
+    labels = ellipses((120, 130), seed, 14.0, 25, touching=False)
+    labels[np.isin(labels, np.flatnonzero(np.bincount(labels.ravel()) < 30))] = 0
+    blocks = cut_blocks(120, 130, 40, 16)
+    shaken = []
+    for block, view in views(labels, blocks, seed):
+        dy, dx = random.integers(-1, 2, 2)
+        shaken.append((block, np.roll(view, (dy, dx), (0, 1))))
+    canvas = np.zeros(labels.shape, np.uint32)
+    stitch(labels.shape, shaken, canvas)
+    margin = 20  # rolling moves labels to the other side of a window
+    inner = canonical(labels)[margin:-margin, margin:-margin]
+    for label in np.unique(inner[inner > 0]):
+        where = canonical(labels) == label
+        if where[margin:-margin, margin:-margin].sum() < where.sum():
+            continue
+        counts = np.bincount(canvas[where])
+        assert counts[1:].max(initial=0) > 0.4 * where.sum()
+
+
+def test_no_block_has_anything() -> None:
+    labels = np.zeros((100, 100), np.uint32)
+    assert 0 == stitched(labels, cut_blocks(100, 100, 30, 8)).max()

@@ -1,0 +1,274 @@
+"""Uploads: pieces, breaks, checks, and what is swept."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import pytest
+
+from kiosk import uploads as module
+from kiosk.adapters.object_store import ObstoreObjectStore
+from kiosk.errors import InvalidRequest, NotFound, TooLarge, TransientError, WrongState
+from kiosk.jobs import upload_key
+from kiosk.ports import ObjectStore
+from kiosk.testing import MemoryStore
+from kiosk.uploads import EXTRA_RETENTION_S, Uploads
+
+DATA = bytes(range(256)) * 4
+SHA256 = hashlib.sha256(DATA).hexdigest()
+
+
+@pytest.fixture(params=["memory", "folder"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> ObjectStore:
+    return MemoryStore() if request.param == "memory" else ObstoreObjectStore(str(tmp_path))
+
+
+@pytest.fixture
+def uploads(store: ObjectStore, monkeypatch: pytest.MonkeyPatch) -> Uploads:
+    """Takes at most 2,000 bytes, and writes a piece for every 100."""
+    monkeypatch.setattr(module, "PIECE_BYTES", 100)
+    return Uploads(store, limit_bytes=2000, retention_s=3600.0)
+
+
+async def chunks(data: bytes, size: int = 33, fail: Exception | None = None) -> AsyncIterator[bytes]:
+    for start in range(0, len(data), size):
+        yield data[start : start + size]
+    if fail is not None:
+        raise fail
+
+
+@pytest.mark.parametrize("chunk_bytes", [1, 33, 100, 101, 5000])
+async def test_whole_file_in_one_go(uploads: Uploads, store: ObjectStore, chunk_bytes: int) -> None:
+    upload = await uploads.create("cells.tif", len(DATA), SHA256.upper(), owner="me")
+    assert (0, False) == (upload.offset_bytes, upload.complete)
+    done = await uploads.append(upload.id, 0, chunks(DATA, chunk_bytes))
+    assert (True, len(DATA), len(DATA), SHA256) == (
+        done.complete,
+        done.size_bytes,
+        done.offset_bytes,
+        done.sha256,
+    )
+    assert done == await uploads.get(upload.id)
+    assert DATA == await store.get(upload_key(upload.id))
+    assert [] == await store.list(f"uploads/{upload.id}/pieces/")
+
+
+async def test_upload_goes_on_after_a_break(uploads: Uploads, store: ObjectStore) -> None:
+    """What has arrived before the connection broke need not be sent again."""
+    upload = await uploads.create("cells.tif", len(DATA), SHA256)
+    with pytest.raises(ConnectionResetError):
+        await uploads.append(upload.id, 0, chunks(DATA[:250], fail=ConnectionResetError()))
+    assert 250 == (await uploads.get(upload.id)).offset_bytes
+    half = await uploads.append(upload.id, 250, chunks(DATA[250:600]))
+    assert (600, False) == (half.offset_bytes, half.complete)
+    # Another server takes over.
+    other = Uploads(store, limit_bytes=2000, retention_s=3600.0)
+    assert (await other.append(upload.id, 600, chunks(DATA[600:]))).complete
+    assert DATA == await store.get(upload_key(upload.id))
+
+
+async def test_cancelled_request_keeps_what_came_in(uploads: Uploads) -> None:
+    upload = await uploads.create("cells.tif", len(DATA), "")
+    waiting = asyncio.Event()
+
+    async def hanging() -> AsyncIterator[bytes]:
+        yield DATA[:150]
+        yield DATA[150:170]
+        waiting.set()
+        await asyncio.Event().wait()
+
+    request = asyncio.create_task(uploads.append(upload.id, 0, hanging()))
+    await waiting.wait()
+    request.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await request
+    assert 170 == (await uploads.get(upload.id)).offset_bytes
+    assert (await uploads.append(upload.id, 170, chunks(DATA[170:]))).complete
+
+
+async def test_unknown_size_ends_when_the_sender_says(uploads: Uploads, store: ObjectStore) -> None:
+    upload = await uploads.create("cells.tif", -1, "")
+    assert not (await uploads.append(upload.id, 0, chunks(DATA[:300]))).complete
+    done = await uploads.append(upload.id, 300, chunks(DATA[300:]), finish=True)
+    assert (True, len(DATA), SHA256) == (done.complete, done.size_bytes, done.sha256)
+    assert DATA == await store.get(upload_key(upload.id))
+
+
+async def test_empty_file(uploads: Uploads, store: ObjectStore) -> None:
+    upload = await uploads.create("empty.tif", 0, "")
+    done = await uploads.append(upload.id, 0, chunks(b""), finish=True)
+    assert (True, 0) == (done.complete, done.size_bytes)
+    assert b"" == await store.get(upload_key(upload.id))
+
+
+async def test_lost_answer_to_the_last_byte_can_be_repeated(uploads: Uploads) -> None:
+    """All pieces are there, but the server died before it put them together."""
+    upload = await uploads.create("cells.tif", 300, "")
+    for offset in (0, 100, 200):
+        await uploads._write_piece(upload.id, offset, DATA[offset : offset + 100])
+    assert (300, False) == ((await uploads.get(upload.id)).offset_bytes, False)
+    assert (await uploads.append(upload.id, 300, chunks(b""))).complete
+
+
+@pytest.mark.parametrize("offset", [0, 99, 101, -1, 10**9])
+async def test_wrong_offset_is_refused_with_the_right_one(uploads: Uploads, offset: int) -> None:
+    upload = await uploads.create("cells.tif", len(DATA), "")
+    await uploads.append(upload.id, 0, chunks(DATA[:100]))
+    with pytest.raises(WrongState, match="next byte expected is 100") as error:
+        await uploads.append(upload.id, offset, chunks(DATA))
+    assert "OFFSET_MISMATCH" == error.value.reason
+    assert 100 == (await uploads.get(upload.id)).offset_bytes
+
+
+async def test_damaged_file_is_refused_and_removed(uploads: Uploads, store: ObjectStore) -> None:
+    upload = await uploads.create("cells.tif", len(DATA), SHA256)
+    with pytest.raises(InvalidRequest, match="SHA-256") as error:
+        await uploads.append(upload.id, 0, chunks(DATA[:-1] + b"!"))
+    assert "CHECKSUM_MISMATCH" == error.value.reason
+    with pytest.raises(NotFound):
+        await uploads.get(upload.id)
+    assert [] == await store.list("uploads/")
+
+
+async def test_finishing_too_early_is_refused_and_can_go_on(uploads: Uploads) -> None:
+    upload = await uploads.create("cells.tif", len(DATA), "")
+    with pytest.raises(InvalidRequest, match="1024 bytes, but 100 arrived"):
+        await uploads.append(upload.id, 0, chunks(DATA[:100]), finish=True)
+    assert (await uploads.append(upload.id, 100, chunks(DATA[100:]))).complete
+
+
+@pytest.mark.parametrize(("size", "reason"), [(50, "MORE_THAN_ANNOUNCED"), (-1, "UPLOAD_TOO_LARGE")])
+async def test_too_many_bytes_are_stopped_as_they_come(
+    uploads: Uploads, size: int, reason: str
+) -> None:
+    upload = await uploads.create("cells.tif", size, "")
+    with pytest.raises(TooLarge) as error:
+        await uploads.append(upload.id, 0, chunks(bytes(3000)), finish=True)
+    assert reason == error.value.reason
+    assert (await uploads.get(upload.id)).offset_bytes <= 2000
+
+
+async def test_announced_size_over_the_limit(uploads: Uploads) -> None:
+    with pytest.raises(TooLarge, match=r"1\.95 KiB.*KIOSK_LIMITS__UPLOAD_BYTES"):
+        await uploads.create("cells.tif", 2001, "")
+
+
+@pytest.mark.parametrize("file_name", ["", "   ", "\n"])
+async def test_upload_needs_a_name(uploads: Uploads, file_name: str) -> None:
+    with pytest.raises(InvalidRequest, match="no file name"):
+        await uploads.create(file_name, 1, "")
+
+
+@pytest.mark.parametrize("sha256", ["ab", "g" * 64, "0" * 65, "é" * 64])
+async def test_odd_checksum(uploads: Uploads, sha256: str) -> None:
+    with pytest.raises(InvalidRequest, match="64 hexadecimal"):
+        await uploads.create("cells.tif", 1, sha256)
+
+
+async def test_odd_names_can_be_written_everywhere(uploads: Uploads) -> None:
+    long = await uploads.create("x" * 1000 + ".tif", 1, "")
+    assert 255 == len(long.file_name)
+    assert long.file_name.endswith(".tif")
+    half = await uploads.create("\ud83d.tif", 1, "")
+    assert half.file_name.encode()
+    assert half == await uploads.get(half.id)
+
+
+@pytest.mark.parametrize("upload_id", ["", "nosuch", "../x", "a/b", "a b", "\ud800", "a\x00"])
+async def test_no_such_upload(uploads: Uploads, upload_id: str) -> None:
+    steps: list[Callable[[], object]] = [
+        lambda: uploads.get(upload_id),
+        lambda: uploads.append(upload_id, 0, chunks(DATA)),
+        lambda: uploads.delete(upload_id),
+    ]
+    for step in steps:
+        with pytest.raises(NotFound):
+            await step()  # type: ignore[misc]
+
+
+async def test_complete_upload_takes_no_more(uploads: Uploads) -> None:
+    upload = await uploads.create("cells.tif", 3, "")
+    await uploads.append(upload.id, 0, chunks(b"abc"))
+    with pytest.raises(WrongState, match="complete already"):
+        await uploads.append(upload.id, 3, chunks(b"d"))
+
+
+async def test_second_writer_is_refused_until_the_first_is_through(uploads: Uploads) -> None:
+    upload = await uploads.create("cells.tif", len(DATA), SHA256)
+    go_on, first_came = asyncio.Event(), asyncio.Event()
+
+    async def slow() -> AsyncIterator[bytes]:
+        yield DATA[:10]
+        first_came.set()
+        await go_on.wait()
+        yield DATA[10:]
+
+    first = asyncio.create_task(uploads.append(upload.id, 0, slow()))
+    await first_came.wait()
+    with pytest.raises(WrongState, match="Another connection"):
+        await uploads.append(upload.id, 0, chunks(DATA))
+    go_on.set()
+    assert (await first).complete
+
+
+async def test_failing_store_is_a_break_like_any_other(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "PIECE_BYTES", 100)
+    store = MemoryStore()
+    uploads = Uploads(store, limit_bytes=2000, retention_s=3600.0)
+    upload = await uploads.create("cells.tif", len(DATA), SHA256)
+    put, left = store.put, [3]
+
+    async def failing(key: str, data: bytes) -> None:
+        left[0] -= 1
+        if left[0] < 0:
+            raise TransientError("The disk of the object store is full.")
+        await put(key, data)
+
+    monkeypatch.setattr(store, "put", failing)
+    with pytest.raises(TransientError):
+        await uploads.append(upload.id, 0, chunks(DATA))
+    monkeypatch.setattr(store, "put", put)
+    arrived = (await uploads.get(upload.id)).offset_bytes
+    assert 300 <= arrived < len(DATA)
+    assert (await uploads.append(upload.id, arrived, chunks(DATA[arrived:]))).complete
+
+
+async def test_piece_beyond_a_gap_is_not_counted(uploads: Uploads) -> None:
+    upload = await uploads.create("cells.tif", len(DATA), SHA256)
+    await uploads.append(upload.id, 0, chunks(DATA[:100]))
+    await uploads._write_piece(upload.id, 500, DATA[500:])
+    assert 100 == (await uploads.get(upload.id)).offset_bytes
+
+
+async def test_delete(uploads: Uploads, store: ObjectStore) -> None:
+    upload = await uploads.create("cells.tif", 3, "")
+    await uploads.append(upload.id, 0, chunks(b"abc"))
+    await uploads.delete(upload.id)
+    with pytest.raises(NotFound):
+        await uploads.get(upload.id)
+    assert [] == await store.list("uploads/")
+
+
+async def test_sweep_takes_what_has_expired_and_leaves_no_trace(
+    uploads: Uploads, store: ObjectStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [1_700_000_000.0]
+    monkeypatch.setattr(module.time, "time", lambda: now[0])
+    old = await uploads.create("old.tif", 3, "")
+    await uploads.append(old.id, 0, chunks(b"abc"))
+    now[0] += 1000
+    young = await uploads.create("young.tif", 3, "")
+    assert old.create_time_s + 3600 + EXTRA_RETENTION_S == old.expire_time_s
+    assert 0 == await uploads.sweep()
+    now[0] = old.expire_time_s + 1
+    assert 1 == await uploads.sweep()
+    with pytest.raises(NotFound):
+        await uploads.get(old.id)
+    assert young == await uploads.get(young.id)
+    assert 0 == await uploads.sweep()
+    assert 1 == len(await store.list("expiring/"))
