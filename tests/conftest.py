@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 import socket
@@ -95,10 +96,8 @@ class RedisServer:
 
 def _redis_binary() -> Path:
     bundled = Path("/no/redis-server")
-    try:
+    with contextlib.suppress(PermanentError):  # without `make setup` one on PATH will do
         bundled = server_files(CHECKOUT / ".servers").redis_server
-    except PermanentError:
-        pass  # `make setup` has not run; one on PATH will do
     try:
         return find_redis_server(bundled)
     except PermanentError as error:

@@ -40,7 +40,7 @@ def make_sample(
     """
     random = np.random.default_rng(seed)
     population = _populate(random, height_px, width_px, nuclei)
-    texture = _smooth_noise(random, height_px + 64, width_px + 64, 3.0)
+    texture = _smooth_noise(random, height_px, width_px, 3.0)
     light = 1 + 0.25 * _smooth_noise(random, height_px, width_px, max(height_px, width_px) / 4)
     images = np.zeros((frames, height_px, width_px), np.uint16)
     labels = np.zeros((frames, height_px, width_px), np.uint16)
@@ -60,12 +60,15 @@ def _populate(
 ) -> list[_Nucleus]:
     """Nuclei at places that keep about a nucleus's width between centres."""
     population: list[_Nucleus] = []
+    taken = np.zeros((0, 3))  # y, x, radius of those that have a place
     for _ in range(count * 60):
         if len(population) == count:
             break
         y, x = random.uniform(8, height_px - 8), random.uniform(8, width_px - 8)
         major, minor = random.uniform(10, 15), random.uniform(7.5, 10)
-        if all((n.y - y) ** 2 + (n.x - x) ** 2 > (n.minor_px + minor + 1) ** 2 for n in population):
+        away = (taken[:, 0] - y) ** 2 + (taken[:, 1] - x) ** 2
+        if np.all(away > (taken[:, 2] + minor + 1) ** 2):
+            taken = np.vstack([taken, [y, x, minor]])
             population.append(
                 _Nucleus(
                     y=y,
@@ -85,11 +88,17 @@ def _draw(
     nucleus: _Nucleus, number: int, labels: np.ndarray, glow: np.ndarray, texture: np.ndarray
 ) -> None:
     """Add one nucleus to the light of a frame and to its labels; earlier ones stay in front."""
+    reach = int(nucleus.major_px) + 2
+    top, left = max(0, int(nucleus.y) - reach), max(0, int(nucleus.x) - reach)
+    around = np.s_[top : max(0, int(nucleus.y) + reach), left : max(0, int(nucleus.x) + reach)]
+    labels, glow, texture = labels[around], glow[around], texture[around]
+    if labels.size == 0:
+        return  # it has drifted out of the frame
     mask = np.zeros(labels.shape, np.uint8)
     shift = 4  # sub-pixel drawing: coordinates in sixteenths of a pixel
     cv2.ellipse(
         mask,
-        (round(nucleus.x * 2**shift), round(nucleus.y * 2**shift)),
+        (round((nucleus.x - left) * 2**shift), round((nucleus.y - top) * 2**shift)),
         (round(nucleus.major_px * 2**shift), round(nucleus.minor_px * 2**shift)),
         nucleus.angle,
         0,
@@ -101,9 +110,7 @@ def _draw(
     )
     inside = (mask > 0) & (labels == 0)
     labels[inside] = number
-    offset = number * 7 % 60
-    window = texture[offset : offset + labels.shape[0], offset : offset + labels.shape[1]]
-    glow[inside] = nucleus.brightness * (1 + 0.25 * window[inside])
+    glow[inside] = nucleus.brightness * (1 + 0.25 * texture[inside])
 
 
 def _expose(random: np.random.Generator, glow: np.ndarray, light: np.ndarray) -> np.ndarray:

@@ -43,15 +43,15 @@ async def test_what_was_put_is_got(store: ObjectStore, data: bytes) -> None:
 async def test_second_put_replaces_the_first(store: ObjectStore) -> None:
     await store.put("a/b", b"long, long ago")
     await store.put("a/b", b"now")
-    assert b"now" == await store.get("a/b")
-    assert [("a/b", 3)] == await store.list("a/")
+    assert await store.get("a/b") == b"now"
+    assert await store.list("a/") == [("a/b", 3)]
 
 
 async def test_file_is_stored_from_its_beginning(store: ObjectStore) -> None:
     file = io.BytesIO(b"0123456789")
     file.seek(7)
     await store.put_file("a/file", file)
-    assert b"0123456789" == await store.get("a/file")
+    assert await store.get("a/file") == b"0123456789"
 
 
 @pytest.mark.parametrize("offset", [0, 1, 4, 5, 9, 10])
@@ -71,32 +71,35 @@ async def test_read_from_an_offset(
 @pytest.mark.parametrize("key", ODD_KEYS)
 async def test_odd_keys_work_everywhere(store: ObjectStore, key: str) -> None:
     await store.put(key, b"data")
-    assert b"data" == await store.get(key)
-    assert b"ta" == await joined(store, key, 2)
+    assert await store.get(key) == b"data"
+    assert await joined(store, key, 2) == b"ta"
     assert [(key, 4)] == await store.list("jobs/1/results/")
     with store.open(key) as file:
-        assert b"data" == file.read()
+        assert file.read() == b"data"
     await store.delete_prefix("jobs/1/")
-    assert [] == await store.list("jobs/")
+    assert await store.list("jobs/") == []
 
 
 async def test_list_is_sorted_and_stays_below_its_prefix(store: ObjectStore) -> None:
     for key in ("jobs/2/a", "jobs/10/a", "jobs/1/b", "jobs/1/a/deep", "uploads/1"):
         await store.put(key, b"x")
-    assert ["jobs/1/a/deep", "jobs/1/b"] == [key for key, _ in await store.list("jobs/1/")]
-    assert ["jobs/1/a/deep", "jobs/1/b", "jobs/10/a", "jobs/2/a"] == [
-        key for key, _ in await store.list("jobs/")
+    assert [key for key, _ in await store.list("jobs/1/")] == ["jobs/1/a/deep", "jobs/1/b"]
+    assert [key for key, _ in await store.list("jobs/")] == [
+        "jobs/1/a/deep",
+        "jobs/1/b",
+        "jobs/10/a",
+        "jobs/2/a",
     ]
-    assert 5 == len(await store.list(""))
-    assert [] == await store.list("jobs/3/")
-    assert [] == await store.list("jo")
+    assert len(await store.list("")) == 5
+    assert await store.list("jobs/3/") == []
+    assert await store.list("jo") == []
 
 
 async def test_delete_takes_what_is_below_and_nothing_else(store: ObjectStore) -> None:
     for key in ("jobs/1/a", "jobs/1/b/c", "jobs/10/a"):
         await store.put(key, b"x")
     await store.delete_prefix("jobs/1/")
-    assert [("jobs/10/a", 1)] == await store.list("")
+    assert await store.list("") == [("jobs/10/a", 1)]
     await store.delete_prefix("jobs/1/")  # nothing there is no error
 
 
@@ -105,7 +108,7 @@ async def test_delete_of_an_exact_key(store: ObjectStore) -> None:
     await store.put("expiring/1-a", b"")
     await store.put("expiring/1-ab", b"")
     await store.delete_prefix("expiring/1-a")
-    assert [("expiring/1-ab", 0)] == await store.list("expiring/")
+    assert await store.list("expiring/") == [("expiring/1-ab", 0)]
 
 
 async def test_what_is_not_there_is_not_found(store: ObjectStore) -> None:
@@ -125,17 +128,17 @@ async def test_open_reads_seeks_and_tells_like_a_file(store: ObjectStore) -> Non
     data = bytes(range(100))
     await store.put("a/b", data)
     file = store.open("a/b")
-    assert b"" == file.read(0)
+    assert file.read(0) == b""
     assert (data[:3], 3) == (file.read(3), file.tell())
-    assert 50 == file.seek(50)
+    assert file.seek(50) == 50
     assert data[50:52] == file.read(2)
-    assert 55 == file.seek(3, io.SEEK_CUR)
-    assert 95 == file.seek(-5, io.SEEK_END)
+    assert file.seek(3, io.SEEK_CUR) == 55
+    assert file.seek(-5, io.SEEK_END) == 95
     assert data[95:] == file.read(50)
-    assert b"" == file.read()
-    assert 0 == file.seek(0)
+    assert file.read() == b""
+    assert file.seek(0) == 0
     assert data == file.read()
-    assert (True, True) == (file.readable(), file.seekable())
+    assert (file.readable(), file.seekable()) == (True, True)
     file.close()
     assert file.closed
 
@@ -145,16 +148,16 @@ async def test_readinto_fills_what_there_is(store: ObjectStore) -> None:
     file = store.open("a/b")
     file.seek(6)
     buffer = bytearray(b"......")
-    assert 4 == file.readinto(buffer)  # type: ignore[attr-defined]
-    assert b"6789.." == bytes(buffer)
-    assert 0 == file.readinto(buffer)  # type: ignore[attr-defined]
+    assert file.readinto(buffer) == 4  # type: ignore[attr-defined]
+    assert bytes(buffer) == b"6789.."
+    assert file.readinto(buffer) == 0  # type: ignore[attr-defined]
 
 
 async def test_open_file_outlives_the_deletion_of_its_object(store: ObjectStore) -> None:
     """A consumer keeps images open; the sweeper does not ask it first."""
     await store.put("a/b", b"0123456789")
     file = store.open("a/b")
-    assert b"01" == file.read(2)
+    assert file.read(2) == b"01"
     await store.delete_prefix("a/")
     with pytest.raises(NotFound):
         await store.get("a/b")
@@ -163,5 +166,5 @@ async def test_open_file_outlives_the_deletion_of_its_object(store: ObjectStore)
 async def test_folder_of_the_store_is_private_and_survives_a_restart(tmp_path: Path) -> None:
     folder = tmp_path / "new" / "objects"
     await ObstoreObjectStore(str(folder)).put("a/b", b"x")
-    assert 0o700 == folder.stat().st_mode & 0o777
-    assert b"x" == await ObstoreObjectStore(str(folder)).get("a/b")
+    assert folder.stat().st_mode & 0o777 == 0o700
+    assert await ObstoreObjectStore(str(folder)).get("a/b") == b"x"

@@ -26,6 +26,7 @@ from kiosk.testing import MemoryQueue
 
 ATTEMPTS, WINDOW, LEASE_S = 3, 2, 1000.0
 CONSUMERS = ["a", "b", "c"]
+STEPS = ["end", "end", "end", "retry", "retry", "release", "fail", "renew"]
 _serial = itertools.count()
 
 
@@ -93,8 +94,10 @@ class QueueMachine(RuleBasedStateMachine):
         self.ledgers[job.id] = Ledger(job.id)
 
     @precondition(lambda self: self.ledgers)
-    @rule(data=st.data())
-    def cancel(self, data: st.DataObject) -> None:
+    @rule(data=st.data(), chance=st.integers(0, 3))
+    def cancel(self, data: st.DataObject, chance: int) -> None:
+        if chance:  # too many cancelled jobs would leave nothing to do
+            return
         ledger = self.ledgers[data.draw(st.sampled_from(sorted(self.ledgers)))]
         state = self.run(self.queue.cancel(ledger.id)).state
         if ledger.is_open:
@@ -157,13 +160,25 @@ class QueueMachine(RuleBasedStateMachine):
         self.lease(consumer if consumer != old.consumer else f"{consumer}2")
 
     @precondition(lambda self: self.valid)
+    @rule(data=st.data(), step=st.sampled_from(STEPS), count=st.integers(0, 5))
+    def step(self, data: st.DataObject, step: str, count: int) -> None:
+        self.do(data.draw(st.sampled_from(self.valid)), step, count)
+
+    @precondition(lambda self: any(ledger.waiting for ledger in self.ledgers.values()))
     @rule(
-        data=st.data(),
-        step=st.sampled_from(["end", "end", "end", "retry", "release", "fail", "renew"]),
+        consumer=st.sampled_from(CONSUMERS),
+        steps=st.lists(st.sampled_from(["end", "end", "retry", "release"]), min_size=1),
         count=st.integers(0, 5),
     )
-    def step(self, data: st.DataObject, step: str, count: int) -> None:
-        lease = data.draw(st.sampled_from(self.valid))
+    def work(self, consumer: str, steps: list[str], count: int) -> None:
+        """One consumer takes and ends a few parts in a row, which leads deep into a job."""
+        for step in steps:
+            held = len(self.valid)
+            self.lease(consumer)
+            if len(self.valid) > held:
+                self.do(self.valid[-1], step, count)
+
+    def do(self, lease: Lease, step: str, count: int) -> None:
         ledger = self.ledgers.get(lease.part.job_id)
         if step != "renew":
             self.valid.remove(lease)
@@ -259,10 +274,8 @@ def drain(machine: QueueMachine) -> None:
             with pytest.raises(LeaseLost):
                 machine.run(machine.queue.renew(lease))
     while (lease := machine.take("last")) is not None:
-        ledger = machine.ledgers[lease.part.job_id]
-        machine.run(machine.act(lease, "end", 2))
-        ledger.waiting.discard(lease.part.index)
-        machine.note(ledger, lease.part.index, "end", 2)
+        machine.begin(machine.ledgers[lease.part.job_id], lease)
+        machine.do(lease, "end", 2)
     assert all(not ledger.is_open for ledger in machine.ledgers.values())
     assert Backlog(0, 0) == machine.run(machine.queue.backlog())
 
@@ -286,10 +299,7 @@ class MemoryMachine(QueueMachine):
         for other in self.valid:
             ledger = self.ledgers.get(other.part.job_id)
             if other is not lease and ledger is not None and ledger.is_open:
-                self.renew_after_expiry(other)
-
-    def renew_after_expiry(self, lease: Lease) -> None:
-        self.run(self.queue.renew(lease))
+                self.run(self.queue.renew(other))
 
     def teardown(self) -> None:
         drain(self)
@@ -329,8 +339,8 @@ def redis_machine(url: str) -> type[QueueMachine]:
 
         def no_waste(self) -> None:
             """When all is done, nothing is left in the stream and among the delayed parts."""
-            assert 0 == self.client.xlen(f"{self.prefix}:parts")
-            assert 0 == self.client.zcard(f"{self.prefix}:delayed")
+            assert self.client.xlen(f"{self.prefix}:parts") == 0
+            assert self.client.zcard(f"{self.prefix}:delayed") == 0
 
     return RedisMachine
 

@@ -19,9 +19,7 @@ def canonical(labels: np.ndarray) -> np.ndarray:
     return rank[inverse].reshape(labels.shape)
 
 
-def views(
-    labels: np.ndarray, blocks: list[Block], seed: int = 0
-) -> list[tuple[Block, np.ndarray]]:
+def views(labels: np.ndarray, blocks: list[Block], seed: int = 0) -> list[tuple[Block, np.ndarray]]:
     """What each block would find: its window, with numbers of its own in any order."""
     random = np.random.default_rng(seed)
     found = []
@@ -113,7 +111,7 @@ def test_instances_wider_than_the_halo_stay_in_one_piece(
     canvas = stitched(labels, blocks, seed)
     for label in np.unique(labels[labels > 0]):
         pieces = np.unique(canvas[labels == label])
-        assert 1 == (pieces > 0).sum()
+        assert (pieces > 0).sum() == 1
         assert np.mean(canvas[labels == label] > 0) > 0.9
     assert not canvas[labels == 0].any()
 
@@ -159,4 +157,4 @@ def test_views_that_differ_by_a_pixel_make_no_doubles(seed: int) -> None:
 
 def test_no_block_has_anything() -> None:
     labels = np.zeros((100, 100), np.uint32)
-    assert 0 == stitched(labels, cut_blocks(100, 100, 30, 8)).max()
+    assert stitched(labels, cut_blocks(100, 100, 30, 8)).max() == 0

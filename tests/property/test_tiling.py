@@ -34,16 +34,16 @@ def spread(spans: list[Span], length: int) -> np.ndarray:
 def test_weights_of_each_pixel_add_up_to_one(length: int, rule: tuple[int, int, int]) -> None:
     spans = cut_axis(length, *rule)
     np.testing.assert_allclose(spread(spans, length), 1, atol=1e-6)
-    assert all(0 <= span.weight.min() and span.weight.max() <= 1 for span in spans)
+    assert all(span.weight.min() >= 0 and span.weight.max() <= 1 for span in spans)
 
 
 @given(lengths, rules())
 def test_sizes_are_what_the_network_takes(length: int, rule: tuple[int, int, int]) -> None:
     tile, _, divisor = rule
     spans = cut_axis(length, *rule)
-    assert 1 == len({span.size_px for span in spans})
+    assert len({span.size_px for span in spans}) == 1
     for span in spans:
-        assert 0 == span.size_px % divisor
+        assert span.size_px % divisor == 0
         assert span.stop - span.start <= span.size_px <= tile
         assert 0 <= span.start < span.stop <= length
         assert span.weight.shape == (span.stop - span.start,)
@@ -106,8 +106,8 @@ def test_seam_of_two_different_answers_is_a_ramp() -> None:
     for value, tile in zip((0, 240), tiles, strict=True):
         blender.add(tile, np.full((1, tile.rows.size_px, tile.columns.size_px), value, np.uint8))
     row = blender.maps()[0, 0].astype(int)
-    assert (0, 240) == (row[0], row[-1])
-    assert 0 <= np.diff(row).min()
+    assert (row[0], row[-1]) == (0, 240)
+    assert np.diff(row).min() >= 0
     assert np.diff(row).max() <= 240 / 8 + 1
 
 

@@ -38,9 +38,9 @@ def test_two_files(tmp_path: Path) -> None:
     tifffile.imwrite(tmp_path / "a.tif", FOUND)
     tifffile.imwrite(tmp_path / "b.tif", TRUTH)
     scores = evaluate(tmp_path / "a.tif", tmp_path / "b.tif")
-    assert 1 == scores.images
-    assert (2, 1, 1) == counts(scores, 0.5)
-    assert (1, 2, 2) == counts(scores, 0.9)
+    assert scores.images == 1
+    assert counts(scores, 0.5) == (2, 1, 1)
+    assert counts(scores, 0.9) == (1, 2, 2)
 
 
 def test_figures_as_a_dictionary() -> None:
@@ -48,9 +48,9 @@ def test_figures_as_a_dictionary() -> None:
     scores.add(TRUTH, FOUND)
     scores.add(TRUTH, TRUTH)
     data = scores.as_dict()
-    assert (2, []) == (data["images"], data["missing"])
+    assert (data["images"], data["missing"]) == (2, [])
     assert list(THRESHOLDS) == [row["iou"] for row in data["thresholds"]]
-    assert {
+    assert data["thresholds"][0] == {
         "iou": 0.5,
         "precision": 0.8333,
         "recall": 0.8333,
@@ -60,7 +60,7 @@ def test_figures_as_a_dictionary() -> None:
         "true_positives": 5,
         "false_positives": 1,
         "false_negatives": 1,
-    } == data["thresholds"][0]
+    }
     assert data["mean_ap"] == pytest.approx((5 / 7 + 4 * 4 / 8) / 5, abs=1e-4)
 
 
@@ -81,7 +81,7 @@ def test_names_that_belong_together(
     tifffile.imwrite(predicted / predicted_name, TRUTH)
     tifffile.imwrite(truth / truth_name, TRUTH)
     scores = evaluate(predicted, truth)
-    assert (3, 0, 0) == counts(scores, 0.9)
+    assert counts(scores, 0.9) == (3, 0, 0)
 
 
 def test_missing_prediction_counts_as_missed(folders: tuple[Path, Path]) -> None:
@@ -90,8 +90,8 @@ def test_missing_prediction_counts_as_missed(folders: tuple[Path, Path]) -> None
         tifffile.imwrite(truth / name, TRUTH)
     tifffile.imwrite(predicted / "a_labels.tif", TRUTH)
     scores = evaluate(predicted, truth)
-    assert ["b.tif"] == scores.missing
-    assert (3, 0, 3) == counts(scores, 0.5)
+    assert scores.missing == ["b.tif"]
+    assert counts(scores, 0.5) == (3, 0, 3)
 
 
 def test_prediction_without_a_truth_is_left_out(folders: tuple[Path, Path]) -> None:
@@ -99,22 +99,22 @@ def test_prediction_without_a_truth_is_left_out(folders: tuple[Path, Path]) -> N
     tifffile.imwrite(truth / "a.tif", TRUTH)
     for name in ("a_labels.tif", "extra_labels.tif"):
         tifffile.imwrite(predicted / name, TRUTH)
-    assert 1 == evaluate(predicted, truth).images
+    assert evaluate(predicted, truth).images == 1
 
 
 def test_planes_of_a_stack_are_counted_one_by_one(tmp_path: Path) -> None:
     """Label 1 of one plane has nothing to do with label 1 of the next."""
-    tifffile.imwrite(tmp_path / "a.tif", np.stack([FOUND, TRUTH, TRUTH]))
-    tifffile.imwrite(tmp_path / "b.tif", np.stack([TRUTH, TRUTH, TRUTH]))
+    tifffile.imwrite(tmp_path / "a.tif", np.stack([FOUND, TRUTH, TRUTH]), photometric="minisblack")
+    tifffile.imwrite(tmp_path / "b.tif", np.stack([TRUTH, TRUTH, TRUTH]), photometric="minisblack")
     scores = evaluate(tmp_path / "a.tif", tmp_path / "b.tif")
-    assert 3 == scores.images
-    assert (8, 1, 1) == counts(scores, 0.5)
+    assert scores.images == 3
+    assert counts(scores, 0.5) == (8, 1, 1)
 
 
 def test_empty_images_agree(tmp_path: Path) -> None:
     tifffile.imwrite(tmp_path / "a.tif", np.zeros((5, 5), np.uint16))
     scores = evaluate(tmp_path / "a.tif", tmp_path / "a.tif")
-    assert 1.0 == scores.as_dict()["mean_ap"]
+    assert scores.as_dict()["mean_ap"] == 1.0
 
 
 def test_shapes_must_agree(tmp_path: Path) -> None:

@@ -60,25 +60,23 @@ def test_touching_instances_are_split_at_the_pass() -> None:
         24642464.
         .222.222.
     """)
-    assert 2 == labels.max()
-    assert 1 == labels[2, 2]
-    assert 2 == labels[2, 6]
+    assert labels.max() == 2
+    assert labels[2, 2] == 1
+    assert labels[2, 6] == 2
     assert labels[2, 1] == 1
     assert labels[2, 7] == 2
 
 
 def test_shallow_pass_joins_two_peaks() -> None:
-    shallow = InstanceParameters(
-        smoothing_px=0, min_area_px=1, peak_threshold=0, merge_height=0.25
-    )
+    shallow = InstanceParameters(smoothing_px=0, min_area_px=1, peak_threshold=0, merge_height=0.25)
     picture = """
         3333333
         3574753
         3333333
     """
-    assert 2 == found(picture).max()
-    assert 2 == found(picture, shallow).max()
-    assert 1 == found(picture.replace("4", "6"), shallow).max()
+    assert found(picture).max() == 2
+    assert found(picture, shallow).max() == 2
+    assert found(picture.replace("4", "6"), shallow).max() == 1
 
 
 @pytest.mark.parametrize("merge_height", [0.0, 0.1, 1.0])
@@ -134,7 +132,7 @@ def test_faint_instances_are_dropped() -> None:
 def test_foreground_threshold_is_inclusive_and_a_fraction() -> None:
     foreground = np.array([[0, 127, 128, 255]], np.uint8)
     labels = find_instances(foreground, np.full((1, 4), 200, np.uint8), PLAIN)
-    assert [[0, 0, 1, 1]] == labels.tolist()
+    assert labels.tolist() == [[0, 0, 1, 1]]
 
 
 @pytest.mark.parametrize("shape", [(0, 0), (0, 5), (5, 0)])
@@ -154,7 +152,7 @@ def test_thin_planes(shape: tuple[int, int], value: int, expected: int) -> None:
 
 def test_all_black_has_no_instances() -> None:
     black = np.zeros((30, 40), np.uint8)
-    assert 0 == find_instances(black, black, InstanceParameters()).max()
+    assert find_instances(black, black, InstanceParameters()).max() == 0
 
 
 def test_touching_discs_are_split() -> None:
@@ -169,8 +167,8 @@ def test_touching_discs_are_split() -> None:
         (distance * 255).astype(np.uint8),
         InstanceParameters(),
     )
-    assert 2 == labels.max()
-    assert (1, 2) == (labels[20, 20], labels[20, 44])
+    assert labels.max() == 2
+    assert (labels[20, 20], labels[20, 44]) == (1, 2)
     areas = np.bincount(labels.ravel())[1:]
     assert abs(int(areas[0]) - int(areas[1])) < 30
 
@@ -187,7 +185,7 @@ def test_more_instances_than_uint16_can_count() -> None:
     foreground = np.zeros((540, 540), np.uint8)
     foreground[::2, ::2] = 255
     labels = find_instances(foreground, foreground, PLAIN)
-    assert 72_900 == labels.max()
-    assert 72_901 == np.unique(labels).size
+    assert labels.max() == 72_900
+    assert np.unique(labels).size == 72_901
     assert np.uint32 == labels.dtype
     np.testing.assert_array_equal(np.arange(1, 72_901), labels[labels > 0])

@@ -37,7 +37,7 @@ def test_constant_plane_is_black_for_every_dtype(dtype: str) -> None:
         plane = np.full((5, 6), value, dtype)
         limits = plane_limits(plane)
         assert Limits(value, value + 1) == limits
-        assert 0 == seen(*as_uint16(plane, limits)).max()
+        assert seen(*as_uint16(plane, limits)).max() == 0
 
 
 @pytest.mark.parametrize("value", [1e17, -1e17, 1e20, 3.4e38, -3.4e38, 1e308])
@@ -46,7 +46,7 @@ def test_constant_huge_plane_is_black(value: float) -> None:
     plane = np.full((5, 6), value)
     limits = plane_limits(plane)
     assert limits.high > limits.low
-    assert 0 == seen(*as_uint16(plane, limits)).max()
+    assert seen(*as_uint16(plane, limits)).max() == 0
 
 
 def test_not_finite_values_are_left_out() -> None:
@@ -66,7 +66,7 @@ def test_plane_without_a_finite_value(value: float) -> None:
 def test_nan_and_infinities_as_pixels() -> None:
     plane = np.array([[np.nan, -np.inf, np.inf, 0.0, 1.0]], np.float32)
     pixels, limits = as_uint16(plane, plane_limits(plane, 0, 100))
-    assert [0, 0, UINT16_MAX] == pixels[0, :3].tolist()
+    assert pixels[0, :3].tolist() == [0, 0, UINT16_MAX]
     np.testing.assert_allclose(seen(pixels, limits)[0], [0, 0, 1, 0, 1], atol=1e-4)
 
 
@@ -115,7 +115,7 @@ def test_a_few_wild_values_do_not_squeeze_the_others() -> None:
     plane = np.random.default_rng(2).normal(0, 1, (100, 100))
     plane[3, 4] = 1e30
     pixels, limits = as_uint16(plane, plane_limits(plane))
-    assert 0.1 < seen(pixels, limits).std()
+    assert seen(pixels, limits).std() > 0.1
 
 
 @pytest.mark.parametrize("dtype", ["u2", "f4", "i4"])

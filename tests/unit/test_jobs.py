@@ -52,9 +52,9 @@ def test_stem_is_always_a_safe_name(file_name: str) -> None:
 
 
 def test_long_name_is_cut_between_characters() -> None:
-    assert "a" * 120 == result_stem("a" * 500 + ".tif")
-    assert "漢" * 40 == result_stem("漢" * 500 + ".tif")
-    assert "a" + "漢" * 39 == result_stem("a" + "漢" * 500 + ".tif")
+    assert result_stem("a" * 500 + ".tif") == "a" * 120
+    assert result_stem("漢" * 500 + ".tif") == "漢" * 40
+    assert result_stem("a" + "漢" * 500 + ".tif") == "a" + "漢" * 39
 
 
 def test_final_states() -> None:
@@ -65,12 +65,12 @@ def test_final_states() -> None:
 
 def test_ids_are_short_plain_and_never_the_same() -> None:
     ids = {new_id() for _ in range(1000)}
-    assert 1000 == len(ids)
+    assert len(ids) == 1000
     assert {26} == {len(found) for found in ids}
     assert all(found.isascii() and found.isalnum() and found.islower() for found in ids)
 
 
 def test_keys_of_a_job_lie_below_its_own_prefix() -> None:
-    assert "uploads/u1/data" == upload_key("u1")
-    assert "jobs/j1/results/" == results_prefix("j1")
-    assert "jobs/j1/parts/" == parts_prefix("j1")
+    assert upload_key("u1") == "uploads/u1/data"
+    assert results_prefix("j1") == "jobs/j1/results/"
+    assert parts_prefix("j1") == "jobs/j1/parts/"

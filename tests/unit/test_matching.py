@@ -85,21 +85,21 @@ def test_planes_without_background() -> None:
 
 def test_figures() -> None:
     counts = MatchCounts(true_positives=6, false_positives=2, false_negatives=4)
-    assert 6 / 8 == counts.precision
-    assert 6 / 10 == counts.recall
-    assert 12 / 18 == counts.f1
-    assert 6 / 12 == counts.average_precision
+    assert counts.precision == 6 / 8
+    assert counts.recall == 6 / 10
+    assert counts.f1 == 12 / 18
+    assert counts.average_precision == 6 / 12
 
 
 def test_figures_of_nothing_are_one() -> None:
     """No instance and none found: there is no mistake."""
     nothing = MatchCounts(0, 0, 0)
-    assert (1.0, 1.0, 1.0, 1.0) == (
+    assert (
         nothing.precision,
         nothing.recall,
         nothing.f1,
         nothing.average_precision,
-    )
+    ) == (1.0, 1.0, 1.0, 1.0)
 
 
 def test_counts_add_up() -> None:

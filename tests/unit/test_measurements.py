@@ -61,21 +61,21 @@ def test_small_bands_make_no_difference(monkeypatch: pytest.MonkeyPatch) -> None
 def test_labels_need_not_be_consecutive() -> None:
     labels = np.array([[0, 900, 900], [7, 0, 900]], np.uint32)
     columns = measure(labels, np.ones((1, 2, 3)))
-    assert [7, 900] == columns["label"].tolist()
-    assert [1, 3] == columns["area_px"].tolist()
+    assert columns["label"].tolist() == [7, 900]
+    assert columns["area_px"].tolist() == [1, 3]
 
 
 def test_border_is_touched_on_each_side_and_not_inside() -> None:
     labels = np.zeros((5, 5), np.uint32)
     labels[0, 2], labels[2, 0], labels[4, 2], labels[2, 4], labels[2, 2] = 1, 2, 3, 4, 5
-    assert [1, 1, 1, 1, 0] == measure(labels, np.ones((1, 5, 5)))["touches_border"].tolist()
+    assert measure(labels, np.ones((1, 5, 5)))["touches_border"].tolist() == [1, 1, 1, 1, 0]
 
 
 def test_not_finite_pixels_are_left_out_of_the_mean() -> None:
     labels = np.array([[1, 1, 1, 2]], np.uint32)
     pixels = np.array([[[2.0, np.nan, 4.0, np.inf]]])
     mean = measure(labels, pixels)["mean_intensity"]
-    assert 3.0 == mean[0]
+    assert mean[0] == 3.0
     assert np.isnan(mean[1])
 
 

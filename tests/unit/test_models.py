@@ -63,24 +63,25 @@ def test_everything_is_read() -> None:
 
 
 def test_latest_version_is_the_highest_number() -> None:
-    assert "10" == card_from_config(config(), ["9", "10", "8"]).latest
+    assert card_from_config(config(), ["9", "10", "8"]).latest == "10"
 
 
 def test_what_may_be_left_out() -> None:
     card = card_from_config(config(**dict.fromkeys(OPTIONAL)), ["1"])
-    assert ("nuclei", "", "", False, (0.0, 0.0)) == (
+    assert (
         card.display_name,
         card.description,
         card.licence,
         card.accepts_rgb,
         card.object_diameter_px,
-    )
+    ) == ("nuclei", "", "", False, (0.0, 0.0))
 
 
 def test_channels_are_a_list_of_names() -> None:
-    assert ("nuclei", "membrane") == card_from_config(
-        config(channels="nuclei, membrane"), ["1"]
-    ).channels
+    assert card_from_config(config(channels="nuclei, membrane"), ["1"]).channels == (
+        "nuclei",
+        "membrane",
+    )
 
 
 @pytest.mark.parametrize(

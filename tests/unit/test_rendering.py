@@ -47,7 +47,7 @@ def test_grey_plane_is_stretched_to_the_full_range() -> None:
     plane = np.linspace(1000, 2000, 400, dtype=np.uint16).reshape(1, 20, 20)
     picture = display_plane(plane, 100)
     assert ((20, 20, 3), np.uint8) == (picture.shape, picture.dtype)
-    assert (0, 255) == (picture.min(), picture.max())
+    assert (picture.min(), picture.max()) == (0, 255)
     np.testing.assert_array_equal(picture[..., 0], picture[..., 2])
 
 
@@ -55,16 +55,16 @@ def test_colours_keep_their_order() -> None:
     plane = np.zeros((3, 8, 8), np.uint8)
     plane[0, :, :4] = 200
     picture = display_plane(plane, 100)
-    assert [255, 0, 0] == picture[0, 0].tolist()
-    assert [0, 0, 0] == picture[0, 7].tolist()
+    assert picture[0, 0].tolist() == [255, 0, 0]
+    assert picture[0, 7].tolist() == [0, 0, 0]
 
 
 @pytest.mark.parametrize("value", [0, 7, np.nan, np.inf, 1e38])
 def test_constant_and_odd_planes_are_black(value: float) -> None:
     picture = display_plane(np.full((1, 4, 5), value, np.float32), 100)
-    assert (4, 5, 3) == picture.shape
+    assert picture.shape == (4, 5, 3)
     if np.isfinite(value):
-        assert 0 == picture.max()
+        assert picture.max() == 0
 
 
 @pytest.mark.parametrize("shape", [(300, 200), (200, 300), (5000, 3), (3, 5000), (100, 100)])
@@ -73,7 +73,7 @@ def test_labels_shrink_like_their_plane(shape: tuple[int, int], channels: int) -
     picture = display_plane(np.ones((channels, *shape), np.uint8), 100)
     labels = display_labels(np.ones(shape, np.uint16), 100)
     assert picture.shape[:2] == labels.shape
-    assert 100 == max(labels.shape)
+    assert max(labels.shape) == 100
     assert min(labels.shape) >= 1
     assert np.uint32 == labels.dtype
 
@@ -81,24 +81,24 @@ def test_labels_shrink_like_their_plane(shape: tuple[int, int], channels: int) -
 def test_shrunken_labels_are_labels_of_the_image() -> None:
     labels = np.arange(1, 901, dtype=np.uint32).reshape(30, 30)
     small = display_labels(labels, 7)
-    assert (7, 7) == small.shape
+    assert small.shape == (7, 7)
     assert set(small.ravel().tolist()) <= set(labels.ravel().tolist())
-    assert 49 == np.unique(small).size
+    assert np.unique(small).size == 49
 
 
 def test_outlines_are_drawn_on_a_copy() -> None:
     picture = np.zeros((5, 5, 3), np.uint8)
     labels = labelled("..... .111. .111. .111. .....")
     drawn = draw_outlines(picture, labels)
-    assert 0 == picture.max()
-    assert [0, 0, 0] == drawn[2, 2].tolist()
+    assert picture.max() == 0
+    assert drawn[2, 2].tolist() == [0, 0, 0]
     np.testing.assert_array_equal(colours(np.array([1]))[0], drawn[1, 1])
 
 
 def test_neighbouring_numbers_get_well_separated_bright_colours() -> None:
     shades = colours(np.arange(1, 2000)).astype(int)
-    assert 200 <= shades.max(axis=1).min()
-    assert 60 < np.abs(np.diff(shades, axis=0)).max(axis=1).min()
+    assert shades.max(axis=1).min() >= 200
+    assert np.abs(np.diff(shades, axis=0)).max(axis=1).min() > 60
 
 
 def test_png_round_trip() -> None:

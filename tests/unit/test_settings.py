@@ -30,12 +30,12 @@ def groups() -> Iterator[tuple[str, type[BaseModel]]]:
 def test_defaults_of_the_commands(tmp_path: Path) -> None:
     settings = Settings()
     assert tmp_path / ".local" / "share" / "kiosk" == settings.home
-    assert "127.0.0.1:50051" == settings.server
-    assert ("127.0.0.1", 50051, 8080) == (
+    assert settings.server == "127.0.0.1:50051"
+    assert (
         settings.listen.host,
         settings.listen.grpc_port,
         settings.listen.web_port,
-    )
+    ) == ("127.0.0.1", 50051, 8080)
     assert str(settings.home / "objects") == settings.object_store_url
 
 
@@ -51,13 +51,13 @@ def test_environment_reaches_the_groups(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setenv("KIOSK_CONSUMER__BLOCK_PX", "2048")
     settings = Settings()
     assert (Path("/somewhere"), "host:1") == (settings.home, settings.server)
-    assert (1000, 2048) == (settings.limits.upload_bytes, settings.consumer.block_px)
-    assert "/somewhere/objects" == settings.object_store_url
+    assert (settings.limits.upload_bytes, settings.consumer.block_px) == (1000, 2048)
+    assert settings.object_store_url == "/somewhere/objects"
 
 
 def test_object_store_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KIOSK_OBJECT_STORE", "s3://bucket/prefix")
-    assert "s3://bucket/prefix" == Settings().object_store_url
+    assert Settings().object_store_url == "s3://bucket/prefix"
 
 
 @pytest.mark.parametrize(
@@ -98,10 +98,10 @@ def test_password_is_not_printed(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "secret-word" in settings.queue.redis_url.get_secret_value()
 
 
-@pytest.mark.parametrize(("name", "group"), list(groups()), ids=lambda value: str(value))
+@pytest.mark.parametrize(("name", "group"), list(groups()), ids=str)
 def test_every_setting_of_a_group_is_explained(name: str, group: type[BaseModel]) -> None:
     silent = [field for field, info in group.model_fields.items() if not info.description]
-    assert [] == silent, name
+    assert silent == [], name
 
 
 def test_every_top_level_setting_is_explained() -> None:
@@ -111,7 +111,7 @@ def test_every_top_level_setting_is_explained() -> None:
         for name, info in Settings.model_fields.items()
         if name not in in_groups and not info.description
     ]
-    assert [] == silent
+    assert silent == []
 
 
 def test_units_are_in_the_names() -> None:
@@ -137,5 +137,5 @@ def test_units_are_in_the_names() -> None:
 def test_child_gets_our_environment_and_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KIOSK_LOG_LEVEL", "DEBUG")
     environment = child_environment(Settings(), KIOSK_SERVER="other:1")
-    assert ("DEBUG", "other:1") == (environment["KIOSK_LOG_LEVEL"], environment["KIOSK_SERVER"])
+    assert (environment["KIOSK_LOG_LEVEL"], environment["KIOSK_SERVER"]) == ("DEBUG", "other:1")
     assert str(Settings().home) == environment["KIOSK_HOME"]

@@ -33,7 +33,9 @@ def uploads(store: ObjectStore, monkeypatch: pytest.MonkeyPatch) -> Uploads:
     return Uploads(store, limit_bytes=2000, retention_s=3600.0)
 
 
-async def chunks(data: bytes, size: int = 33, fail: Exception | None = None) -> AsyncIterator[bytes]:
+async def chunks(
+    data: bytes, size: int = 33, fail: Exception | None = None
+) -> AsyncIterator[bytes]:
     for start in range(0, len(data), size):
         yield data[start : start + size]
     if fail is not None:
@@ -43,7 +45,7 @@ async def chunks(data: bytes, size: int = 33, fail: Exception | None = None) -> 
 @pytest.mark.parametrize("chunk_bytes", [1, 33, 100, 101, 5000])
 async def test_whole_file_in_one_go(uploads: Uploads, store: ObjectStore, chunk_bytes: int) -> None:
     upload = await uploads.create("cells.tif", len(DATA), SHA256.upper(), owner="me")
-    assert (0, False) == (upload.offset_bytes, upload.complete)
+    assert (upload.offset_bytes, upload.complete) == (0, False)
     done = await uploads.append(upload.id, 0, chunks(DATA, chunk_bytes))
     assert (True, len(DATA), len(DATA), SHA256) == (
         done.complete,
@@ -52,8 +54,8 @@ async def test_whole_file_in_one_go(uploads: Uploads, store: ObjectStore, chunk_
         done.sha256,
     )
     assert done == await uploads.get(upload.id)
-    assert DATA == await store.get(upload_key(upload.id))
-    assert [] == await store.list(f"uploads/{upload.id}/pieces/")
+    assert await store.get(upload_key(upload.id)) == DATA
+    assert await store.list(f"uploads/{upload.id}/pieces/") == []
 
 
 async def test_upload_goes_on_after_a_break(uploads: Uploads, store: ObjectStore) -> None:
@@ -61,13 +63,13 @@ async def test_upload_goes_on_after_a_break(uploads: Uploads, store: ObjectStore
     upload = await uploads.create("cells.tif", len(DATA), SHA256)
     with pytest.raises(ConnectionResetError):
         await uploads.append(upload.id, 0, chunks(DATA[:250], fail=ConnectionResetError()))
-    assert 250 == (await uploads.get(upload.id)).offset_bytes
+    assert (await uploads.get(upload.id)).offset_bytes == 250
     half = await uploads.append(upload.id, 250, chunks(DATA[250:600]))
-    assert (600, False) == (half.offset_bytes, half.complete)
+    assert (half.offset_bytes, half.complete) == (600, False)
     # Another server takes over.
     other = Uploads(store, limit_bytes=2000, retention_s=3600.0)
     assert (await other.append(upload.id, 600, chunks(DATA[600:]))).complete
-    assert DATA == await store.get(upload_key(upload.id))
+    assert await store.get(upload_key(upload.id)) == DATA
 
 
 async def test_cancelled_request_keeps_what_came_in(uploads: Uploads) -> None:
@@ -85,7 +87,7 @@ async def test_cancelled_request_keeps_what_came_in(uploads: Uploads) -> None:
     request.cancel()
     with pytest.raises(asyncio.CancelledError):
         await request
-    assert 170 == (await uploads.get(upload.id)).offset_bytes
+    assert (await uploads.get(upload.id)).offset_bytes == 170
     assert (await uploads.append(upload.id, 170, chunks(DATA[170:]))).complete
 
 
@@ -94,14 +96,14 @@ async def test_unknown_size_ends_when_the_sender_says(uploads: Uploads, store: O
     assert not (await uploads.append(upload.id, 0, chunks(DATA[:300]))).complete
     done = await uploads.append(upload.id, 300, chunks(DATA[300:]), finish=True)
     assert (True, len(DATA), SHA256) == (done.complete, done.size_bytes, done.sha256)
-    assert DATA == await store.get(upload_key(upload.id))
+    assert await store.get(upload_key(upload.id)) == DATA
 
 
 async def test_empty_file(uploads: Uploads, store: ObjectStore) -> None:
     upload = await uploads.create("empty.tif", 0, "")
     done = await uploads.append(upload.id, 0, chunks(b""), finish=True)
-    assert (True, 0) == (done.complete, done.size_bytes)
-    assert b"" == await store.get(upload_key(upload.id))
+    assert (done.complete, done.size_bytes) == (True, 0)
+    assert await store.get(upload_key(upload.id)) == b""
 
 
 async def test_lost_answer_to_the_last_byte_can_be_repeated(uploads: Uploads) -> None:
@@ -109,7 +111,7 @@ async def test_lost_answer_to_the_last_byte_can_be_repeated(uploads: Uploads) ->
     upload = await uploads.create("cells.tif", 300, "")
     for offset in (0, 100, 200):
         await uploads._write_piece(upload.id, offset, DATA[offset : offset + 100])
-    assert (300, False) == ((await uploads.get(upload.id)).offset_bytes, False)
+    assert ((await uploads.get(upload.id)).offset_bytes, False) == (300, False)
     assert (await uploads.append(upload.id, 300, chunks(b""))).complete
 
 
@@ -119,18 +121,18 @@ async def test_wrong_offset_is_refused_with_the_right_one(uploads: Uploads, offs
     await uploads.append(upload.id, 0, chunks(DATA[:100]))
     with pytest.raises(WrongState, match="next byte expected is 100") as error:
         await uploads.append(upload.id, offset, chunks(DATA))
-    assert "OFFSET_MISMATCH" == error.value.reason
-    assert 100 == (await uploads.get(upload.id)).offset_bytes
+    assert error.value.reason == "OFFSET_MISMATCH"
+    assert (await uploads.get(upload.id)).offset_bytes == 100
 
 
 async def test_damaged_file_is_refused_and_removed(uploads: Uploads, store: ObjectStore) -> None:
     upload = await uploads.create("cells.tif", len(DATA), SHA256)
     with pytest.raises(InvalidRequest, match="SHA-256") as error:
         await uploads.append(upload.id, 0, chunks(DATA[:-1] + b"!"))
-    assert "CHECKSUM_MISMATCH" == error.value.reason
+    assert error.value.reason == "CHECKSUM_MISMATCH"
     with pytest.raises(NotFound):
         await uploads.get(upload.id)
-    assert [] == await store.list("uploads/")
+    assert await store.list("uploads/") == []
 
 
 async def test_finishing_too_early_is_refused_and_can_go_on(uploads: Uploads) -> None:
@@ -140,7 +142,9 @@ async def test_finishing_too_early_is_refused_and_can_go_on(uploads: Uploads) ->
     assert (await uploads.append(upload.id, 100, chunks(DATA[100:]))).complete
 
 
-@pytest.mark.parametrize(("size", "reason"), [(50, "MORE_THAN_ANNOUNCED"), (-1, "UPLOAD_TOO_LARGE")])
+@pytest.mark.parametrize(
+    ("size", "reason"), [(50, "MORE_THAN_ANNOUNCED"), (-1, "UPLOAD_TOO_LARGE")]
+)
 async def test_too_many_bytes_are_stopped_as_they_come(
     uploads: Uploads, size: int, reason: str
 ) -> None:
@@ -170,7 +174,7 @@ async def test_odd_checksum(uploads: Uploads, sha256: str) -> None:
 
 async def test_odd_names_can_be_written_everywhere(uploads: Uploads) -> None:
     long = await uploads.create("x" * 1000 + ".tif", 1, "")
-    assert 255 == len(long.file_name)
+    assert len(long.file_name) == 255
     assert long.file_name.endswith(".tif")
     half = await uploads.create("\ud83d.tif", 1, "")
     assert half.file_name.encode()
@@ -242,7 +246,7 @@ async def test_piece_beyond_a_gap_is_not_counted(uploads: Uploads) -> None:
     upload = await uploads.create("cells.tif", len(DATA), SHA256)
     await uploads.append(upload.id, 0, chunks(DATA[:100]))
     await uploads._write_piece(upload.id, 500, DATA[500:])
-    assert 100 == (await uploads.get(upload.id)).offset_bytes
+    assert (await uploads.get(upload.id)).offset_bytes == 100
 
 
 async def test_delete(uploads: Uploads, store: ObjectStore) -> None:
@@ -251,7 +255,7 @@ async def test_delete(uploads: Uploads, store: ObjectStore) -> None:
     await uploads.delete(upload.id)
     with pytest.raises(NotFound):
         await uploads.get(upload.id)
-    assert [] == await store.list("uploads/")
+    assert await store.list("uploads/") == []
 
 
 async def test_sweep_takes_what_has_expired_and_leaves_no_trace(
@@ -264,11 +268,11 @@ async def test_sweep_takes_what_has_expired_and_leaves_no_trace(
     now[0] += 1000
     young = await uploads.create("young.tif", 3, "")
     assert old.create_time_s + 3600 + EXTRA_RETENTION_S == old.expire_time_s
-    assert 0 == await uploads.sweep()
+    assert await uploads.sweep() == 0
     now[0] = old.expire_time_s + 1
-    assert 1 == await uploads.sweep()
+    assert await uploads.sweep() == 1
     with pytest.raises(NotFound):
         await uploads.get(old.id)
     assert young == await uploads.get(young.id)
-    assert 0 == await uploads.sweep()
-    assert 1 == len(await store.list("expiring/"))
+    assert await uploads.sweep() == 0
+    assert len(await store.list("expiring/")) == 1

@@ -26,9 +26,7 @@ from kiosk.jobs import Job, JobEvent, JobState, ResultFile, Stage, Upload
 from kiosk.testing import make_card
 
 FAMILY = [
-    kind
-    for _, kind in inspect.getmembers(errors, inspect.isclass)
-    if issubclass(kind, KioskError)
+    kind for _, kind in inspect.getmembers(errors, inspect.isclass) if issubclass(kind, KioskError)
 ]
 JOB = Job(
     id="j1",
@@ -90,7 +88,7 @@ def test_details_survive_the_wire(kind: type[KioskError]) -> None:
     error = make(kind, "Größe: 5 > 4.")
     status = type(wire.rpc_status(error)).FromString(wire.rpc_status(error).SerializeToString())
     assert wire.status_of(error)[0].name == code_pb2.Code.Name(status.code)
-    assert "Größe: 5 > 4." == status.message
+    assert status.message == "Größe: 5 > 4."
     found = {detail.TypeName().rsplit(".", 1)[1]: detail for detail in status.details}
     info = error_details_pb2.ErrorInfo()
     assert found["ErrorInfo"].Unpack(info)
@@ -103,10 +101,10 @@ def test_field_of_a_bad_request() -> None:
     status = wire.rpc_status(NotFound("There is no such model.", field="model"))
     bad = error_details_pb2.BadRequest()
     assert status.details[1].Unpack(bad)
-    assert ("model", "There is no such model.") == (
+    assert (
         bad.field_violations[0].field,
         bad.field_violations[0].description,
-    )
+    ) == ("model", "There is no such model.")
 
 
 @pytest.mark.parametrize("kind", FAMILY)
@@ -123,19 +121,19 @@ def test_problem_json(kind: type[KioskError]) -> None:
 
 
 def test_problem_json_as_a_whole() -> None:
-    assert {
+    assert wire.problem_json(TooLarge("Too large.", reason="UPLOAD_TOO_LARGE", field="size")) == {
         "type": "about:blank",
         "title": "Upload too large",
         "status": 413,
         "detail": "Too large.",
         "reason": "UPLOAD_TOO_LARGE",
         "errors": [{"field": "size", "detail": "Too large."}],
-    } == wire.problem_json(TooLarge("Too large.", reason="UPLOAD_TOO_LARGE", field="size"))
+    }
 
 
 def test_names() -> None:
-    assert "j1" == wire.id_of("jobs/j1", "jobs")
-    assert ("j1", "a b_labels.tif") == wire.result_of("jobs/j1/results/a b_labels.tif")
+    assert wire.id_of("jobs/j1", "jobs") == "j1"
+    assert wire.result_of("jobs/j1/results/a b_labels.tif") == ("j1", "a b_labels.tif")
 
 
 @pytest.mark.parametrize("name", ["", "jobs", "jobs/", "j1", "uploads/j1", "jobs/a/b", "/jobs/a"])
@@ -154,20 +152,20 @@ def test_bad_result_names(name: str) -> None:
 
 def test_job_as_a_message() -> None:
     message = pb.Job.FromString(wire.job_to_proto(JOB).SerializeToString())
-    assert ("jobs/j1", "uploads/u1", "cells ü.tif") == (
+    assert (
         message.name,
         message.upload,
         message.file_name,
-    )
-    assert (pb.JOB_STATE_FAILED, "finished", 3, 7) == (
+    ) == ("jobs/j1", "uploads/u1", "cells ü.tif")
+    assert (
         message.state,
         message.stage,
         message.parts_done,
         message.parts_total,
-    )
-    assert ("BAD", "It failed.") == (message.error.reason, message.error.message)
-    assert ["a", "b"] == list(message.notes)
-    assert (1_700_000_000, 250_000_000) == (message.create_time.seconds, message.create_time.nanos)
+    ) == (pb.JOB_STATE_FAILED, "finished", 3, 7)
+    assert (message.error.reason, message.error.message) == ("BAD", "It failed.")
+    assert list(message.notes) == ["a", "b"]
+    assert (message.create_time.seconds, message.create_time.nanos) == (1_700_000_000, 250_000_000)
     assert not message.HasField("start_time")
     assert JOB.parameters == json_format.MessageToDict(message.parameters)
 
@@ -185,34 +183,34 @@ def test_job_without_an_error_has_none() -> None:
 
 def test_job_as_json() -> None:
     data = json.loads(json.dumps(wire.job_to_json(JOB)))
-    assert ("j1", "jobs/j1", "failed", 3) == (
+    assert (
         data["id"],
         data["name"],
         data["state"],
         data["parts_done"],
-    )
+    ) == ("j1", "jobs/j1", "failed", 3)
 
 
 def test_event_upload_result_and_model() -> None:
     event = wire.event_to_proto(JobEvent(id="5-0", job=JOB))
-    assert ("5-0", "jobs/j1") == (event.id, event.job.name)
+    assert (event.id, event.job.name) == ("5-0", "jobs/j1")
     upload = Upload(id="u1", file_name="f", size_bytes=2**40, offset_bytes=3, expire_time_s=9.0)
-    assert 2**40 == wire.upload_to_json(upload)["size_bytes"]
-    assert 3 == wire.upload_to_json(upload)["offset_bytes"]
+    assert wire.upload_to_json(upload)["size_bytes"] == 2**40
+    assert wire.upload_to_json(upload)["offset_bytes"] == 3
     result = ResultFile(
         job_id="j1", file_name="f.csv", size_bytes=5, media_type="text/csv", description="d"
     )
-    assert "jobs/j1/results/f.csv" == wire.result_to_proto(result).name
-    assert 5 == wire.result_to_json(result)["size_bytes"]
+    assert wire.result_to_proto(result).name == "jobs/j1/results/f.csv"
+    assert wire.result_to_json(result)["size_bytes"] == 5
     model = wire.model_to_json(make_card())
-    assert ("models/bright", ["1", "2"]) == (model["name"], model["versions"])
-    assert {"smoothing_px": 0.0, "min_area_px": 1.0} == model["default_parameters"]
+    assert (model["name"], model["versions"]) == ("models/bright", ["1", "2"])
+    assert model["default_parameters"] == {"smoothing_px": 0.0, "min_area_px": 1.0}
 
 
 def test_unknown_size_stays_negative() -> None:
     upload = Upload(id="u1", file_name="f", size_bytes=-1)
-    assert -1 == wire.upload_to_json(upload)["size_bytes"]
+    assert wire.upload_to_json(upload)["size_bytes"] == -1
 
 
 def test_times_for_people() -> None:
-    assert "2023-11-14T22:13:20+00:00" == wire.rfc3339(1_700_000_000)
+    assert wire.rfc3339(1_700_000_000) == "2023-11-14T22:13:20+00:00"

@@ -1,0 +1,373 @@
+"""Segmentation from file to results, over fakes of the queue, the store and Triton."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+import tifffile
+
+from kiosk.adapters.image_files import ImageFileReader
+from kiosk.imaging.matching import count_matches, intersection_over_union
+from kiosk.imaging.measurements import COLUMNS
+from kiosk.jobs import JobState
+from kiosk.pipelines.context import SegmentationOptions
+from kiosk.settings import LimitSettings
+from kiosk.testing import FakeKiosk, make_card, make_kiosk
+
+
+def spots(shape: tuple[int, ...], seed: int = 1, *, number: int = 40) -> np.ndarray:
+    """Dark planes with bright discs that do not touch, the last two axes y and x."""
+    random = np.random.default_rng(seed)
+    image = np.zeros(shape, np.uint8)
+    y, x = np.mgrid[: shape[-2], : shape[-1]]
+    for plane in image.reshape(-1, *shape[-2:]):
+        for _ in range(number):
+            cy, cx = random.uniform(0, shape[-2]), random.uniform(0, shape[-1])
+            radius = random.uniform(2, 7)
+            distance = np.hypot(y - cy, x - cx)
+            if not plane[distance <= radius + 2].any():
+                plane[distance <= radius] = random.integers(180, 256)
+    return image
+
+
+def count(image: np.ndarray) -> list[int]:
+    """Discs of each plane, by another program than ours."""
+    planes = (image > 0).astype(np.uint8).reshape(-1, *image.shape[-2:])
+    return [cv2.connectedComponents(plane, connectivity=8)[0] - 1 for plane in planes]
+
+
+def tiff(image: np.ndarray, **options: Any) -> bytes:
+    buffer = io.BytesIO()
+    tifffile.imwrite(buffer, image, **{"photometric": "minisblack", **options})
+    return buffer.getvalue()
+
+
+def ome(image: np.ndarray, axes: str, **metadata: Any) -> bytes:
+    return tiff(image, ome=True, metadata={"axes": axes, **metadata})
+
+
+class Results:
+    """The four files of a finished job, read back."""
+
+    def __init__(self, files: dict[str, bytes], stem: str) -> None:
+        self.names = sorted(files)
+        with tifffile.TiffFile(io.BytesIO(files[f"{stem}_labels.tif"])) as tif:
+            assert tif.is_ome
+            series = tif.series[0]
+            self.axes, self.labels = series.axes, series.asarray()
+            self.ome_xml = tif.ome_metadata or ""
+        text = files[f"{stem}_instances.csv"].decode()
+        self.header = text.splitlines()[0].split(",")
+        self.rows = list(csv.DictReader(io.StringIO(text)))
+        picture = np.frombuffer(files[f"{stem}_overlay.png"], np.uint8)
+        self.overlay = cv2.imdecode(picture, cv2.IMREAD_COLOR)
+        self.run = json.loads(files[f"{stem}_run.json"])
+
+    @property
+    def counts(self) -> list[int]:
+        return [plane["instances"] for plane in self.run["planes"]]
+
+
+def kiosk_with(**options: int) -> FakeKiosk:
+    images = ImageFileReader(LimitSettings())
+    return make_kiosk(images, options=SegmentationOptions(**options))
+
+
+async def segmented(
+    data: bytes,
+    kiosk: FakeKiosk | None = None,
+    file_name: str = "cells.tif",
+    stem: str = "cells",
+    **request: Any,
+) -> Results:
+    kiosk = kiosk or kiosk_with()
+    upload_id = await kiosk.upload(data, file_name)
+    job = await kiosk.service.segment(upload_id=upload_id, model="bright", **request)
+    await kiosk.work()
+    done = await kiosk.service.get_job(job.id)
+    assert (done.state, done.error) == (JobState.SUCCEEDED, "")
+    results = await kiosk.service.list_results(job.id)
+    files = {
+        result.file_name: b"".join([chunk async for chunk in kiosk.service.read_result(result)])
+        for result in results
+    }
+    return Results(files, stem)
+
+
+# ---------------------------------------------------------------- shapes
+
+
+async def test_single_plane() -> None:
+    image = spots((90, 110))
+    found = await segmented(tiff(image))
+    assert ("YX", (90, 110), np.uint16) == (found.axes, found.labels.shape, found.labels.dtype)
+    assert count(image) == found.counts == [found.labels.max()]
+    np.testing.assert_array_equal(image > 0, found.labels > 0)
+    assert found.overlay.shape == (90, 110, 3)
+
+
+@pytest.mark.parametrize(
+    ("axes", "shape", "label_axes"),
+    [
+        ("TYX", (3, 40, 50), "TYX"),
+        ("ZYX", (4, 40, 50), "ZYX"),
+        ("TZYX", (2, 3, 40, 50), "TZYX"),
+        ("TYX", (1, 40, 50), "YX"),
+    ],
+)
+async def test_stacks_plane_by_plane(axes: str, shape: tuple[int, ...], label_axes: str) -> None:
+    image = spots(shape, number=10)
+    found = await segmented(ome(image, axes))
+    assert label_axes == found.axes
+    np.testing.assert_array_equal(image.squeeze() > 0, found.labels > 0)
+    assert count(image) == found.counts
+    sizes = {"t": 1, "z": 1, **{axis.lower(): n for axis, n in zip(axes, shape, strict=True)}}
+    places = [(t, z) for t in range(sizes["t"]) for z in range(sizes["z"])]
+    assert places == [(plane["t"], plane["z"]) for plane in found.run["planes"]]
+    in_table = [(int(row["t"]), int(row["z"])) for row in found.rows]
+    assert [place for place, n in zip(places, found.counts, strict=True) for _ in range(n)] == (
+        in_table
+    )
+
+
+async def test_tiny_image() -> None:
+    found = await segmented(tiff(np.zeros((1, 1), np.uint8)))
+    assert found.labels.shape == (1, 1)
+
+
+# ---------------------------------------------------------------- pieces
+
+
+@pytest.mark.parametrize("shape", [(100, 300), (300, 100), (270, 290)])
+async def test_tiles_give_the_same_as_one_piece(shape: tuple[int, int]) -> None:
+    """The model of the fake takes 128 px at most, so these need several tiles."""
+    image = spots(shape, seed=3, number=80)
+    kiosk = kiosk_with()
+    found = await segmented(tiff(image), kiosk)
+    assert len(kiosk.inference.calls) > 1
+    assert all(max(call[2:]) <= 128 for call in kiosk.inference.calls)
+    np.testing.assert_array_equal(image > 0, found.labels > 0)
+    assert count(image) == found.counts
+
+
+@pytest.mark.parametrize("block_px", [64, 100, 150])
+async def test_blocks_give_the_same_as_one_piece(block_px: int) -> None:
+    image = ome(spots((2, 230, 260), seed=5, number=70), "TYX")
+    whole = await segmented(image)
+    blocks = await segmented(image, kiosk_with(block_px=block_px, block_halo_px=24))
+    assert (whole.axes, whole.counts) == (blocks.axes, blocks.counts)
+    for expected, labels in zip(whole.labels, blocks.labels, strict=True):
+        matches = count_matches(intersection_over_union(expected, labels), 1.0)
+        assert (matches.false_positives, matches.false_negatives) == (0, 0)
+    assert len(whole.rows) == len(blocks.rows)
+
+    def measured(rows: list[dict[str, str]]) -> list[tuple[str, ...]]:
+        return sorted(tuple(row[name] for name in row if name != "label") for row in rows)
+
+    assert measured(whole.rows) == measured(blocks.rows)
+
+
+async def test_blocks_of_one_plane_share_their_intensity_limits() -> None:
+    """A faint spot alone in its block must not look bright there."""
+    image = np.zeros((64, 256), np.uint8)
+    image[20:30, 20:30] = 250
+    image[20:30, 220:230] = 60
+    found = await segmented(tiff(image), kiosk_with(block_px=64, block_halo_px=8))
+    assert found.counts == [1]
+    assert found.labels[25, 25] == 1
+
+
+async def test_parts_of_a_stack_may_come_in_any_order() -> None:
+    image = spots((5, 30, 30), number=6)
+    kiosk = kiosk_with()
+    upload_id = await kiosk.upload(ome(image, "TYX"), "cells.tif")
+    job = await kiosk.service.segment(upload_id=upload_id, model="bright")
+    consumer = kiosk.consumer()
+    plan = await kiosk.queue.lease("c", 0)
+    assert plan is not None
+    await consumer.work(plan)
+    leases = [await kiosk.queue.lease(f"c{i}", 0) for i in range(5)]
+    for lease in reversed(leases):
+        assert lease is not None
+        await consumer.work(lease)
+    await kiosk.work()
+    (labels,) = [
+        r for r in await kiosk.service.list_results(job.id) if r.file_name.endswith(".tif")
+    ]
+    data = b"".join([chunk async for chunk in kiosk.service.read_result(labels)])
+    np.testing.assert_array_equal(image > 0, tifffile.imread(io.BytesIO(data)) > 0)
+
+
+# ---------------------------------------------------------------- results
+
+
+async def test_table_measures_the_pixels_of_the_file() -> None:
+    image = np.zeros((20, 30), np.uint16)
+    image[5:9, 10:16] = 2000
+    image[15:20, 0:3] = 3000
+    found = await segmented(tiff(image))
+    assert ["t", "z", *COLUMNS] == found.header
+    first, second = found.rows
+    assert second == {
+        "t": "0",
+        "z": "0",
+        "label": "2",
+        "y_px": "17",
+        "x_px": "1",
+        "area_px": "15",
+        "min_y_px": "15",
+        "min_x_px": "0",
+        "max_y_px": "20",
+        "max_x_px": "3",
+        "mean_intensity": "3000",
+        "touches_border": "1",
+    }
+    assert (
+        first["y_px"],
+        first["x_px"],
+        first["area_px"],
+        first["mean_intensity"],
+        first["touches_border"],
+    ) == ("6.5", "12.5", "24", "2000", "0")
+
+
+async def test_run_record_says_how_it_was_made() -> None:
+    data = ome(
+        spots((2, 40, 50), number=5),
+        "TYX",
+        PhysicalSizeX=0.5,
+        PhysicalSizeXUnit="µm",
+        PhysicalSizeY=0.25,
+        PhysicalSizeYUnit="µm",
+    )
+    found = await segmented(data, model_version="1", parameters={"min_area_px": 2.0})
+    run = found.run
+    assert run["model"] == {"name": "bright", "version": "1", "weights_sha256": ""}
+    assert (
+        run["parameters"]["min_area_px"],
+        run["parameters"]["smoothing_px"],
+        run["parameters"]["foreground_threshold"],
+    ) == (2.0, 0.0, 0.5)
+    assert run["image"]["sizes"] == {"t": 2, "c": 1, "z": 1, "y": 40, "x": 50}
+    assert (
+        run["image"]["file_name"],
+        run["image"]["dtype"],
+        run["image"]["pixel_size_um"],
+    ) == ("cells.tif", "uint8", [0.25, 0.5])
+    assert sum(found.counts) == run["instances"] == len(found.rows)
+    assert {"read", "inference", "instances"} == set(run["seconds"]["in_parts"])
+    assert {"python", "numpy"} <= set(run["software"])
+
+
+async def test_labels_keep_the_pixel_size() -> None:
+    data = ome(spots((40, 50)), "YX", PhysicalSizeX=0.5, PhysicalSizeY=0.25)
+    found = await segmented(data)
+    assert 'PhysicalSizeX="0.5"' in found.ome_xml
+    assert 'PhysicalSizeY="0.25"' in found.ome_xml
+
+
+async def test_overlay_outlines_the_instances_in_colour() -> None:
+    image = np.zeros((60, 60), np.uint8)
+    image[20:40, 20:40] = 200
+    overlay = (await segmented(tiff(image))).overlay.astype(int)
+    coloured = np.ptp(overlay, axis=2) > 0
+    assert coloured[20, 30]
+    assert not coloured[30, 30]
+    assert not coloured[:18].any()
+
+
+async def test_large_picture_is_shrunk() -> None:
+    image = np.zeros((20, 3000), np.uint8)
+    found = await segmented(tiff(image))
+    assert max(found.overlay.shape) == 1600
+
+
+@pytest.mark.parametrize(
+    ("file_name", "stem"),
+    [("a, b/../c.ome.tif", "c.ome"), ("漢" * 300 + ".tif", "漢" * 40), ("..", "image")],
+)
+async def test_result_names_are_safe(file_name: str, stem: str) -> None:
+    found = await segmented(tiff(np.zeros((9, 9), np.uint8)), file_name=file_name, stem=stem)
+    endings = ("instances.csv", "labels.tif", "overlay.png", "run.json")
+    assert [f"{stem}_{ending}" for ending in endings] == found.names
+
+
+# ---------------------------------------------------------------- content
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
+async def test_all_black_has_no_instances(dtype: Any) -> None:
+    """A plane without contrast is a result, not an error."""
+    found = await segmented(tiff(np.zeros((50, 60), dtype)))
+    assert (found.counts, found.labels.max(), found.rows) == ([0], 0, [])
+
+
+@pytest.mark.parametrize(
+    "dtype", [np.uint8, np.uint16, np.uint32, np.int16, np.float32, np.float64]
+)
+async def test_every_dtype_gives_the_same_labels(dtype: Any) -> None:
+    image = spots((60, 70), number=15)
+    found = await segmented(tiff(image.astype(dtype)))
+    np.testing.assert_array_equal(image > 0, found.labels > 0)
+
+
+async def test_float_with_nan() -> None:
+    """A plane with missing pixels, as stitching microscopes make them."""
+    image = spots((60, 70), number=15).astype(np.float32) / 255
+    image[:10] = np.nan
+    found = await segmented(tiff(image))
+    np.testing.assert_array_equal(np.nan_to_num(image) > 0, found.labels > 0)
+    assert all(np.isfinite(float(row["mean_intensity"])) for row in found.rows)
+
+
+async def test_all_nan() -> None:
+    found = await segmented(tiff(np.full((20, 20), np.nan, np.float32)))
+    assert found.counts == [0]
+
+
+async def test_colour_image_goes_in_whole() -> None:
+    image = np.repeat(spots((50, 60), number=10)[..., None], 3, axis=2)
+    kiosk = kiosk_with()
+    found = await segmented(tiff(image, photometric="rgb"), kiosk)
+    assert {3} == {call[1] for call in kiosk.inference.calls}
+    assert found.axes == "YX"
+    np.testing.assert_array_equal(image[..., 0] > 0, found.labels > 0)
+    mean = float(found.rows[0]["mean_intensity"])
+    assert mean == pytest.approx(image[found.labels == 1].mean(), rel=1e-4)
+
+
+@pytest.mark.parametrize(("channel", "index"), [("GFP", 1), ("dapi", 0), ("1", 1)])
+async def test_one_chosen_channel(channel: str, index: int) -> None:
+    image = np.stack([spots((50, 60), seed) for seed in (1, 2)])
+    kiosk = kiosk_with()
+    data = ome(image, "CYX", Channel={"Name": ["DAPI", "GFP"]})
+    found = await segmented(data, kiosk, channel=channel)
+    assert {1} == {call[1] for call in kiosk.inference.calls}
+    np.testing.assert_array_equal(image[index] > 0, found.labels > 0)
+    name = ["DAPI", "GFP"][index]
+    assert [name] == found.run["image"]["channels"]
+    assert f"Used channel {index} ({name})." in found.run["notes"]
+
+
+async def test_parameters_of_the_caller_are_used() -> None:
+    image = np.zeros((40, 40), np.uint8)
+    image[5:7, 5:7] = 255
+    image[20:30, 20:30] = 255
+    assert (await segmented(tiff(image))).counts == [2]
+    assert (await segmented(tiff(image), parameters={"min_area_px": 5.0})).counts == [1]
+
+
+async def test_more_than_65535_instances_need_32_bits() -> None:
+    image = np.zeros((520, 520), np.uint8)
+    image[::2, ::2] = 255
+    kiosk = kiosk_with()
+    kiosk.inference.cards = [make_card(tile_px=1024)]
+    found = await segmented(tiff(image), kiosk)
+    assert np.uint32 == found.labels.dtype
+    assert 260 * 260 == found.labels.max() == found.run["instances"]
