@@ -323,7 +323,9 @@ def doctor() -> None:
 
 @app.command()
 def demo(
-    out: Annotated[Path, typer.Option(help="Folder for the sample and its results.")] = Path("demo"),
+    out: Annotated[Path, typer.Option(help="Folder for the sample and its results.")] = Path(
+        "demo"
+    ),
 ) -> None:
     """Start a kiosk, segment a made-up movie with known truth, print the figures, stop it."""
     from kiosk.demo import demo as run_demo

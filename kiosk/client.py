@@ -141,7 +141,7 @@ class AsyncKiosk:
 
     async def close(self) -> None:
         if self._channel is not None:
-            await self._channel.close()
+            await self._channel.close(None)
             self._channel = None
 
     # ------------------------------------------------------------------ models
@@ -329,7 +329,7 @@ class AsyncKiosk:
     async def _upload(
         self, file: BinaryIO, file_name: str, size: int, progress: ProgressCallback | None
     ) -> str:
-        sha256 = (await asyncio.to_thread(hashlib.file_digest, file, "sha256")).hexdigest()
+        sha256 = await asyncio.to_thread(_sha256, file)
         upload = await self._call(
             "CreateUpload",
             pb.CreateUploadRequest(file_name=file_name, size_bytes=size, sha256=sha256),
@@ -517,7 +517,8 @@ def _as_tiff(array: np.ndarray, axes: str) -> bytes:
 
 def _error_info(error: grpc.aio.AioRpcError) -> str | None:
     """The reason word of an error that comes from a kiosk; None for one of gRPC itself."""
-    for key, value in error.trailing_metadata() or ():
+    metadata: Any = error.trailing_metadata() or ()
+    for key, value in metadata:
         if key == "grpc-status-details-bin":
             status = status_pb2.Status.FromString(value)
             for detail in status.details:
@@ -532,6 +533,14 @@ def _number(text: str) -> float | int:
         return int(text)
     except ValueError:
         return float(text)
+
+
+def _sha256(file: BinaryIO) -> str:
+    file.seek(0)
+    digest = hashlib.sha256()
+    while data := file.read(SEND_BYTES):
+        digest.update(data)
+    return digest.hexdigest()
 
 
 def _is_loopback(server: str) -> bool:

@@ -33,10 +33,10 @@ class Scores:
 
     def add(self, truth: np.ndarray, predicted: np.ndarray) -> None:
         """Count one plane."""
-        iou = intersection_over_union(truth, predicted)
+        overlaps = intersection_over_union(truth, predicted)
         self.images += 1
         for threshold in THRESHOLDS:
-            found = count_matches(iou, threshold)
+            found = count_matches(overlaps, threshold)
             self.counts[threshold] += found
             self.average_precisions[threshold].append(found.average_precision)
 

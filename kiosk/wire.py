@@ -152,7 +152,7 @@ def job_to_proto(job: Job) -> pb.Job:
         file_name=job.file_name,
         model=job.model,
         model_version=job.model_version,
-        state=pb.JobState.Value(f"JOB_STATE_{job.state.name}"),
+        state=f"JOB_STATE_{job.state.name}",
         stage=job.stage.value,
         parts_done=job.parts_done,
         parts_total=job.parts_total,

@@ -147,9 +147,7 @@ def _limit_table(pixels: np.ndarray) -> np.ndarray:
     return np.array([astuple(plane_limits(image, low, high)) for low, high in pairs])
 
 
-def _normalised(
-    pixels: np.ndarray, limits: np.ndarray, random: np.random.Generator
-) -> np.ndarray:
+def _normalised(pixels: np.ndarray, limits: np.ndarray, random: np.random.Generator) -> np.ndarray:
     """Scaled by limits between the table's rows, so that training does not rely on exact ones."""
     low = np.interp(random.uniform(0, 2), range(3), limits[:, 0])
     high = np.interp(random.uniform(0, 2), range(3), limits[:, 1])
@@ -162,26 +160,36 @@ def _warp(pixels, labels, distance, random: np.random.Generator):
     height, width = labels.shape
     scale = float(np.exp(random.normal(0.0, 0.3)).clip(0.5, 2.0))
     stretch = float(np.exp(random.normal(0.0, 0.08)))
-    angle = random.uniform(0, 2 * np.pi) if random.random() < 0.5 else random.integers(4) * np.pi / 2
+    angle = (
+        random.uniform(0, 2 * np.pi) if random.random() < 0.5 else random.integers(4) * np.pi / 2
+    )
     cos, sin = np.cos(angle), np.sin(angle)
     mirror = -1.0 if random.random() < 0.5 else 1.0
-    matrix = np.array([[cos * stretch, -sin], [sin * stretch, cos]]) @ np.diag([mirror, 1.0]) / scale
+    matrix = (
+        np.array([[cos * stretch, -sin], [sin * stretch, cos]]) @ np.diag([mirror, 1.0]) / scale
+    )
     half = CROP_PX / 2
     reach_y, reach_x = min(height, CROP_PX / scale) / 2, min(width, CROP_PX / scale) / 2
     centre = np.array(
-        [random.uniform(reach_x, max(reach_x, width - reach_x)),
-         random.uniform(reach_y, max(reach_y, height - reach_y))]
+        [
+            random.uniform(reach_x, max(reach_x, width - reach_x)),
+            random.uniform(reach_y, max(reach_y, height - reach_y)),
+        ]
     )
     offset = centre - matrix @ np.array([half, half])
     affine = np.hstack([matrix, offset[:, None]])
     size = (CROP_PX, CROP_PX)
     flags = cv2.WARP_INVERSE_MAP
     source = cv2.GaussianBlur(pixels, (0, 0), 0.4 / scale) if scale < 0.8 else pixels
-    pixels = cv2.warpAffine(source, affine, size, flags=cv2.INTER_LINEAR | flags,
-                            borderMode=cv2.BORDER_REFLECT_101)
-    labels = cv2.warpAffine(labels, affine, size, flags=cv2.INTER_NEAREST | flags, borderMode=cv2.BORDER_REFLECT_101)
-    distance = cv2.warpAffine(distance, affine, size, flags=cv2.INTER_LINEAR | flags,
-                              borderMode=cv2.BORDER_REFLECT_101)
+    pixels = cv2.warpAffine(
+        source, affine, size, flags=cv2.INTER_LINEAR | flags, borderMode=cv2.BORDER_REFLECT_101
+    )
+    labels = cv2.warpAffine(
+        labels, affine, size, flags=cv2.INTER_NEAREST | flags, borderMode=cv2.BORDER_REFLECT_101
+    )
+    distance = cv2.warpAffine(
+        distance, affine, size, flags=cv2.INTER_LINEAR | flags, borderMode=cv2.BORDER_REFLECT_101
+    )
     labels = labels.astype(np.int32)
     return pixels, labels, np.where(labels > 0, distance, 0.0).astype(np.float32)
 
@@ -201,7 +209,9 @@ def _recolour(pixels: np.ndarray, random: np.random.Generator) -> np.ndarray:
     if random.random() < 0.5:
         pixels = np.clip(pixels, 0, None) ** np.float32(np.exp(random.normal(0, 0.25)))
     if random.random() < 0.5:
-        pixels = pixels * np.float32(random.uniform(0.75, 1.25)) + np.float32(random.uniform(-0.08, 0.08))
+        pixels = pixels * np.float32(random.uniform(0.75, 1.25)) + np.float32(
+            random.uniform(-0.08, 0.08)
+        )
     if random.random() < 0.25:
         pixels = cv2.GaussianBlur(pixels, (0, 0), random.uniform(0.4, 1.5))
     if random.random() < 0.35:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import torch
 from torch import nn
 from torch.nn import functional as F
@@ -36,7 +38,7 @@ class MapNetwork(nn.Module):
     def __init__(self, channels: tuple[int, ...] = CHANNELS) -> None:
         super().__init__()
         widths = (12, *channels)
-        self.down = nn.ModuleList(ConvBlock(a, b) for a, b in zip(widths, widths[1:]))
+        self.down = nn.ModuleList(ConvBlock(a, b) for a, b in pairwise(widths))
         pairs = list(zip(channels[::-1], channels[-2::-1]))
         self.up = nn.ModuleList(ConvBlock(deep + skip, skip) for deep, skip in pairs)
         self.head = nn.Conv2d(channels[0], 2 * 4, 3, padding=1)

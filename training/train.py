@@ -141,10 +141,15 @@ def train(
         if run.step % 100 == 0:
             pace_s = (time.monotonic() - started) / len(losses)
             recent = sum(losses[-100:]) / len(losses[-100:])
-            print(f"step {run.step}/{settings.steps} loss {recent:.4f} {pace_s:.2f} s/step", flush=True)
+            print(
+                f"step {run.step}/{settings.steps} loss {recent:.4f} {pace_s:.2f} s/step",
+                flush=True,
+            )
         if run.step % settings.validate_every == 0 or run.step == settings.steps:
             scores = mean_scores(validation, predict_maps(run.average.module, validation, device))
-            run.log.append({"step": run.step, "loss": sum(losses[-500:]) / len(losses[-500:]), **scores})
+            run.log.append(
+                {"step": run.step, "loss": sum(losses[-500:]) / len(losses[-500:]), **scores}
+            )
             print(json.dumps(run.log[-1]), flush=True)
             run.save()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -12,6 +13,8 @@ from tritonclient.utils import InferenceServerException, np_to_triton_dtype
 
 from kiosk.errors import KioskError, PermanentError, TransientError
 from kiosk.models import ModelCard, card_from_config
+
+log = logging.getLogger(__name__)
 
 # Cards are asked for again after this long, so that a new model appears without a restart.
 CARDS_KEPT_S = 5.0
@@ -46,11 +49,15 @@ class TritonInference:
             configs = [await self._config(name) for name in sorted(versions)]
         except InferenceServerException as error:
             raise _translated(error) from error
-        self._cards = [
-            card_from_config(config, versions[config["name"]])
-            for config in configs
-            if "kiosk.pipeline" in config.get("parameters", {})
-        ]
+        self._cards = []
+        for config in configs:
+            if "kiosk.pipeline" not in config.get("parameters", {}):
+                continue  # not for the kiosk: somebody else's model on the same Triton
+            try:
+                self._cards.append(card_from_config(config, versions[config["name"]]))
+            except PermanentError as error:
+                # One bad card must not take the other models away.
+                log.error("%s", error)
         self._cards_until_s = time.monotonic() + CARDS_KEPT_S
         return self._cards
 

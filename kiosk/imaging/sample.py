@@ -126,6 +126,11 @@ def _smooth_noise(
     random: np.random.Generator, height_px: int, width_px: int, sigma_px: float
 ) -> np.ndarray:
     """Gaussian-filtered noise scaled to -1..1."""
-    noise = random.normal(0, 1, (height_px, width_px)).astype(np.float32)
-    smooth = cv2.GaussianBlur(noise, (0, 0), sigma_px)
+    # Slow changes are made small and enlarged: a wide filter on all pixels would take a minute.
+    shrink = max(1, int(sigma_px / 4))
+    small = (-(-height_px // shrink), -(-width_px // shrink))
+    noise = random.normal(0, 1, small).astype(np.float32)
+    smooth = cv2.GaussianBlur(noise, (0, 0), sigma_px / shrink)
+    if shrink > 1:
+        smooth = cv2.resize(smooth, (width_px, height_px), interpolation=cv2.INTER_CUBIC)
     return np.asarray(smooth / max(float(np.abs(smooth).max()), 1e-6), np.float32)

@@ -29,7 +29,7 @@ def choose_channels(source: ImageSource, card: ModelCard, wanted: str) -> list[i
         return list(range(len(names)))
     raise InvalidRequest(
         f"The image has {len(names)} channels ({_listed(names)}) and the model '{card.name}' takes"
-        " one. Choose a channel by its name or its number, counted from 0 (--channel).",
+        " one. Choose a channel by its name or its number, counted from 0.",
         reason="CHANNEL_NEEDED",
         field="channel",
     )

@@ -22,7 +22,13 @@ from kiosk.imaging.rendering import display_labels, display_plane, draw_outlines
 from kiosk.imaging.stitching import cut_blocks, stitch
 from kiosk.jobs import result_stem, results_prefix
 from kiosk.pipelines.context import JobContext
-from kiosk.pipelines.intermediate import PartReport, read_labels, read_report, read_table
+from kiosk.pipelines.intermediate import (
+    PartReport,
+    PlanRecord,
+    read_labels,
+    read_report,
+    read_table,
+)
 from kiosk.ports import ImageSource
 
 PICTURE_PX = 1600
@@ -71,14 +77,14 @@ class _Plane:
 async def export_results(
     context: JobContext,
     source: ImageSource,
-    channels: Sequence[int],
+    plan: PlanRecord,
     parameters: Mapping[str, Any],
 ) -> None:
     """Write all results of a finished segmentation to the object store.
 
     Planes go by one at a time, so memory does not grow with their number.
     """
-    export = _Export(context, source, channels)
+    export = _Export(context, source, plan)
     prefix = results_prefix(context.job.id) + result_stem(context.job.file_name)
     reports = [await read_report(context.store, context.job.id, i) for i in export.part_indices]
     with tempfile.TemporaryDirectory(prefix="kiosk-join-") as folder:
@@ -88,20 +94,19 @@ async def export_results(
             with path.open("rb") as file:
                 await context.store.put_file(prefix + ending, file)
     await context.store.put(f"{prefix}_overlay.png", export.totals.picture)
-    record = _run_record(context, source, channels, parameters, export.totals)
+    record = _run_record(context, source, plan.channels, parameters, export.totals)
     await context.store.put(f"{prefix}_run.json", json.dumps(record, indent=2).encode())
 
 
 class _Export:
     """One pass over the planes of a job. `write` runs in a thread."""
 
-    def __init__(self, context: JobContext, source: ImageSource, channels: Sequence[int]) -> None:
-        self.context, self.source, self.channels = context, source, channels
+    def __init__(self, context: JobContext, source: ImageSource, plan: PlanRecord) -> None:
+        self.context, self.source, self.channels = context, source, plan.channels
         self.totals = _Totals()
         self.sizes = source.sizes
-        options = context.options
         self.blocks = cut_blocks(
-            self.sizes["y"], self.sizes["x"], options.block_px, options.block_halo_px
+            self.sizes["y"], self.sizes["x"], plan.block_px, plan.block_halo_px
         )
         count = len(self.blocks)
         places = [(t, z) for t in range(self.sizes["t"]) for z in range(self.sizes["z"])]

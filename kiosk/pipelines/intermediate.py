@@ -22,6 +22,23 @@ class PartReport:
     seconds: Mapping[str, float]
 
 
+@dataclass(frozen=True, kw_only=True)
+class PlanRecord:
+    """What the plan has decided for all parts and the join, whoever does them later."""
+
+    channels: list[int]
+    block_px: int
+    block_halo_px: int
+
+
+async def write_plan(store: ObjectStore, job_id: str, record: PlanRecord) -> None:
+    await store.put(f"{parts_prefix(job_id)}plan", json.dumps(asdict(record)).encode())
+
+
+async def read_plan(store: ObjectStore, job_id: str) -> PlanRecord:
+    return PlanRecord(**json.loads(await store.get(f"{parts_prefix(job_id)}plan")))
+
+
 async def write_part(
     store: ObjectStore,
     job_id: str,

@@ -26,7 +26,13 @@ from kiosk.models import ModelCard
 from kiosk.pipelines.channels import choose_channels
 from kiosk.pipelines.context import JobContext
 from kiosk.pipelines.exports import export_results
-from kiosk.pipelines.intermediate import PartReport, write_part
+from kiosk.pipelines.intermediate import (
+    PartReport,
+    PlanRecord,
+    read_plan,
+    write_part,
+    write_plan,
+)
 from kiosk.ports import ImageSource
 
 # Highest value of each parameter. The time for smoothing grows with its width, so that is bounded
@@ -83,12 +89,17 @@ async def plan(context: JobContext) -> tuple[list[Part], list[str]]:
         sizes, notes = dict(source.sizes), list(source.notes)
         if len(source.channel_names) > 1 and len(channels) == 1:
             notes.append(f"Used channel {channels[0]} ({source.channel_names[channels[0]]}).")
-    blocks = cut_blocks(sizes["y"], sizes["x"], options.block_px, options.block_halo_px)
+    # The settings of this consumer, not of those that do the parts: all must cut alike.
+    record = PlanRecord(
+        channels=channels, block_px=options.block_px, block_halo_px=options.block_halo_px
+    )
+    await write_plan(context.store, job.id, record)
+    blocks = cut_blocks(sizes["y"], sizes["x"], record.block_px, record.block_halo_px)
     parts: list[Part] = []
     for t in range(sizes["t"]):
         for z in range(sizes["z"]):
             for block in range(len(blocks)):
-                payload = {"t": t, "z": z, "block": block, "channels": channels}
+                payload = {"t": t, "z": z, "block": block}
                 parts.append(
                     Part(job_id=job.id, kind=PartKind.PART, index=len(parts), payload=payload)
                 )
@@ -99,13 +110,10 @@ async def run(context: JobContext, part: Part) -> None:
     """One plane, or one block of a plane: pixels to labels, left for the join."""
     job, card, payload = context.job, context.card, part.payload
     clock = _Stopwatch()
+    record = await read_plan(context.store, job.id)
     async with context.images.use(job.upload_id, job.file_name) as source:
-        plane = await asyncio.to_thread(
-            source.plane, payload["t"], payload["z"], payload["channels"]
-        )
-    blocks = cut_blocks(
-        plane.shape[1], plane.shape[2], context.options.block_px, context.options.block_halo_px
-    )
+        plane = await asyncio.to_thread(source.plane, payload["t"], payload["z"], record.channels)
+    blocks = cut_blocks(plane.shape[1], plane.shape[2], record.block_px, record.block_halo_px)
     block = blocks[payload["block"]]
     pixels, limits = await asyncio.to_thread(_prepared, plane, card, block)
     clock.lap("read")
@@ -122,10 +130,10 @@ async def run(context: JobContext, part: Part) -> None:
 
 async def join(context: JobContext) -> None:
     """All planes together: label image, table, picture, run record."""
+    record = await read_plan(context.store, context.job.id)
+    parameters = instance_parameters(context.card, _overrides(context.job.parameters))
     async with context.images.use(context.job.upload_id, context.job.file_name) as source:
-        channels = check(source, context.card, context.job.parameters)
-        parameters = instance_parameters(context.card, _overrides(context.job.parameters))
-        await export_results(context, source, channels, asdict(parameters))
+        await export_results(context, source, record, asdict(parameters))
 
 
 def _overrides(parameters: Mapping[str, object]) -> Mapping[str, float]:

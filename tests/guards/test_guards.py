@@ -7,6 +7,7 @@ import hashlib
 import re
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -30,7 +31,9 @@ def run_python(*arguments: str) -> str:
 
 
 def test_imports_point_down_only() -> None:
-    run_python("-c", "import sys; from importlinter.cli import lint_imports; sys.exit(lint_imports())")
+    run_python(
+        "-c", "import sys; from importlinter.cli import lint_imports; sys.exit(lint_imports())"
+    )
 
 
 def test_the_client_imports_nothing_heavy() -> None:
@@ -53,7 +56,7 @@ def test_generated_code_is_fresh(tmp_path: Path) -> None:
 def test_every_field_and_method_of_the_api_has_a_comment() -> None:
     lines = (ROOT / "protos/kiosk/v1/kiosk.proto").read_text().splitlines()
     bare = []
-    for before, line in zip(lines, lines[1:], strict=False):
+    for before, line in pairwise(lines):
         is_item = re.match(r"\s+(rpc |[\w.<>, ]+ \w+ = \d+;|[A-Z_]+ = \d+;)", line)
         follows_comment = before.strip().startswith("//")
         # Two fields that belong together share one comment.
@@ -94,8 +97,12 @@ def setting_names(group: BaseModel, prefix: str = "KIOSK_") -> set[str]:
 
 def test_every_kiosk_variable_that_is_named_is_a_setting() -> None:
     known = setting_names(Settings())
-    files = [p for pattern in ("*.md", "docs/**/*.md", "kiosk/**/*.py", "deploy/**/*", "Makefile")
-             for p in ROOT.glob(pattern) if p.is_file()]
+    files = [
+        p
+        for pattern in ("*.md", "docs/**/*.md", "kiosk/**/*.py", "deploy/**/*", "Makefile")
+        for p in ROOT.glob(pattern)
+        if p.is_file()
+    ]
     for path in files:
         for name in re.findall(r"\bKIOSK_[A-Z0-9_]*[A-Z0-9]\b", path.read_text(errors="ignore")):
             assert name in known or any(k.startswith(f"{name}__") for k in known), (path, name)

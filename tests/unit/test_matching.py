@@ -5,7 +5,19 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from kiosk.imaging.matching import MatchCounts, count_matches, intersection_over_union
+from kiosk.imaging.matching import (
+    MatchCounts,
+    Overlaps,
+    count_matches,
+    intersection_over_union,
+)
+
+
+def dense(overlaps: Overlaps) -> np.ndarray:
+    """The pairs as a matrix: a row per true instance, a column per predicted one."""
+    table = np.zeros((overlaps.truth_count, overlaps.predicted_count))
+    table[overlaps.truth, overlaps.predicted] = overlaps.iou
+    return table
 
 
 def labelled(picture: str) -> np.ndarray:
@@ -29,12 +41,12 @@ FOUND = labelled("""
 def test_iou_of_every_pair() -> None:
     """Columns ascend by label: 5, 7, 8."""
     expected = [[0, 3 / 4, 0], [4 / 6, 0, 0], [0, 0, 1 / 6]]
-    np.testing.assert_allclose(intersection_over_union(TRUTH, FOUND), expected)
+    np.testing.assert_allclose(dense(intersection_over_union(TRUTH, FOUND)), expected)
 
 
 def test_a_perfect_answer_with_other_numbers() -> None:
     iou = intersection_over_union(TRUTH, TRUTH * 1000)
-    np.testing.assert_array_equal(np.eye(3), iou)
+    np.testing.assert_array_equal(np.eye(3), dense(iou))
     assert MatchCounts(3, 0, 0) == count_matches(iou, 1.0)
 
 
@@ -55,12 +67,13 @@ def test_matches_at_thresholds(threshold: float, expected: MatchCounts) -> None:
 def test_no_instance_is_matched_twice() -> None:
     """Both halves reach 0.5 of the truth; only one of them may count."""
     iou = intersection_over_union(labelled("1111"), labelled("1122"))
-    np.testing.assert_allclose(iou, [[0.5, 0.5]])
+    np.testing.assert_allclose(dense(iou), [[0.5, 0.5]])
     assert MatchCounts(1, 1, 0) == count_matches(iou, 0.5)
 
 
 def test_the_better_pair_is_taken_first() -> None:
-    iou = np.array([[0.4, 0.45], [0.0, 0.49]])
+    rows, columns = np.array([0, 0, 1]), np.array([0, 1, 1])
+    iou = Overlaps(2, 2, rows, columns, np.array([0.4, 0.45, 0.49]))
     assert MatchCounts(2, 0, 0) == count_matches(iou, 0.4)
     assert MatchCounts(1, 1, 1) == count_matches(iou, 0.46)
 
@@ -80,7 +93,7 @@ def test_planes_without_instances(truth: str, found: str, expected: MatchCounts)
 
 def test_planes_without_background() -> None:
     iou = intersection_over_union(labelled("1122"), labelled("3344"))
-    np.testing.assert_array_equal(np.eye(2), iou)
+    np.testing.assert_array_equal(np.eye(2), dense(iou))
 
 
 def test_figures() -> None:
@@ -113,4 +126,10 @@ def test_shapes_must_agree() -> None:
 
 def test_large_uint32_labels() -> None:
     image = np.array([[0, 2**32 - 1, 2**32 - 1]], np.uint32)
-    np.testing.assert_array_equal([[1.0]], intersection_over_union(image, image))
+    np.testing.assert_array_equal([[1.0]], dense(intersection_over_union(image, image)))
+
+
+def test_seventy_thousand_instances_need_no_matrix() -> None:
+    """As a matrix the pairs would take 39 GB."""
+    labels = np.arange(1, 70_001).reshape(280, 250)
+    assert MatchCounts(70_000, 0, 0) == count_matches(intersection_over_union(labels, labels), 0.5)
