@@ -15,16 +15,13 @@ Only light packages are imported here: gRPC, numpy, and tifffile when an array i
 from __future__ import annotations
 
 import asyncio
-import csv
 import hashlib
 import inspect
 import io
-import json
 import threading
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -45,6 +42,7 @@ from kiosk.errors import (
     Unimplemented,
     WrongState,
 )
+from kiosk.segmentation import Segmentation, as_tiff
 from kiosk.settings import Settings
 
 SEND_BYTES = 1024 * 1024
@@ -75,50 +73,6 @@ class Progress:
 
 
 ProgressCallback = Callable[[Progress], None]
-
-
-@dataclass(frozen=True)
-class Segmentation:
-    """The results of one job, by file name in `files`."""
-
-    job_id: str
-    files: Mapping[str, bytes]
-
-    @cached_property
-    def labels(self) -> np.ndarray:
-        """Label image, uint16 or uint32: (y, x), with t and z in front where there are several."""
-        import tifffile
-
-        return np.asarray(tifffile.imread(io.BytesIO(self._file("_labels.tif"))))
-
-    @cached_property
-    def table(self) -> dict[str, np.ndarray]:
-        """One array per column, one entry per instance; `pandas.DataFrame(table)` takes it."""
-        rows = csv.DictReader(io.StringIO(self._file("_instances.csv").decode()))
-        records = list(rows)
-        return {
-            name: np.array([_number(record[name]) for record in records])
-            for name in rows.fieldnames or ()
-        }
-
-    @cached_property
-    def run(self) -> dict[str, Any]:
-        """How the results were made: model, version, parameters, software, timings."""
-        return dict(json.loads(self._file("_run.json")))
-
-    def save(self, directory: str | Path) -> list[Path]:
-        """Write all files to a directory, which is made if needed."""
-        folder = Path(directory)
-        folder.mkdir(parents=True, exist_ok=True)
-        for name, data in self.files.items():
-            (folder / name).write_bytes(data)
-        return [folder / name for name in self.files]
-
-    def _file(self, ending: str) -> bytes:
-        for name, data in self.files.items():
-            if name.endswith(ending):
-                return data
-        raise NotFound(f"The job '{self.job_id}' has no result that ends in '{ending}'.")
 
 
 class AsyncKiosk:
@@ -199,7 +153,7 @@ class AsyncKiosk:
     ) -> str:
         """Upload a file or an array; returns the upload's name. Bridges short outages."""
         if isinstance(image, np.ndarray):
-            data = _as_tiff(image, axes)
+            data = as_tiff(image, axes)
             with io.BytesIO(data) as file:
                 return await self._upload(file, "array.tif", len(data), progress)
         path = Path(image)
@@ -490,31 +444,6 @@ class _reporting:  # noqa: N801 - used like a function
             self._bar.stop()
 
 
-def _as_tiff(array: np.ndarray, axes: str) -> bytes:
-    import tifffile
-
-    if array.dtype == np.bool_:
-        array = array.astype(np.uint8) * 255
-    axes = axes.upper() or {2: "YX", 3: "TYX", 4: "TZYX"}.get(array.ndim, "")
-    if len(axes) != array.ndim or not set(axes) <= set("TCZYXS") or "YX" not in axes:
-        raise InvalidRequest(
-            f"An array with the shape {array.shape} needs axes like 'TYX' (letters of TCZYXS, one"
-            f" per axis), not '{axes}'.",
-            reason="BAD_AXES",
-        )
-    rgb = axes.endswith("S")
-    with io.BytesIO() as file:
-        tifffile.imwrite(
-            file,
-            array,
-            ome=True,
-            metadata={"axes": axes},
-            photometric="rgb" if rgb else "minisblack",
-            bigtiff=array.nbytes > 2**32 - 2**25,
-        )
-        return file.getvalue()
-
-
 def _error_info(error: grpc.aio.AioRpcError) -> str | None:
     """The reason word of an error that comes from a kiosk; None for one of gRPC itself."""
     metadata: Any = error.trailing_metadata() or ()
@@ -526,13 +455,6 @@ def _error_info(error: grpc.aio.AioRpcError) -> str | None:
                 if detail.Unpack(info):
                     return str(info.reason)
     return None
-
-
-def _number(text: str) -> float | int:
-    try:
-        return int(text)
-    except ValueError:
-        return float(text)
 
 
 def _sha256(file: BinaryIO) -> str:

@@ -17,11 +17,12 @@ import tifffile
 from rich.console import Console
 from rich.table import Table
 
-from kiosk.client import Kiosk, Segmentation
+from kiosk.client import Kiosk
 from kiosk.errors import PermanentError
 from kiosk.imaging.matching import MatchCounts, count_matches, intersection_over_union
 from kiosk.imaging.sample import Sample, make_sample
 from kiosk.machine import RunningKiosk, free_port, port_is_free, running
+from kiosk.segmentation import Segmentation
 from kiosk.settings import Settings, child_environment
 
 START_S = 180.0

@@ -1,27 +1,17 @@
-"""Fakes of the outside world, for the tests of the kiosk and of programs that use it.
-
-They keep the promises of `kiosk.ports` in memory; the contract tests run the same assertions
-over them and over the real adapters.
-"""
+"""`ports.JobQueue` in memory, on a clock that the test moves."""
 
 from __future__ import annotations
 
 import asyncio
-import io
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
-from typing import BinaryIO
 
-import numpy as np
-
-from kiosk.consumer import Consumer
 from kiosk.errors import (
     AlreadyExists,
     LeaseLost,
     NotFound,
     Overloaded,
-    TransientError,
     WrongState,
 )
 from kiosk.jobs import (
@@ -36,11 +26,7 @@ from kiosk.jobs import (
     PartKind,
     Stage,
 )
-from kiosk.models import ModelCard
-from kiosk.pipelines.context import SegmentationOptions
-from kiosk.ports import Backlog, ImageFiles
-from kiosk.service import KioskService
-from kiosk.uploads import Uploads
+from kiosk.ports import Backlog
 
 OPEN = (JobState.QUEUED, JobState.RUNNING)
 
@@ -354,161 +340,3 @@ class MemoryQueue:
     async def _notify(self) -> None:
         async with self._changed:
             self._changed.notify_all()
-
-
-class MemoryStore:
-    """`ports.ObjectStore` in a dictionary."""
-
-    def __init__(self) -> None:
-        self.objects: dict[str, bytes] = {}
-
-    async def put(self, key: str, data: bytes) -> None:
-        self.objects[key] = bytes(data)
-
-    async def put_file(self, key: str, file: BinaryIO) -> None:
-        file.seek(0)
-        self.objects[key] = file.read()
-
-    async def get(self, key: str) -> bytes:
-        if key not in self.objects:
-            raise NotFound(f"There is nothing stored as '{key}'.")
-        return self.objects[key]
-
-    async def size(self, key: str) -> int:
-        return len(await self.get(key))
-
-    async def read(
-        self, key: str, offset: int = 0, length: int | None = None
-    ) -> AsyncIterator[bytes]:
-        data = await self.get(key)
-        end = len(data) if length is None else offset + length
-        yield data[offset:end]
-
-    async def list(self, prefix: str) -> list[tuple[str, int]]:
-        below = f"{prefix.rstrip('/')}/" if prefix else ""
-        return sorted((k, len(v)) for k, v in self.objects.items() if k.startswith(below))
-
-    async def delete_prefix(self, prefix: str) -> None:
-        for key, _ in await self.list(prefix):
-            del self.objects[key]
-        self.objects.pop(prefix, None)
-
-    def open(self, key: str) -> BinaryIO:
-        if key not in self.objects:
-            raise NotFound(f"There is nothing stored as '{key}'.")
-        return io.BytesIO(self.objects[key])
-
-
-def make_card(name: str = "bright", **changes: object) -> ModelCard:
-    """A model card for `FakeInference`: small tiles, so that small images need several."""
-    values: dict[str, object] = {
-        "name": name,
-        "versions": ("1", "2"),
-        "pipeline": "segmentation",
-        "display_name": "Bright spots",
-        "description": "Everything brighter than half of the range.",
-        "channels": ("image",),
-        "accepts_rgb": True,
-        "tile_px": 128,
-        "divisor_px": 16,
-        "halo_px": 16,
-        "low_percentile": 0.0,
-        "high_percentile": 100.0,
-        "postprocessing": {"smoothing_px": 0.0, "min_area_px": 1.0},
-    }
-    return ModelCard(**{**values, **changes})  # type: ignore[arg-type]
-
-
-class FakeInference:
-    """`ports.InferenceClient` with a 'network' that calls bright pixels foreground.
-
-    Attributes:
-        cards: the models that are 'ready'.
-        calls: shapes of the tiles that came in.
-        failures: errors to raise, one per call, before answering normally.
-    """
-
-    def __init__(self, cards: Sequence[ModelCard] | None = None) -> None:
-        self.cards = list(cards) if cards is not None else [make_card()]
-        self.calls: list[tuple[int, ...]] = []
-        self.failures: list[Exception] = []
-        self.is_down = False
-
-    async def models(self) -> list[ModelCard]:
-        if self.is_down:
-            raise TransientError("The model server (Triton) does not answer.")
-        return self.cards
-
-    async def infer(
-        self, model: str, version: str, inputs: Mapping[str, np.ndarray]
-    ) -> dict[str, np.ndarray]:
-        self.calls.append(inputs["image"].shape)
-        if self.failures:
-            raise self.failures.pop(0)
-        low, high = inputs["limits"][0]
-        grey = inputs["image"].astype(np.float32).mean(axis=1)
-        scaled = np.clip((grey - low) / (high - low), 0, 1)
-        bright = np.where(scaled >= 0.5, 255, 0).astype(np.uint8)
-        return {"foreground": bright, "distance": bright}
-
-
-@dataclass
-class FakeKiosk:
-    """A whole kiosk in one process, without Redis and Triton."""
-
-    service: KioskService
-    queue: MemoryQueue
-    store: MemoryStore
-    inference: FakeInference
-    images: ImageFiles
-    options: SegmentationOptions
-
-    async def upload(self, data: bytes, file_name: str = "image.tif") -> str:
-        """Upload bytes; returns the upload's id."""
-
-        async def chunks() -> AsyncIterator[bytes]:
-            yield data
-
-        upload = await self.service.uploads.create(file_name, len(data), "")
-        if not data:
-            return (await self.service.uploads.append(upload.id, 0, chunks(), finish=True)).id
-        return (await self.service.uploads.append(upload.id, 0, chunks())).id
-
-    def consumer(self, name: str = "consumer", **changes: float) -> Consumer:
-        return Consumer(
-            name=name,
-            queue=self.queue,
-            store=self.store,
-            images=self.images,
-            inference=self.inference,
-            options=self.options,
-            **changes,  # type: ignore[arg-type]
-        )
-
-    async def work(self) -> None:
-        """Do everything that is in the queue, as one consumer would."""
-        consumer = self.consumer()
-        while (lease := await self.queue.lease("consumer-0", 0)) is not None:
-            await consumer.work(lease)
-
-
-def make_kiosk(
-    images: ImageFiles,
-    *,
-    queue: MemoryQueue | None = None,
-    inference: FakeInference | None = None,
-    options: SegmentationOptions | None = None,
-    upload_limit_bytes: int = 10_000_000,
-) -> FakeKiosk:
-    """A whole kiosk over fakes; `images` is usually the real reader of image files."""
-    queue, store = queue or MemoryQueue(), MemoryStore()
-    inference = inference or FakeInference()
-    service = KioskService(
-        queue=queue,
-        store=store,
-        images=images,
-        inference=inference,
-        uploads=Uploads(store, upload_limit_bytes, retention_s=3600.0),
-    )
-    options = options or SegmentationOptions()
-    return FakeKiosk(service, queue, store, inference, images, options)

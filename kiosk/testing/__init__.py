@@ -1,0 +1,82 @@
+"""Fakes of the outside world, for the tests of the kiosk and of programs that use it.
+
+They keep the promises of `kiosk.ports` in memory; the contract tests run the same assertions
+over them and over the real adapters.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+from kiosk.consumer import Consumer
+from kiosk.pipelines.context import SegmentationOptions
+from kiosk.ports import ImageFiles
+from kiosk.service import KioskService
+from kiosk.testing.fake_inference import FakeInference as FakeInference
+from kiosk.testing.fake_inference import make_card as make_card
+from kiosk.testing.memory_queue import MemoryQueue as MemoryQueue
+from kiosk.testing.memory_store import MemoryStore as MemoryStore
+from kiosk.uploads import Uploads
+
+
+@dataclass
+class FakeKiosk:
+    """A whole kiosk in one process, without Redis and Triton."""
+
+    service: KioskService
+    queue: MemoryQueue
+    store: MemoryStore
+    inference: FakeInference
+    images: ImageFiles
+    options: SegmentationOptions
+
+    async def upload(self, data: bytes, file_name: str = "image.tif") -> str:
+        """Upload bytes; returns the upload's id."""
+
+        async def chunks() -> AsyncIterator[bytes]:
+            yield data
+
+        upload = await self.service.uploads.create(file_name, len(data), "")
+        if not data:
+            return (await self.service.uploads.append(upload.id, 0, chunks(), finish=True)).id
+        return (await self.service.uploads.append(upload.id, 0, chunks())).id
+
+    def consumer(self, name: str = "consumer", **changes: float) -> Consumer:
+        return Consumer(
+            name=name,
+            queue=self.queue,
+            store=self.store,
+            images=self.images,
+            inference=self.inference,
+            options=self.options,
+            **changes,  # type: ignore[arg-type]
+        )
+
+    async def work(self) -> None:
+        """Do everything that is in the queue, as one consumer would."""
+        consumer = self.consumer()
+        while (lease := await self.queue.lease("consumer-0", 0)) is not None:
+            await consumer.work(lease)
+
+
+def make_kiosk(
+    images: ImageFiles,
+    *,
+    queue: MemoryQueue | None = None,
+    inference: FakeInference | None = None,
+    options: SegmentationOptions | None = None,
+    upload_limit_bytes: int = 10_000_000,
+) -> FakeKiosk:
+    """A whole kiosk over fakes; `images` is usually the real reader of image files."""
+    queue, store = queue or MemoryQueue(), MemoryStore()
+    inference = inference or FakeInference()
+    service = KioskService(
+        queue=queue,
+        store=store,
+        images=images,
+        inference=inference,
+        uploads=Uploads(store, upload_limit_bytes, retention_s=3600.0),
+    )
+    options = options or SegmentationOptions()
+    return FakeKiosk(service, queue, store, inference, images, options)

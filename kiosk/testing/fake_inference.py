@@ -1,0 +1,65 @@
+"""`ports.InferenceClient` without Triton: bright pixels are foreground."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from kiosk.errors import (
+    TransientError,
+)
+from kiosk.models import ModelCard
+
+
+def make_card(name: str = "bright", **changes: object) -> ModelCard:
+    """A model card for `FakeInference`: small tiles, so that small images need several."""
+    values: dict[str, object] = {
+        "name": name,
+        "versions": ("1", "2"),
+        "pipeline": "segmentation",
+        "display_name": "Bright spots",
+        "description": "Everything brighter than half of the range.",
+        "channels": ("image",),
+        "accepts_rgb": True,
+        "tile_px": 128,
+        "divisor_px": 16,
+        "halo_px": 16,
+        "low_percentile": 0.0,
+        "high_percentile": 100.0,
+        "postprocessing": {"smoothing_px": 0.0, "min_area_px": 1.0},
+    }
+    return ModelCard(**{**values, **changes})  # type: ignore[arg-type]
+
+
+class FakeInference:
+    """`ports.InferenceClient` with a 'network' that calls bright pixels foreground.
+
+    Attributes:
+        cards: the models that are 'ready'.
+        calls: shapes of the tiles that came in.
+        failures: errors to raise, one per call, before answering normally.
+    """
+
+    def __init__(self, cards: Sequence[ModelCard] | None = None) -> None:
+        self.cards = list(cards) if cards is not None else [make_card()]
+        self.calls: list[tuple[int, ...]] = []
+        self.failures: list[Exception] = []
+        self.is_down = False
+
+    async def models(self) -> list[ModelCard]:
+        if self.is_down:
+            raise TransientError("The model server (Triton) does not answer.")
+        return self.cards
+
+    async def infer(
+        self, model: str, version: str, inputs: Mapping[str, np.ndarray]
+    ) -> dict[str, np.ndarray]:
+        self.calls.append(inputs["image"].shape)
+        if self.failures:
+            raise self.failures.pop(0)
+        low, high = inputs["limits"][0]
+        grey = inputs["image"].astype(np.float32).mean(axis=1)
+        scaled = np.clip((grey - low) / (high - low), 0, 1)
+        bright = np.where(scaled >= 0.5, 255, 0).astype(np.uint8)
+        return {"foreground": bright, "distance": bright}
