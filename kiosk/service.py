@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator, Mapping
 
@@ -11,6 +12,7 @@ from kiosk.jobs import (
     JobEvent,
     JobState,
     ResultFile,
+    Upload,
     new_id,
     parts_prefix,
     results_prefix,
@@ -25,6 +27,8 @@ from kiosk.uploads import Uploads
 
 log = logging.getLogger(__name__)
 
+# Reading headers takes milliseconds; some files are made so that it takes minutes.
+OPEN_TIMEOUT_S = 60.0
 PAGE_SIZE = 50
 LARGEST_PAGE_SIZE = 500
 
@@ -96,8 +100,7 @@ class KioskService:
                 reason="UPLOAD_INCOMPLETE",
             )
         options = {"channel": channel, "postprocessing": dict(parameters or {})}
-        async with self._images.use(upload.id, upload.file_name) as source:
-            PIPELINES[card.pipeline].check(source, card, options)
+        await self._check_image(upload, card, options)
         job = Job(
             id=new_id(),
             pipeline=card.pipeline,
@@ -112,6 +115,22 @@ class KioskService:
         accepted = await self._queue.submit(job)
         JOBS.labels(card.pipeline).inc()
         return accepted
+
+    async def _check_image(
+        self, upload: Upload, card: ModelCard, options: Mapping[str, object]
+    ) -> None:
+        try:
+            async with (
+                asyncio.timeout(OPEN_TIMEOUT_S),
+                self._images.use(upload.id, upload.file_name) as source,
+            ):
+                PIPELINES[card.pipeline].check(source, card, options)
+        except TimeoutError as error:
+            raise InvalidRequest(
+                f"The headers of '{upload.file_name}' take longer than {OPEN_TIMEOUT_S:g} seconds"
+                " to read. Save the image anew as one plain or OME-TIFF stack.",
+                reason="TOO_COMPLEX",
+            ) from error
 
     async def track(self) -> Job:
         raise Unimplemented(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import io
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any, BinaryIO, cast
@@ -16,6 +17,7 @@ from kiosk.errors import KioskError, NotFound, PermanentError, TransientError
 
 # Large enough that a round trip to a bucket does not dominate, small enough to hold several.
 READ_CHUNK_BYTES = 4 * 1024 * 1024
+READ_AHEAD_BYTES = 256 * 1024
 
 
 class ObstoreObjectStore:
@@ -106,24 +108,19 @@ class ObstoreObjectStore:
             reader = obstore.open_reader(self._store, key)
         except (BaseError, OSError) as error:
             raise _translated(error, key) from error
-        return cast(BinaryIO, _Reader(reader))
+        # Headers of long stacks are thousands of tiny reads; the buffer keeps them in memory.
+        return io.BufferedReader(_Reader(reader), READ_AHEAD_BYTES)
 
 
-class _Reader:
-    """The little that image readers ask of a file, over obstore's reader."""
+class _Reader(io.RawIOBase):
+    """obstore's reader as a Python file, so that a standard buffer can be put in front of it."""
 
     def __init__(self, reader: Any) -> None:
         self._reader = reader
-        self.closed = False
-
-    def read(self, size: int = -1) -> bytes:
-        if size is None or size < 0:
-            return bytes(self._reader.read())
-        return bytes(self._reader.read(size))
 
     def readinto(self, buffer: Any) -> int:
         view = memoryview(buffer).cast("B")
-        data = self.read(len(view))
+        data = bytes(self._reader.read(len(view)))
         view[: len(data)] = data
         return len(data)
 
@@ -139,18 +136,10 @@ class _Reader:
     def seekable(self) -> bool:
         return True
 
-    def writable(self) -> bool:
-        return False
-
     def close(self) -> None:
-        self.closed = True
-        self._reader.close()
-
-    def __enter__(self) -> _Reader:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
+        if not self.closed:
+            self._reader.close()
+        super().close()
 
 
 def _translated(error: Exception, key: str) -> KioskError:

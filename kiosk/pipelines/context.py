@@ -37,7 +37,9 @@ class JobContext:
 
 @dataclass
 class _Opened:
-    source: ImageSource
+    """A place for one image; whoever holds the lock may use the source, or open it first."""
+
+    source: ImageSource | None = None
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
@@ -49,39 +51,42 @@ class OpenImages:
         self._files = files
         self._keep = keep
         self._opened: OrderedDict[str, _Opened] = OrderedDict()
-        self._opening = asyncio.Lock()
 
     @asynccontextmanager
     async def use(self, upload_id: str, file_name: str) -> AsyncIterator[ImageSource]:
         """The opened image, for one user at a time (a file has one reading position).
 
-        Raises InvalidRequest when the upload is gone or is not a readable image.
+        Users of different images do not wait for each other. Raises InvalidRequest when the
+        upload is gone or is not a readable image.
         """
-        async with self._opening:
-            # Before anything is closed: whoever waits for this image now must get it.
-            opened = await self._locked(upload_id, file_name)
-            self._opened.move_to_end(upload_id)
-            self._close_oldest()
+        opened = await self._locked(upload_id)
         try:
+            if opened.source is None:
+                opened.source = await asyncio.to_thread(self._open, upload_id, file_name)
+            self._close_oldest()
             yield opened.source
         except asyncio.CancelledError:
             # A thread may still be reading, so nobody else may use this source any more. It is
             # closed when the thread lets go of it.
-            self._opened.pop(upload_id, None)
+            self._forget(upload_id, opened)
             raise
         finally:
+            if opened.source is None:
+                self._forget(upload_id, opened)
             opened.lock.release()
 
-    async def _locked(self, upload_id: str, file_name: str) -> _Opened:
+    async def _locked(self, upload_id: str) -> _Opened:
         while True:
-            opened = self._opened.get(upload_id)
-            if opened is None:
-                source = await asyncio.to_thread(self._open, upload_id, file_name)
-                opened = self._opened[upload_id] = _Opened(source)
+            opened = self._opened.setdefault(upload_id, _Opened())
+            self._opened.move_to_end(upload_id)
             await opened.lock.acquire()
             if self._opened.get(upload_id) is opened:
                 return opened
-            opened.lock.release()  # given up by a user who was cancelled
+            opened.lock.release()  # given up, or closed, while this user waited
+
+    def _forget(self, upload_id: str, opened: _Opened) -> None:
+        if self._opened.get(upload_id) is opened:
+            del self._opened[upload_id]
 
     def _open(self, upload_id: str, file_name: str) -> ImageSource:
         try:
@@ -97,11 +102,14 @@ class OpenImages:
             raise
 
     def _close_oldest(self) -> None:
-        for key in list(self._opened)[: -self._keep or None]:
-            if not self._opened[key].lock.locked():
-                self._opened.pop(key).source.close()
+        for upload_id in list(self._opened)[: -self._keep or None]:
+            opened = self._opened[upload_id]
+            if not opened.lock.locked() and opened.source is not None:
+                del self._opened[upload_id]
+                opened.source.close()
 
     def close(self) -> None:
         for opened in self._opened.values():
-            opened.source.close()
+            if opened.source is not None:
+                opened.source.close()
         self._opened.clear()
