@@ -160,13 +160,16 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="where state and logs go")
     parser.add_argument("--steps", type=int, default=TrainingSettings.steps)
     parser.add_argument("--learning-rate", type=float, default=TrainingSettings.learning_rate)
+    parser.add_argument("--seed", type=int, default=TrainingSettings.seed)
     parser.add_argument("--start", type=Path, help="state.pt of a run whose weights to begin with")
     parser.add_argument("--threads", type=int, default=0, help="CPU threads, 0 = all")
     arguments = parser.parse_args()
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    settings = TrainingSettings(steps=arguments.steps, learning_rate=arguments.learning_rate)
+    settings = TrainingSettings(
+        steps=arguments.steps, learning_rate=arguments.learning_rate, seed=arguments.seed
+    )
     train(arguments.data, arguments.out, settings, device, arguments.start)
 
 
