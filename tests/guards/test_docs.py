@@ -1,0 +1,65 @@
+"""Documents stay true: Python blocks compile and use what exists, commands and links exist."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+import typer.main
+
+from kiosk import client, segmentation
+from kiosk.cli import app
+from kiosk.imaging.instances import InstanceParameters
+from kiosk.imaging.measurements import COLUMNS
+
+ROOT = Path(__file__).resolve().parents[2]
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("training/*.md")])
+COMMANDS = set(typer.main.get_command(app).commands)  # type: ignore[attr-defined]
+
+
+def blocks(path: Path, language: str) -> list[str]:
+    found = re.findall(rf"^ *```{language}\n(.*?)^ *```", path.read_text(), re.M | re.S)
+    return [re.sub(r"^   ", "", block, flags=re.M) if block.startswith("   ") else block
+            for block in found]  # fmt: skip
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_python_blocks_use_methods_that_exist(path: Path) -> None:
+    for block in blocks(path, "python"):
+        for node in ast.walk(ast.parse(block)):
+            if not isinstance(node, ast.Attribute) or not isinstance(node.value, ast.Name):
+                continue
+            if node.value.id == "kiosk" and isinstance(node.ctx, ast.Load):
+                assert hasattr(client.AsyncKiosk, node.attr), node.attr
+            if node.value.id == "result":
+                assert hasattr(segmentation.Segmentation, node.attr), node.attr
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_shell_blocks_use_commands_that_exist(path: Path) -> None:
+    for block in blocks(path, "sh"):
+        for command in re.findall(r"^[^#\n]*?(?:bin/| |^)kiosk ([a-z]+)\b", block, re.M):
+            assert command in COMMANDS, command
+        for target in re.findall(r"^make ([a-z-]+)", block, re.M):
+            assert re.search(rf"^{target}:", (ROOT / "Makefile").read_text(), re.M), target
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_links_lead_somewhere(path: Path) -> None:
+    for target in re.findall(r"\]\(([^)#]+)\)", path.read_text()):
+        if "://" not in target:
+            assert (path.parent / target).exists(), target
+
+
+def test_every_column_is_documented() -> None:
+    text = (ROOT / "docs/reference/results.md").read_text()
+    for name in ("t", "z", *COLUMNS):
+        assert f"`{name}`" in text, name
+
+
+def test_every_parameter_is_documented() -> None:
+    text = (ROOT / "docs/how-to.md").read_text()
+    for name in InstanceParameters.__dataclass_fields__:
+        assert f"`{name}`" in text, name
