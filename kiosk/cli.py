@@ -316,7 +316,7 @@ def doctor() -> None:
     checks = check(Settings())
     for item in checks:
         mark = "[green]ok[/green]  " if item.ok else "[red]fail[/red]"
-        console.print(f"{mark} {item.name}: {item.sentence}")
+        console.print(f"{mark} {item.name}: {item.sentence}", soft_wrap=True, highlight=False)
     if not all(item.ok for item in checks):
         raise typer.Exit(1)
 
