@@ -118,7 +118,7 @@ def segment(
     """Find the instances in images.
 
     Writes for each file NAME_labels.tif (label image), NAME_instances.csv (table),
-    NAME_overlay.png (picture) and NAME_run.json (how it was made).
+    NAME_overlay.jpg (picture) and NAME_run.json (how it was made).
 
     Example: `kiosk segment cells.tif more/*.png --model nuclei --out results`
     """

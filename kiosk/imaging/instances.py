@@ -113,7 +113,7 @@ def _saddles(
     altitude: np.ndarray, pixels: np.ndarray, stride: int, basin_of_pixel: np.ndarray, count: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Highest pass between each pair of touching basins: (basin a, basin b, altitude)."""
-    basin = np.full(altitude.size, -1, np.int64)
+    basin = np.full(altitude.size, -1, np.int32)
     basin[pixels] = basin_of_pixel
     keys, passes = [], []
     for offset in (1, stride - 1, stride, stride + 1):

@@ -76,6 +76,15 @@ def encode_png(picture: np.ndarray) -> bytes:
     return bytes(data)
 
 
+def encode_jpeg(picture: np.ndarray, quality: int = 90) -> bytes:
+    """The same as the bytes of a JPEG file: a tenth of the time and of the size of a PNG."""
+    options = [cv2.IMWRITE_JPEG_QUALITY, quality]
+    done, data = cv2.imencode(".jpg", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), options)
+    if not done:
+        raise ValueError("the picture could not be written as JPEG")
+    return bytes(data)
+
+
 def _stretched(plane: np.ndarray, limits: Limits) -> np.ndarray:
     with np.errstate(over="ignore", invalid="ignore"):
         scaled = (plane.astype(np.float32) - limits.low) / (limits.high - limits.low)

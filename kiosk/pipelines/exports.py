@@ -18,7 +18,7 @@ import numpy as np
 import tifffile
 
 from kiosk.imaging.measurements import COLUMNS, measure
-from kiosk.imaging.rendering import display_labels, display_plane, draw_outlines, encode_png
+from kiosk.imaging.rendering import display_labels, display_plane, draw_outlines, encode_jpeg
 from kiosk.imaging.stitching import cut_blocks, stitch
 from kiosk.jobs import result_stem, results_prefix
 from kiosk.pipelines.context import JobContext
@@ -45,7 +45,7 @@ RESULT_KINDS = {
         "text/csv",
         "Table, one row per instance: position, area, intensity. Open in Excel, R or pandas.",
     ),
-    "_overlay.png": ("image/png", "Picture of one plane with the instances outlined."),
+    "_overlay.jpg": ("image/jpeg", "Picture of one plane with the instances outlined."),
     "_run.json": (
         "application/json",
         "How the results were made: model, version, parameters, software. Keep it with them.",
@@ -93,7 +93,7 @@ async def export_results(
         for path, ending in ((labels, "_labels.tif"), (table, "_instances.csv")):
             with path.open("rb") as file:
                 await context.store.put_file(prefix + ending, file)
-    await context.store.put(f"{prefix}_overlay.png", export.totals.picture)
+    await context.store.put(f"{prefix}_overlay.jpg", export.totals.picture)
     record = _run_record(context, source, plan.channels, parameters, export.totals)
     await context.store.put(f"{prefix}_run.json", json.dumps(record, indent=2).encode())
 
@@ -220,7 +220,7 @@ def _text(value: float) -> str:
 
 def _overlay(pixels: np.ndarray, labels: np.ndarray) -> bytes:
     picture = display_plane(pixels, PICTURE_PX)
-    return encode_png(draw_outlines(picture, display_labels(labels, PICTURE_PX)))
+    return encode_jpeg(draw_outlines(picture, display_labels(labels, PICTURE_PX)))
 
 
 def _run_record(

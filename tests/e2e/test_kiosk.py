@@ -53,7 +53,7 @@ def test_segment_writes_the_promised_files(
     out = tmp_path / "out"
     done = run(kiosk, "segment", movie, "--model", "nuclei:1", "--out", out)
     assert done.returncode == 0, done.stdout + done.stderr
-    endings = ("labels.tif", "instances.csv", "overlay.png", "run.json")
+    endings = ("labels.tif", "instances.csv", "overlay.jpg", "run.json")
     assert sorted(p.name for p in out.iterdir()) == sorted(f"movie_{e}" for e in endings)
     labels = tifffile.imread(out / "movie_labels.tif")
     assert labels.shape == (3, 200, 240)

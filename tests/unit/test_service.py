@@ -199,13 +199,13 @@ async def test_results_of_a_finished_job(kiosk: FakeKiosk) -> None:
     assert [result.file_name for result in results] == [
         "cells_instances.csv",
         "cells_labels.tif",
-        "cells_overlay.png",
+        "cells_overlay.jpg",
         "cells_run.json",
     ]
     assert [result.media_type for result in results] == [
         "text/csv",
         "image/tiff",
-        "image/png",
+        "image/jpeg",
         "application/json",
     ]
     for result in results:

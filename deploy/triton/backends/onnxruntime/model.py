@@ -175,6 +175,8 @@ def session_options(config: Mapping[str, Any]) -> ort.SessionOptions:
     options.inter_op_num_threads = int(given.get("inter_op_thread_count") or 0)
     if given.get("execution_mode", "0") == "1":
         options.execution_mode = ort.ExecutionMode.ORT_PARALLEL
+    # Threads that spin while they wait take the cores from the consumer beside them.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.enable_cpu_mem_arena = given.get("enable_mem_arena", "1") != "0"
     options.enable_mem_pattern = given.get("enable_mem_pattern", "1") != "0"
     level = int(config.get("optimization", {}).get("graph", {}).get("level", 0))
