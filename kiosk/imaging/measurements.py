@@ -38,11 +38,14 @@ def measure(labels: np.ndarray, pixels: np.ndarray) -> dict[str, np.ndarray]:
     min_y, min_x = np.full(size, height, np.int64), np.full(size, width, np.int64)
     max_y, max_x = np.zeros(size, np.int64), np.zeros(size, np.int64)
     for band in iter_bands(height, width):
-        y, x = np.nonzero(labels[band])
-        label = labels[band][y, x].astype(np.int64)
-        value = pixels[:, band][:, y, x].astype(np.float64).mean(axis=0)
+        flat = np.ascontiguousarray(labels[band]).ravel()
+        place = np.flatnonzero(flat)
+        label = flat[place].astype(np.int64)
+        y, x = np.divmod(place, width)
+        y += band.start
+        values = pixels[:, band].reshape(len(pixels), -1)[:, place]
+        value = values.astype(np.float64).mean(axis=0)
         finite = np.isfinite(value)
-        y = y + band.start
         area += np.bincount(label, minlength=size)
         valid += np.bincount(label[finite], minlength=size)
         sum_y += np.bincount(label, y, size)
