@@ -68,7 +68,16 @@ export function confirmed(title, text, yes) {
   $("confirm-yes").textContent = yes;
   dialog.returnValue = "";
   dialog.showModal();
+  // Not the dialog's "close" event: it comes late and could answer for the next question.
   return new Promise((resolve) => {
-    dialog.addEventListener("close", () => resolve(dialog.returnValue === "yes"), { once: true });
+    const listening = new AbortController();
+    const settle = (answer) => {
+      listening.abort();
+      resolve(answer);
+    };
+    const { signal } = listening;
+    $("confirm-yes").addEventListener("click", () => settle(true), { signal });
+    dialog.querySelector("button[value=no]").addEventListener("click", () => settle(false), { signal });
+    dialog.addEventListener("cancel", () => settle(false), { signal });
   });
 }
