@@ -6,9 +6,9 @@ import asyncio
 import json
 import os
 import sys
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 from rich.console import Console
@@ -16,6 +16,9 @@ from rich.table import Table
 
 from kiosk.errors import InvalidRequest, KioskError
 from kiosk.settings import Settings
+
+if TYPE_CHECKING:
+    from kiosk.client import AsyncKiosk
 
 T = TypeVar("T")
 
@@ -127,11 +130,7 @@ def segment(
     images = find_images(files)
     request = _request(model, out, channel, parameters)
 
-    async def work() -> int:
-        async with _client(server) as kiosk:
-            return await segment_files(kiosk, images, request, console)
-
-    failed = _run(work())
+    failed = _ask(server, lambda kiosk: segment_files(kiosk, images, request, console))
     if failed:
         _say(f"{failed} of {len(images)} files failed.")
         raise typer.Exit(1)
@@ -149,11 +148,7 @@ def track(
     del files, model, out, labels
     from kiosk._proto import kiosk_pb2 as pb
 
-    async def work() -> None:
-        async with _client(server) as kiosk:
-            await kiosk._call("Track", pb.TrackRequest())
-
-    _run(work())
+    _ask(server, lambda kiosk: kiosk._call("Track", pb.TrackRequest()))
 
 
 @app.command()
@@ -170,13 +165,12 @@ def watch(
 
     request = _request(model, out, channel, parameters)
 
-    async def work() -> None:
-        async with _client(server) as kiosk:
-            await kiosk.models()  # say at once when there is no kiosk
-            console.print(f"Watching {folder}; results go to {out}. Ctrl-C stops.")
-            await watch_folder(kiosk, folder, request, console)
+    async def work(kiosk: AsyncKiosk) -> None:
+        await kiosk.models()  # say at once when there is no kiosk
+        console.print(f"Watching {folder}; results go to {out}. Ctrl-C stops.")
+        await watch_folder(kiosk, folder, request, console)
 
-    _run(work())
+    _ask(server, work)
 
 
 # ---------------------------------------------------------------------------- looking
@@ -186,12 +180,8 @@ def watch(
 def models(server: Server = "") -> None:
     """List the models that are ready."""
 
-    async def work() -> list[Any]:
-        async with _client(server) as kiosk:
-            return await kiosk.models()
-
     table = Table("model", "versions", "finds", "objects (px)", "licence")
-    for card in _run(work()):
+    for card in _ask(server, lambda kiosk: kiosk.models()):
         low, high = card.min_object_diameter_px, card.max_object_diameter_px
         size = f"{low:g}-{high:g}" if high else ""
         name = card.name.removeprefix("models/")
@@ -209,12 +199,8 @@ def jobs(
     if context.invoked_subcommand is not None:
         return
 
-    async def work() -> list[Any]:
-        async with _client(server) as kiosk:
-            return await kiosk.jobs(limit)
-
     table = Table("job", "created", "file", "model", "state", "parts", "error")
-    for job in _run(work()):
+    for job in _ask(server, lambda kiosk: kiosk.jobs(limit)):
         table.add_row(
             job.name.removeprefix("jobs/"),
             f"{job.create_time.ToDatetime():%Y-%m-%d %H:%M}",
@@ -232,33 +218,27 @@ def jobs_show(job: str, server: Server = "") -> None:
     """Show all that is known of a job."""
     from google.protobuf.json_format import MessageToDict
 
-    async def work() -> Any:
-        async with _client(server) as kiosk:
-            return await kiosk.job(job)
-
-    console.print_json(json.dumps(MessageToDict(_run(work()), preserving_proto_field_name=True)))
+    console.print_json(
+        json.dumps(
+            MessageToDict(
+                _ask(server, lambda kiosk: kiosk.job(job)), preserving_proto_field_name=True
+            )
+        )
+    )
 
 
 @jobs_app.command("cancel")
 def jobs_cancel(job: str, server: Server = "") -> None:
     """Stop a job."""
 
-    async def work() -> Any:
-        async with _client(server) as kiosk:
-            return await kiosk.cancel(job)
-
-    console.print(f"The job is {_state(_run(work()))}.")
+    console.print(f"The job is {_state(_ask(server, lambda kiosk: kiosk.cancel(job)))}.")
 
 
 @jobs_app.command("delete")
 def jobs_delete(job: str, server: Server = "") -> None:
     """Delete a finished job and its results."""
 
-    async def work() -> None:
-        async with _client(server) as kiosk:
-            await kiosk.delete(job)
-
-    _run(work())
+    _ask(server, lambda kiosk: kiosk.delete(job))
     console.print("Deleted.")
 
 
@@ -336,10 +316,15 @@ def demo(
 # ---------------------------------------------------------------------------- inner
 
 
-def _client(server: str) -> Any:
+def _ask(server: str, question: Callable[[AsyncKiosk], Awaitable[T]]) -> T:
+    """Connect to a kiosk, ask it one thing, close the connection."""
     from kiosk.client import AsyncKiosk
 
-    return AsyncKiosk(server)
+    async def work() -> T:
+        async with AsyncKiosk(server) as kiosk:
+            return await question(kiosk)
+
+    return asyncio.run(work())
 
 
 def _request(model: str, out: Path, channel: str, parameters: list[str] | None) -> Any:
@@ -354,10 +339,6 @@ def _request(model: str, out: Path, channel: str, parameters: list[str] | None) 
         except ValueError:
             raise InvalidRequest(f"'{text}' is not of the form NAME=NUMBER.") from None
     return SegmentRequest(out=out, model=name, version=version, channel=channel, parameters=values)
-
-
-def _run(coroutine: Coroutine[Any, Any, T]) -> T:
-    return asyncio.run(coroutine)
 
 
 def _state(job: Any) -> str:

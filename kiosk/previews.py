@@ -17,11 +17,12 @@ import numpy as np
 import tifffile
 
 from kiosk.errors import InvalidRequest, NotFound, WrongState
-from kiosk.imaging.rendering import display_labels, display_plane, encode_png
+from kiosk.imaging.rendering import display_labels, display_plane, display_size, encode_png
 from kiosk.jobs import Job, JobState, result_stem, results_prefix
 from kiosk.models import ModelCard
 from kiosk.pipelines.channels import choose_channels
 from kiosk.pipelines.context import OpenImages
+from kiosk.pipelines.planes import plane_places
 from kiosk.ports import ImageFiles, ImageSource, JobQueue, ObjectStore
 
 LONGEST_PX = 1600
@@ -74,13 +75,13 @@ class Previews:
         job = await self._queue.get(job_id)
         async with self._image(job) as source:
             height, width = source.sizes["y"], source.sizes["x"]
-            shrink = min(1.0, LONGEST_PX / max(height, width))
+            picture_height, picture_width = display_size(height, width, LONGEST_PX)
             return PlaneList(
                 width_px=width,
                 height_px=height,
-                picture_width_px=max(1, round(width * shrink)),
-                picture_height_px=max(1, round(height * shrink)),
-                planes=tuple(_places(source)),
+                picture_width_px=picture_width,
+                picture_height_px=picture_height,
+                planes=tuple(plane_places(source.sizes)),
                 channels=tuple(source.channel_names[i] for i in _channels(source, job)),
                 pixel_size_um=source.pixel_size_um,
                 has_labels=job.state is JobState.SUCCEEDED,
@@ -91,7 +92,7 @@ class Previews:
         job = await self._queue.get(job_id)
         async with self._slots:
             async with self._image(job) as source:
-                places = _places(source)
+                places = plane_places(source.sizes)
                 if not 0 <= index < len(places):
                     raise _no_plane(index, len(places))
                 t, z = places[index]
@@ -140,10 +141,6 @@ class Previews:
             raise NotFound(
                 "The image of this job is no longer there.", reason=error.reason
             ) from error
-
-
-def _places(source: ImageSource) -> list[tuple[int, int]]:
-    return [(t, z) for t in range(source.sizes["t"]) for z in range(source.sizes["z"])]
 
 
 def _channels(source: ImageSource, job: Job) -> list[int]:

@@ -8,6 +8,12 @@ import numpy as np
 from kiosk.imaging.intensity import Limits, plane_limits
 
 
+def display_size(height_px: int, width_px: int, longest_px: int) -> tuple[int, int]:
+    """(y, x) size of the picture of a plane: the plane's own, shrunk where it is too large."""
+    shrink = min(1.0, longest_px / max(height_px, width_px))
+    return max(1, round(height_px * shrink)), max(1, round(width_px * shrink))
+
+
 def display_plane(plane: np.ndarray, longest_px: int) -> np.ndarray:
     """A plane as an 8-bit picture, contrast stretched, shrunk where it is too large.
 
@@ -20,21 +26,18 @@ def display_plane(plane: np.ndarray, longest_px: int) -> np.ndarray:
     """
     limits = plane_limits(plane, 0.5, 99.8)
     pixels = _stretched(plane, limits).transpose(1, 2, 0)
-    shrink = longest_px / max(pixels.shape[:2])
-    if shrink < 1:
-        size = (max(1, round(pixels.shape[1] * shrink)), max(1, round(pixels.shape[0] * shrink)))
-        pixels = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
+    height, width = display_size(pixels.shape[0], pixels.shape[1], longest_px)
+    if (height, width) != pixels.shape[:2]:
+        pixels = cv2.resize(pixels, (width, height), interpolation=cv2.INTER_AREA)
         pixels = pixels[:, :, None] if pixels.ndim == 2 else pixels
     return np.ascontiguousarray(np.broadcast_to(pixels, (*pixels.shape[:2], 3)))
 
 
 def display_labels(labels: np.ndarray, longest_px: int) -> np.ndarray:
     """A label image shrunk like `display_plane`, by nearest pixel: (y, x) uint32."""
-    shrink = longest_px / max(labels.shape)
-    if shrink >= 1:
+    height, width = display_size(labels.shape[0], labels.shape[1], longest_px)
+    if (height, width) == labels.shape:
         return labels.astype(np.uint32)
-    height = max(1, round(labels.shape[0] * shrink))
-    width = max(1, round(labels.shape[1] * shrink))
     rows = ((np.arange(height) + 0.5) / height * labels.shape[0]).astype(np.int64)
     columns = ((np.arange(width) + 0.5) / width * labels.shape[1]).astype(np.int64)
     return labels[rows[:, None], columns[None, :]].astype(np.uint32)

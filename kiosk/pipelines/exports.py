@@ -29,6 +29,7 @@ from kiosk.pipelines.intermediate import (
     read_report,
     read_table,
 )
+from kiosk.pipelines.planes import plane_places
 from kiosk.ports import ImageSource
 
 PICTURE_PX = 1600
@@ -109,10 +110,9 @@ class _Export:
             self.sizes["y"], self.sizes["x"], plan.block_px, plan.block_halo_px
         )
         count = len(self.blocks)
-        places = [(t, z) for t in range(self.sizes["t"]) for z in range(self.sizes["z"])]
         self.planes = [
             _Plane(t=t, z=z, parts=range(i * count, (i + 1) * count))
-            for i, (t, z) in enumerate(places)
+            for i, (t, z) in enumerate(plane_places(self.sizes))
         ]
 
     @property

@@ -33,6 +33,7 @@ from kiosk.pipelines.intermediate import (
     write_part,
     write_plan,
 )
+from kiosk.pipelines.planes import plane_places
 from kiosk.ports import ImageSource
 
 # Highest value of each parameter. The time for smoothing grows with its width, so that is bounded
@@ -96,13 +97,10 @@ async def plan(context: JobContext) -> tuple[list[Part], list[str]]:
     await write_plan(context.store, job.id, record)
     blocks = cut_blocks(sizes["y"], sizes["x"], record.block_px, record.block_halo_px)
     parts: list[Part] = []
-    for t in range(sizes["t"]):
-        for z in range(sizes["z"]):
-            for block in range(len(blocks)):
-                payload = {"t": t, "z": z, "block": block}
-                parts.append(
-                    Part(job_id=job.id, kind=PartKind.PART, index=len(parts), payload=payload)
-                )
+    for t, z in plane_places(sizes):
+        for block in range(len(blocks)):
+            payload = {"t": t, "z": z, "block": block}
+            parts.append(Part(job_id=job.id, kind=PartKind.PART, index=len(parts), payload=payload))
     return parts, notes
 
 
