@@ -8,8 +8,13 @@ import pytest
 from kiosk.imaging.matching import (
     MatchCounts,
     Overlaps,
+    PanopticQuality,
+    SegMeasure,
     count_matches,
     intersection_over_union,
+    match_pairs,
+    panoptic_quality,
+    seg_measure,
 )
 
 
@@ -73,7 +78,7 @@ def test_no_instance_is_matched_twice() -> None:
 
 def test_the_better_pair_is_taken_first() -> None:
     rows, columns = np.array([0, 0, 1]), np.array([0, 1, 1])
-    iou = Overlaps(2, 2, rows, columns, np.array([0.4, 0.45, 0.49]))
+    iou = Overlaps(2, 2, rows, columns, np.array([0.4, 0.45, 0.49]), np.ones(3))
     assert MatchCounts(2, 0, 0) == count_matches(iou, 0.4)
     assert MatchCounts(1, 1, 1) == count_matches(iou, 0.46)
 
@@ -113,6 +118,73 @@ def test_figures_of_nothing_are_one() -> None:
         nothing.f1,
         nothing.average_precision,
     ) == (1.0, 1.0, 1.0, 1.0)
+
+
+def test_f1_is_the_formula_of_hitif() -> None:
+    """F1 = TP / (TP + (FP + FN) / 2)."""
+    assert MatchCounts(6, 2, 4).f1 == 6 / (6 + (2 + 4) / 2)
+    assert MatchCounts(0, 2, 4).f1 == 0.0
+
+
+def test_matches_of_a_higher_threshold_come_first() -> None:
+    overlaps = intersection_over_union(TRUTH, FOUND)
+    pairs = match_pairs(overlaps, 0.1)
+    np.testing.assert_allclose(overlaps.iou[pairs], [3 / 4, 4 / 6, 1 / 6])
+    np.testing.assert_array_equal(match_pairs(overlaps, 0.7), pairs[:1])
+
+
+def test_panoptic_quality() -> None:
+    """Two matches above 0.5, one pair below it: one FP and one FN."""
+    found = panoptic_quality(intersection_over_union(TRUTH, FOUND))
+    assert MatchCounts(2, 1, 1) == found.counts
+    assert found.quality == pytest.approx((3 / 4 + 4 / 6) / 3)
+    assert found.segmentation_quality == pytest.approx((3 / 4 + 4 / 6) / 2)
+    assert found.recognition_quality == pytest.approx(2 / 3)
+
+
+def test_an_iou_of_one_half_is_no_match_for_panoptic_quality() -> None:
+    """Elsewhere it is: both halves would match, and the paper wants matches to be unique."""
+    found = panoptic_quality(intersection_over_union(labelled("1111"), labelled("1122")))
+    assert MatchCounts(0, 2, 1) == found.counts
+    assert (found.quality, found.segmentation_quality) == (0.0, 0.0)
+
+
+def test_panoptic_quality_of_nothing_is_one() -> None:
+    nothing = PanopticQuality(0.0, MatchCounts(0, 0, 0))
+    assert (nothing.quality, nothing.segmentation_quality, nothing.recognition_quality) == (1, 1, 1)
+
+
+def test_seg_takes_what_covers_more_than_half() -> None:
+    """TRUTH 1 is covered by 3/4 (IoU 3/4), 2 by all (4/6), 3 by 1/4: not enough."""
+    found = seg_measure(intersection_over_union(TRUTH, FOUND))
+    assert found.truth_count == 3
+    assert found.mean == pytest.approx((3 / 4 + 4 / 6) / 3)
+
+
+def test_seg_does_not_take_a_half() -> None:
+    assert seg_measure(intersection_over_union(labelled("11"), labelled("12"))).mean == 0.0
+
+
+def test_seg_takes_low_iou_and_does_not_punish_what_is_invented() -> None:
+    """Both true instances lie in one large prediction (IoU 2/6); 9 is nowhere in the truth."""
+    truth, found = labelled("11..22 ......"), labelled("777777 99....")
+    assert seg_measure(intersection_over_union(truth, found)).mean == pytest.approx(2 / 6)
+
+
+def test_seg_without_truth_is_one() -> None:
+    assert seg_measure(intersection_over_union(labelled(".."), labelled("1."))).mean == 1.0
+
+
+def test_sums_are_pooled() -> None:
+    pooled = PanopticQuality(0.8, MatchCounts(1, 1, 0)) + PanopticQuality(1.2, MatchCounts(2, 0, 1))
+    assert pooled.quality == pytest.approx(2.0 / (3 + 0.5 + 0.5))
+    assert (SegMeasure(0.5, 1) + SegMeasure(1.0, 5)).mean == 0.25
+
+
+@pytest.mark.parametrize("dtype", [np.int64, np.uint64, np.int16, np.float32])
+def test_every_dtype_of_labels(dtype: type) -> None:
+    iou = intersection_over_union(TRUTH.astype(dtype), FOUND.astype(dtype))
+    assert MatchCounts(2, 1, 1) == count_matches(iou, 0.5)
 
 
 def test_counts_add_up() -> None:
