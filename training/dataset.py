@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import csv
 import hashlib
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import astuple, dataclass
 from pathlib import Path
 
@@ -20,7 +22,8 @@ from kiosk.imaging.intensity import plane_limits
 
 CROP_PX = 256
 VALIDATION_SHARE = 0.1
-BORDER_WEIGHT = 4.0  # extra weight of the gap between two touching instances
+GENTLE_SHARE = 0.5
+BORDER_WEIGHT = 8.0  # extra weight of the gap between two touching instances
 
 
 @dataclass(frozen=True)
@@ -33,22 +36,47 @@ class LabelledPlane:
     labels: np.ndarray
 
 
-def load_split(root: Path, split: str) -> tuple[list[LabelledPlane], list[LabelledPlane]]:
-    """Training and validation planes of `root/<split>`; whole groups go to one side."""
-    training: list[LabelledPlane] = []
-    validation: list[LabelledPlane] = []
-    with (root / "index.csv").open() as file:
-        rows = [row for row in csv.DictReader(file) if row["split"] == split]
-    for row in rows:
-        folder = root / split
-        plane = LabelledPlane(
-            name=row["name"],
-            modality=row["modality"],
-            pixels=tifffile.imread(folder / "images" / f"{row['name']}.tif"),
-            labels=tifffile.imread(folder / "labels" / f"{row['name']}.tif"),
-        )
-        (validation if _is_validation(row["group"]) else training).append(plane)
+def load_split(roots: Sequence[Path], split: str) -> tuple[list[LabelledPlane], list[LabelledPlane]]:
+    """Training and validation planes of `<root>/<split>`; whole groups go to one side."""
+    planes, groups = [], []
+    for root in roots:
+        for row in _rows(root, split):
+            planes.append(
+                LabelledPlane(
+                    name=row["name"],
+                    modality=row.get("modality") or root.name,
+                    pixels=tifffile.imread(root / split / "images" / f"{row['name']}.tif"),
+                    labels=tifffile.imread(root / split / "labels" / f"{row['name']}.tif"),
+                )
+            )
+            groups.append(row.get("group") or row["name"])
+    kept = _validation_groups([plane.modality for plane in planes], groups)
+    training = [plane for plane, group in zip(planes, groups) if group not in kept]
+    validation = [plane for plane, group in zip(planes, groups) if group in kept]
     return training, validation
+
+
+def _rows(root: Path, split: str) -> list[dict[str, str]]:
+    """Rows of the index; without one, every image of the split is a group of its own."""
+    index = root / "index.csv"
+    if not index.exists():
+        return [{"name": path.stem} for path in sorted((root / split / "images").glob("*.tif"))]
+    with index.open() as file:
+        return [row for row in csv.DictReader(file) if row["split"] == split]
+
+
+def _validation_groups(modalities: list[str], groups: list[str]) -> set[str]:
+    """A tenth of the groups by their hash, and of each modality left out its smallest group."""
+    sizes: dict[str, Counter[str]] = {}
+    for modality, group in zip(modalities, groups):
+        sizes.setdefault(modality, Counter())[group] += 1
+    kept = set()
+    for counts in sizes.values():
+        hashed = {group for group in counts if _is_validation(group)}
+        if not hashed and len(counts) > 1:
+            hashed = {min(counts, key=lambda group: (counts[group], group))}
+        kept |= hashed
+    return kept
 
 
 def _is_validation(group: str) -> bool:
@@ -108,10 +136,14 @@ class CropDataset(torch.utils.data.IterableDataset):
 
     def sample(self, random: np.random.Generator):
         index = int(random.choice(len(self.planes), p=self.probabilities))
+        # Half the crops keep their pixel grid and nearly their grey values: what the network will
+        # meet. The other half teaches it to be robust.
+        gentle = random.random() < GENTLE_SHARE
         pixels, labels, distance = _warp(
-            self.pixels[index], self.labels[index], self.distances[index], random
+            self.pixels[index], self.labels[index], self.distances[index], random, gentle
         )
-        pixels = _recolour(_normalised(pixels, self.limits[index], random), random)
+        pixels = _normalised(pixels, self.limits[index], random)
+        pixels = np.clip(pixels, 0.0, 1.5) if gentle else _recolour(pixels, random)
         targets = np.stack([(labels > 0).astype(np.float32), distance])
         return (
             torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1))),
@@ -155,14 +187,15 @@ def _normalised(pixels: np.ndarray, limits: np.ndarray, random: np.random.Genera
     return np.clip(scaled, 0.0, 1.5)
 
 
-def _warp(pixels, labels, distance, random: np.random.Generator):
-    """A random crop, rotated, mirrored and scaled: the pixel grid is sampled only once."""
+def _warp(pixels, labels, distance, random: np.random.Generator, gentle: bool):
+    """A random crop, mirrored, rotated and scaled: the pixel grid is sampled only once."""
     height, width = labels.shape
-    scale = float(np.exp(random.normal(0.0, 0.3)).clip(0.5, 2.0))
-    stretch = float(np.exp(random.normal(0.0, 0.08)))
-    angle = (
-        random.uniform(0, 2 * np.pi) if random.random() < 0.5 else random.integers(4) * np.pi / 2
-    )
+    scale, stretch, angle = 1.0, 1.0, random.integers(4) * np.pi / 2
+    if not gentle:
+        scale = float(np.exp(random.normal(0.0, 0.3)).clip(0.5, 2.0))
+        stretch = float(np.exp(random.normal(0.0, 0.08)))
+        if random.random() < 0.5:
+            angle = random.uniform(0, 2 * np.pi)
     cos, sin = np.cos(angle), np.sin(angle)
     mirror = -1.0 if random.random() < 0.5 else 1.0
     matrix = (
@@ -177,6 +210,8 @@ def _warp(pixels, labels, distance, random: np.random.Generator):
         ]
     )
     offset = centre - matrix @ np.array([half, half])
+    if gentle:  # pixel centres on pixel centres: nothing is interpolated
+        offset = np.round(offset)
     affine = np.hstack([matrix, offset[:, None]])
     size = (CROP_PX, CROP_PX)
     flags = cv2.WARP_INVERSE_MAP
@@ -196,7 +231,7 @@ def _warp(pixels, labels, distance, random: np.random.Generator):
 
 def _recolour(pixels: np.ndarray, random: np.random.Generator) -> np.ndarray:
     """Brightness, contrast, gamma, stain colour, blur and noise."""
-    grey = np.ptp(pixels, axis=2).max() < 1e-6
+    grey = bool((np.abs(pixels[:, :, 0] - pixels[:, :, 1]) < 1e-6).all() and (np.abs(pixels[:, :, 0] - pixels[:, :, 2]) < 1e-6).all())
     if not grey:
         if random.random() < 0.15:
             pixels = np.repeat(pixels.mean(axis=2, keepdims=True), 3, axis=2)

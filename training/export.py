@@ -1,10 +1,11 @@
 """Write a trained network as the ONNX model that Triton serves.
 
-`python -m training.export --state DIR/state.pt --out model_repository/nuclei/1/model.onnx`
+`python -m training.export --state DIR/state.pt --out model_repository/nuclei/2/model.onnx`
 
 The graph takes raw pixels: it normalises them with the limits that the consumer sends, so that
 all tiles of a plane agree, and gives both maps as bytes, which is a quarter of what floats
-would move.
+would move. Weights are kept as float16, half the size; the runtime turns them back when it loads
+the file.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import numpy as np
 import onnx
 import onnxruntime
 import torch
-from onnx import TensorProto, helper
+from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 
 from training.network import DIVISOR_PX, MapNetwork
@@ -26,6 +27,7 @@ from training.network import DIVISOR_PX, MapNetwork
 # What the network saw in training: brighter pixels are cut off.
 BRIGHTEST = 1.5
 OPSET = 18
+OUTPUTS = ("foreground", "distance")
 
 
 class ServedNetwork(nn.Module):
@@ -53,7 +55,9 @@ def load_network(state: Path) -> MapNetwork:
     """The averaged network of a training run, in evaluation mode."""
     saved = torch.load(state, map_location="cpu", weights_only=True)["average"]
     weights = {k.removeprefix("module."): v for k, v in saved.items() if k.startswith("module.")}
-    network = MapNetwork()
+    levels = sum(name.startswith("down.") and name.endswith(".0.weight") for name in weights)
+    channels = tuple(weights[f"down.{level}.0.weight"].shape[0] for level in range(levels))
+    network = MapNetwork(channels, folded="down.0.0.bias" in weights)
     network.load_state_dict(weights)
     return network.eval()
 
@@ -70,18 +74,18 @@ def export(network: MapNetwork, out: Path) -> None:
             example,
             plain,
             input_names=["image", "limits"],
-            output_names=["foreground", "distance"],
+            output_names=list(OUTPUTS),
             dynamic_axes={
                 "image": {0: "n", 1: "c", 2: "y", 3: "x"},
                 "limits": {0: "n"},
-                "foreground": {0: "n", 1: "y", 2: "x"},
-                "distance": {0: "n", 1: "y", 2: "x"},
+                **{name: {0: "n", 1: "y", 2: "x"} for name in OUTPUTS},
             },
             opset_version=OPSET,
             dynamo=False,
         )
         model = onnx.load(plain)
     _take_uint16(model)
+    _keep_weights_as_half(model)
     onnx.checker.check_model(model)
     onnx.save(model, out)
 
@@ -95,6 +99,19 @@ def _take_uint16(model: onnx.ModelProto) -> None:
     image.type.tensor_type.elem_type = TensorProto.UINT16
     cast = helper.make_node("Cast", ["image"], ["image_float"], to=TensorProto.FLOAT)
     graph.node.insert(0, cast)
+
+
+def _keep_weights_as_half(model: onnx.ModelProto) -> None:
+    """Store the weights of convolutions as float16, each with a cast that loading folds away."""
+    graph = model.graph
+    names = {node.input[1] for node in graph.node if node.op_type == "Conv"}
+    for item in graph.initializer:
+        if item.name in names:
+            half = numpy_helper.to_array(item).astype(np.float16)
+            full_name = item.name
+            item.CopyFrom(numpy_helper.from_array(half, f"{full_name}_half"))
+            cast = helper.make_node("Cast", [item.name], [full_name], to=TensorProto.FLOAT)
+            graph.node.insert(0, cast)
 
 
 def verify(network: MapNetwork, path: Path) -> float:
@@ -115,6 +132,10 @@ def verify(network: MapNetwork, path: Path) -> float:
     return worst
 
 
+def sha256_of(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--state", type=Path, required=True)
@@ -123,7 +144,7 @@ def main() -> None:
     network = load_network(arguments.state)
     export(network, arguments.out)
     print(f"largest difference to PyTorch: {verify(network, arguments.out)} of 255")
-    print(f"sha256 {hashlib.sha256(arguments.out.read_bytes()).hexdigest()}")
+    print(f"sha256 {sha256_of(arguments.out)}")
 
 
 if __name__ == "__main__":

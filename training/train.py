@@ -1,7 +1,8 @@
-"""Train the nucleus model: `python -m training.train --data DIR --out DIR`.
+"""Train a model: `python -m training.train --data DIR [DIR ...] --out DIR`.
 
 Runs on a CPU (bfloat16 where the processor has it) or a GPU, is seeded, saves its state every
-few minutes and goes on from there when started again with the same --out.
+few minutes and goes on from there when started again with the same --out. The learning curves
+are kept as figures (log.json) and as a picture (curves.png).
 """
 
 from __future__ import annotations
@@ -9,24 +10,34 @@ from __future__ import annotations
 import argparse
 import json
 import time
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch.nn import functional as F
 
+from training.curves import draw_curves
 from training.dataset import CropDataset, load_split
 from training.evaluation import mean_scores, predict_maps
 from training.network import MapNetwork
+from training.served import begin_with_served
+
+CALIBRATION_CROPS = 64
+REPORT_EVERY = 100
+
+Validate = Callable[[MapNetwork], dict[str, float]]
+Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
 class TrainingSettings:
     """Everything that decides the outcome, written beside the weights."""
 
-    steps: int = 12_000
+    steps: int = 14_000
     batch: int = 8
-    learning_rate: float = 2e-3
+    learning_rate: float = 1.5e-3
     weight_decay: float = 1e-2
     warmup_steps: int = 300
     average_decay: float = 0.999
@@ -52,17 +63,19 @@ def learning_rate_at(step: int, settings: TrainingSettings) -> float:
     if step < settings.warmup_steps:
         return settings.learning_rate * (step + 1) / settings.warmup_steps
     share = (step - settings.warmup_steps) / max(1, settings.steps - settings.warmup_steps)
-    cosine = 0.5 * (1 + torch.cos(torch.tensor(min(1.0, share) * torch.pi)).item())
+    cosine = 0.5 * (1 + np.cos(min(1.0, share) * np.pi))
     return settings.learning_rate * (0.01 + 0.99 * cosine)
 
 
 class Run:
     """One training run: network, optimiser, averaged weights and log, saved as one file."""
 
-    def __init__(self, out: Path, settings: TrainingSettings, device: str) -> None:
+    def __init__(
+        self, out: Path, settings: TrainingSettings, device: str, network: MapNetwork
+    ) -> None:
+        out.mkdir(parents=True, exist_ok=True)
         self.out, self.settings, self.device = out, settings, device
-        torch.manual_seed(settings.seed)
-        self.network = MapNetwork().to(device, memory_format=torch.channels_last)
+        self.network = network.to(device, memory_format=torch.channels_last)
         self.average = torch.optim.swa_utils.AveragedModel(
             self.network,
             multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(settings.average_decay),
@@ -76,12 +89,17 @@ class Run:
         if self.state_file.exists():
             self._load()
 
-    def begin_with(self, state: Path) -> None:
-        """Start from the averaged weights of another run; no effect once this one has begun."""
-        if self.step == 0:
-            saved = torch.load(state, map_location=self.device, weights_only=True)["average"]
+    def begin_with(self, start: Path, dataset: CropDataset) -> None:
+        """Start from a served model (ONNX) or from the averaged weights of another run."""
+        if start.suffix == ".onnx":
+            random = np.random.default_rng(self.settings.seed)
+            pixels = torch.stack([dataset.sample(random)[0] for _ in range(CALIBRATION_CROPS)])
+            begin_with_served(self.network, start, pixels.to(self.device))
+        else:
+            saved = torch.load(start, map_location=self.device, weights_only=True)["average"]
             self.average.load_state_dict(saved)
             self.network.load_state_dict(self.average.module.state_dict())
+        self.average.module.load_state_dict(self.network.state_dict())
 
     @property
     def state_file(self) -> Path:
@@ -99,6 +117,7 @@ class Run:
         self.state_file.with_suffix(".tmp").replace(self.state_file)
         (self.out / "settings.json").write_text(json.dumps(asdict(self.settings), indent=2))
         (self.out / "log.json").write_text(json.dumps(self.log, indent=1))
+        draw_curves(self.log, self.out / "curves.png")
 
     def _load(self) -> None:
         state = torch.load(self.state_file, map_location=self.device, weights_only=True)
@@ -107,11 +126,31 @@ class Run:
         self.optimiser.load_state_dict(state["optimiser"])
         self.step, self.log = state["step"], state["log"]
 
-    def train_step(self, batch) -> float:
+    def fit(self, dataset: CropDataset, validate: Validate, say: Say) -> None:
+        """Take the steps that are left; validate and save now and then and at the end."""
+        batches = iter(torch.utils.data.DataLoader(dataset, self.settings.batch, num_workers=1))
+        started, losses = time.monotonic(), []
+        while self.step < self.settings.steps:
+            losses.append(self._step(batches))
+            if self.step % REPORT_EVERY == 0:
+                pace_s = (time.monotonic() - started) / len(losses)
+                left_min = (self.settings.steps - self.step) * pace_s / 60
+                say(
+                    f"step {self.step}/{self.settings.steps} loss {_mean(losses[-100:]):.4f}"
+                    f" {pace_s:.2f} s/step, {left_min:.0f} min left"
+                )
+            if self.step % self.settings.validate_every == 0 or self.step == self.settings.steps:
+                scores = validate(self.average.module)
+                self.log.append({"step": self.step, "loss": _mean(losses[-500:]), **scores})
+                say(json.dumps(self.log[-1]))
+                self.save()
+
+    def _step(self, batches: Iterator[tuple[torch.Tensor, ...]]) -> float:
         for group in self.optimiser.param_groups:
             group["lr"] = learning_rate_at(self.step, self.settings)
-        pixels, targets, weight = (part.to(self.device) for part in batch)
+        pixels, targets, weight = (part.to(self.device) for part in next(batches))
         pixels = pixels.contiguous(memory_format=torch.channels_last)
+        self.network.train()
         with torch.autocast(self.device, torch.bfloat16):
             logits = self.network(pixels)
         loss = loss_of(logits.float(), targets, weight)
@@ -124,53 +163,49 @@ class Run:
         return loss.item()
 
 
-def train(
-    data: Path, out: Path, settings: TrainingSettings, device: str, start: Path | None = None
-) -> None:
-    out.mkdir(parents=True, exist_ok=True)
+def _mean(values: list[float]) -> float:
+    return sum(values) / len(values)
+
+
+def best_device() -> str:
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def train(data: list[Path], out: Path, settings: TrainingSettings, start: Path | None) -> None:
+    """Train on the training split of the data folders and keep the run in `out`."""
+    device = best_device()
     training, validation = load_split(data, "train")
     print(f"{len(training)} training and {len(validation)} validation planes", flush=True)
-    run = Run(out, settings, device)
-    if start is not None:
-        run.begin_with(start)
+    torch.manual_seed(settings.seed)
+    run = Run(out, settings, device, MapNetwork())
     dataset = CropDataset(training, settings.seed + run.step)
-    batches = iter(torch.utils.data.DataLoader(dataset, settings.batch, num_workers=1))
-    started, losses = time.monotonic(), []
-    while run.step < settings.steps:
-        losses.append(run.train_step(next(batches)))
-        if run.step % 100 == 0:
-            pace_s = (time.monotonic() - started) / len(losses)
-            recent = sum(losses[-100:]) / len(losses[-100:])
-            print(
-                f"step {run.step}/{settings.steps} loss {recent:.4f} {pace_s:.2f} s/step",
-                flush=True,
-            )
-        if run.step % settings.validate_every == 0 or run.step == settings.steps:
-            scores = mean_scores(validation, predict_maps(run.average.module, validation, device))
-            run.log.append(
-                {"step": run.step, "loss": sum(losses[-500:]) / len(losses[-500:]), **scores}
-            )
-            print(json.dumps(run.log[-1]), flush=True)
-            run.save()
+    if start is not None and run.step == 0:
+        run.begin_with(start, dataset)
+
+    def validate(network: MapNetwork) -> dict[str, float]:
+        return mean_scores(validation, predict_maps(network, validation, device))
+
+    run.fit(dataset, validate, lambda line: print(line, flush=True))
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", type=Path, required=True, help="folder with train/ and index.csv")
+    parser.add_argument(
+        "--data", type=Path, required=True, nargs="+", help="folders with train/ and index.csv"
+    )
     parser.add_argument("--out", type=Path, required=True, help="where state and logs go")
     parser.add_argument("--steps", type=int, default=TrainingSettings.steps)
     parser.add_argument("--learning-rate", type=float, default=TrainingSettings.learning_rate)
     parser.add_argument("--seed", type=int, default=TrainingSettings.seed)
-    parser.add_argument("--start", type=Path, help="state.pt of a run whose weights to begin with")
+    parser.add_argument("--start", type=Path, help="model.onnx or state.pt to begin with")
     parser.add_argument("--threads", type=int, default=0, help="CPU threads, 0 = all")
     arguments = parser.parse_args()
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
-    device = "cuda" if torch.cuda.is_available() else "cpu"
     settings = TrainingSettings(
         steps=arguments.steps, learning_rate=arguments.learning_rate, seed=arguments.seed
     )
-    train(arguments.data, arguments.out, settings, device, arguments.start)
+    train(arguments.data, arguments.out, settings, arguments.start)
 
 
 if __name__ == "__main__":
