@@ -37,6 +37,7 @@ from kiosk.machine import (
     write_private,
     write_running,
 )
+from kiosk.model_watch import watching
 from kiosk.processes import POLL_S, Child, ChildSpec, Say, Supervisor
 from kiosk.settings import Settings, child_environment
 
@@ -115,7 +116,9 @@ def up(settings: Settings, roles: Roles | None = None, say: Say | None = None) -
             try:
                 if supervisor.start():
                     announce(home, addresses, say)
-                    supervisor.run()
+                    repository = settings.model_repository.absolute()
+                    with watching(repository, addresses.triton_address, say):
+                        supervisor.run()
             finally:
                 (home / "run" / "kiosk.json").unlink(missing_ok=True)
                 supervisor.stop()
