@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 SERVERS := .servers
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test test-all lint bench protos lock train clean
+.PHONY: help setup setup-train demo up test test-all lint bench compare protos lock train clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -50,6 +50,14 @@ lint: setup ## style, types and layers
 bench: setup ## the kiosk against bare ONNX Runtime, in one run
 	@$(BIN)/python tests/benchmarks/bench.py
 
+compare: ## our post-processing beside other libraries'; DATA=folder of labelled images adds real maps
+	@test -d .venv-compare || $(PYTHON) -m venv .venv-compare
+	@.venv-compare/bin/pip install --quiet -r requirements.lock
+	@.venv-compare/bin/pip install --quiet --no-deps -r tests/comparison/requirements.txt
+	@.venv-compare/bin/pip install --quiet --no-deps --no-build-isolation --ignore-requires-python \
+	  deepcell-toolbox==0.12.1 || echo "deepcell-toolbox cannot be installed here; it is left out"
+	@.venv-compare/bin/python -m tests.comparison.compare $(if $(DATA),--data $(DATA))
+
 protos: setup ## generate kiosk/_proto from protos/
 	@$(BIN)/python -m grpc_tools.protoc -I kiosk/_proto=protos/kiosk/v1 --python_out=. --grpc_python_out=. --pyi_out=. kiosk/_proto/kiosk.proto
 
@@ -57,10 +65,14 @@ lock: setup ## pin the newest versions that pyproject.toml allows
 	@$(BIN)/pip install --quiet uv
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-emit-index-url --no-annotate --no-header --extra dev pyproject.toml --upgrade -o requirements.lock
 
-train: ## train the nucleus model; DATA=folder of labelled images, OUT=where the run is kept
-	@test -d .venv-train || $(PYTHON) -m venv .venv-train
-	@.venv-train/bin/pip install --quiet -r training/requirements.lock
-	@.venv-train/bin/python -m training.train --data $(DATA) --out $(OUT)
+setup-train: $(VENV)/.train ## add to .venv what training needs (PyTorch)
+
+$(VENV)/.train: $(VENV)/.done training/requirements.lock
+	@$(BIN)/pip install --quiet --disable-pip-version-check -r training/requirements.lock
+	@touch $@
+
+train: setup-train ## train a model; DATA="folder ..." of labelled images, OUT=where the run is kept
+	@$(BIN)/python -m training.train --data $(DATA) --out $(OUT) $(ARGS)
 
 clean: ## remove what setup and demo have made
-	rm -rf $(VENV) .venv-train $(SERVERS) demo
+	rm -rf $(VENV) .venv-compare $(SERVERS) demo

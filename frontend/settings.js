@@ -47,7 +47,8 @@ export class Settings {
     const parameters = {};
     for (const input of $("parameters").querySelectorAll("input")) {
       const value = input.valueAsNumber;
-      const isChanged = value !== model.default_parameters[input.name];
+      const known = model.parameters.find((parameter) => parameter.name === input.name);
+      const isChanged = value !== known.default_value;
       if (Number.isFinite(value) && isChanged) parameters[input.name] = value;
     }
     return {
@@ -79,20 +80,21 @@ export class Settings {
     const versions = [...model.versions].reverse();
     $("version").replaceChildren(...versions.map((version, place) =>
       el("option", { value: version, text: place === 0 ? `${version} (newest)` : version })));
-    const fields = Object.entries(model.default_parameters).sort().map(([name, value]) => field(name, value));
-    $("parameters").replaceChildren(...fields);
+    $("parameters").replaceChildren(...model.parameters.map(field));
   }
 }
 
 const plainName = (model) => model.name.replace(/^models\//, "");
 
-/** "min_area_px" as a number input called "Min area (px)". */
-function field(name, value) {
+/** "min_area_px" as a number input called "Min area (px)", with its range and meaning. */
+function field({ name, kind, default_value: value, minimum, maximum, unit, meaning }) {
   const id = `parameter-${name}`;
-  const unit = name.match(/_(px|um|s)$/)?.[1];
-  const words = name.replace(/_(px|um|s)$/, "").replaceAll("_", " ");
-  const label = words[0].toUpperCase() + words.slice(1) + (unit ? ` (${unit === "um" ? "µm" : unit})` : "");
+  const words = name.replace(/_px$/, "").replaceAll("_", " ");
+  const label = words[0].toUpperCase() + words.slice(1) + (unit ? ` (${unit.replace("2", "²")})` : "");
   return el("div", { class: "field inline" },
-    el("label", { for: id, text: label }),
-    el("input", { id, name, type: "number", step: "any", min: 0, value }));
+    el("label", { for: id, text: label, title: meaning }),
+    el("input", {
+      id, name, type: "number", step: kind === "number" ? "any" : 1, min: minimum, max: maximum,
+      value, title: `${meaning} From ${minimum} to ${maximum}.`,
+    }));
 }

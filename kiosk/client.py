@@ -105,6 +105,10 @@ class AsyncKiosk:
         answer = await self._call("ListModels", pb.ListModelsRequest())
         return list(answer.models)
 
+    async def model(self, name: str) -> pb.Model:
+        """One model, with every parameter that a request may set. Raises NotFound."""
+        return await self._call("GetModel", pb.GetModelRequest(name=f"models/{name}"))
+
     # ------------------------------------------------------------------ the whole way
 
     async def segment(

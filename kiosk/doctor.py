@@ -7,9 +7,9 @@ import shutil
 import socket
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
+from kiosk.checks import Check
 from kiosk.errors import KioskError
 from kiosk.machine import find_redis_server, port_is_free, redis_version, running, server_files
 from kiosk.settings import GIB, MIB, Settings
@@ -18,15 +18,6 @@ OLDEST_PYTHON = (3, 11)
 DISK_BYTES = 5 * GIB
 SHARED_MEMORY_BYTES = 256 * MIB
 """Tiles travel between Triton and its Python backend in /dev/shm; Docker gives only 64 MiB."""
-
-
-@dataclass(frozen=True)
-class Check:
-    """One question and its answer."""
-
-    name: str
-    ok: bool
-    sentence: str
 
 
 def check(settings: Settings) -> list[Check]:

@@ -7,10 +7,33 @@ new folder in the model repository appears in the API, the commands and the page
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from kiosk.errors import PermanentError
+from kiosk.heads import HEADS
+from kiosk.parameters import Parameter, parameters_of
+
+# What may stand in `parameters` of a config.pbtxt; a group goes on with a name or a version.
+KEYS = (
+    "kiosk.pipeline",
+    "kiosk.head",
+    "kiosk.display_name",
+    "kiosk.description",
+    "kiosk.licence",
+    "kiosk.channels",
+    "kiosk.accepts_rgb",
+    "kiosk.tile_px",
+    "kiosk.divisor_px",
+    "kiosk.halo_px",
+    "kiosk.low_percentile",
+    "kiosk.high_percentile",
+    "kiosk.object_diameter_px",
+)
+KEY_GROUPS = ("kiosk.postprocessing.", "kiosk.weights_sha256.")
+
+# Types that the image tensor may have.
+_IMAGE_DTYPES = {"TYPE_UINT16": "uint16", "TYPE_FP32": "float32"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,11 +44,15 @@ class ModelCard:
         name: folder name in the model repository.
         versions: served versions, ascending, as strings.
         pipeline: which recipe runs it (`segmentation`).
+        head: form of its maps, a key of `kiosk.heads.HEADS`.
         channels: names of the channels it wants, in order.
         accepts_rgb: a colour image may stand in for the single channel.
         tile_px: longest side of a tile; divisor_px: sides are multiples of this.
         halo_px: margin around a tile whose values are not used.
         low_percentile, high_percentile: intensity limits of a plane.
+        image_dtype: numpy name of the image tensor's type, "uint16" or "float32".
+        takes_limits: the graph scales grey values itself by the tensor `limits`; else they come
+            scaled, 0..1 between the limits.
         postprocessing: default parameters for turning maps into instances.
         object_diameter_px: typical (shortest, longest) diameter it was trained on; 0 = unknown.
         weights_sha256: version -> SHA-256 of its weights file.
@@ -34,6 +61,7 @@ class ModelCard:
     name: str
     versions: tuple[str, ...]
     pipeline: str
+    head: str = "distance"
     display_name: str = ""
     description: str = ""
     licence: str = ""
@@ -45,12 +73,22 @@ class ModelCard:
     low_percentile: float = 1.0
     high_percentile: float = 99.8
     object_diameter_px: tuple[float, float] = (0.0, 0.0)
+    image_dtype: str = "uint16"
+    takes_limits: bool = True
     postprocessing: Mapping[str, float] = field(default_factory=dict)
     weights_sha256: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def latest(self) -> str:
         return self.versions[-1]
+
+    @property
+    def parameters(self) -> tuple[Parameter, ...]:
+        """What a request may set, with this model's own defaults."""
+        return tuple(
+            replace(item, default=self.postprocessing.get(item.name, item.default))
+            for item in parameters_of(HEADS[self.head].parameters)
+        )
 
 
 def card_from_config(config: Mapping[str, Any], versions: list[str]) -> ModelCard:
@@ -69,11 +107,13 @@ def card_from_config(config: Mapping[str, Any], versions: list[str]) -> ModelCar
         if key.startswith("kiosk.")
     }
     name = str(config["name"])
+    inputs = {str(item["name"]): str(item["data_type"]) for item in config.get("input", [])}
     try:
         card = ModelCard(
             name=name,
             versions=tuple(sorted(versions, key=int)),
             pipeline=values["kiosk.pipeline"],
+            head=values.get("kiosk.head", "distance"),
             display_name=values.get("kiosk.display_name", name),
             description=values.get("kiosk.description", ""),
             licence=values.get("kiosk.licence", ""),
@@ -85,6 +125,8 @@ def card_from_config(config: Mapping[str, Any], versions: list[str]) -> ModelCar
             low_percentile=float(values["kiosk.low_percentile"]),
             high_percentile=float(values["kiosk.high_percentile"]),
             object_diameter_px=_pair(values.get("kiosk.object_diameter_px", "0,0")),
+            image_dtype=_IMAGE_DTYPES[inputs.get("image", "TYPE_UINT16")],
+            takes_limits=not inputs or "limits" in inputs,
             postprocessing=_group(values, "kiosk.postprocessing."),
             weights_sha256={
                 key.rsplit(".", 1)[1]: value
@@ -102,6 +144,8 @@ def card_from_config(config: Mapping[str, Any], versions: list[str]) -> ModelCar
 
 
 def _check(card: ModelCard) -> None:
+    if card.head not in HEADS:
+        raise ValueError(f"kiosk.head must be one of {', '.join(HEADS)}, not '{card.head}'")
     if not card.versions:
         raise ValueError("no version of it is ready")
     if card.divisor_px < 1 or card.halo_px < 0 or card.tile_px % card.divisor_px:

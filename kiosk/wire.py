@@ -129,6 +129,19 @@ def model_to_proto(card: ModelCard) -> pb.Model:
         max_object_diameter_px=card.object_diameter_px[1],
         default_parameters=dict(card.postprocessing),
         licence=card.licence,
+        head=card.head,
+        parameters=[
+            pb.Parameter(
+                name=item.name,
+                kind=item.kind,
+                default_value=item.default,
+                minimum=item.minimum,
+                maximum=item.maximum,
+                unit=item.unit,
+                meaning=item.meaning,
+            )
+            for item in card.parameters
+        ],
     )
 
 

@@ -27,7 +27,7 @@ JOB_STATE_FAILED: JobState
 JOB_STATE_CANCELLED: JobState
 
 class Model(_message.Message):
-    __slots__ = ("name", "display_name", "description", "versions", "pipeline", "channels", "accepts_rgb", "min_object_diameter_px", "max_object_diameter_px", "default_parameters", "licence")
+    __slots__ = ("name", "display_name", "description", "versions", "pipeline", "channels", "accepts_rgb", "min_object_diameter_px", "max_object_diameter_px", "default_parameters", "licence", "head", "parameters")
     class DefaultParametersEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -46,6 +46,8 @@ class Model(_message.Message):
     MAX_OBJECT_DIAMETER_PX_FIELD_NUMBER: _ClassVar[int]
     DEFAULT_PARAMETERS_FIELD_NUMBER: _ClassVar[int]
     LICENCE_FIELD_NUMBER: _ClassVar[int]
+    HEAD_FIELD_NUMBER: _ClassVar[int]
+    PARAMETERS_FIELD_NUMBER: _ClassVar[int]
     name: str
     display_name: str
     description: str
@@ -57,7 +59,27 @@ class Model(_message.Message):
     max_object_diameter_px: float
     default_parameters: _containers.ScalarMap[str, float]
     licence: str
-    def __init__(self, name: _Optional[str] = ..., display_name: _Optional[str] = ..., description: _Optional[str] = ..., versions: _Optional[_Iterable[str]] = ..., pipeline: _Optional[str] = ..., channels: _Optional[_Iterable[str]] = ..., accepts_rgb: _Optional[bool] = ..., min_object_diameter_px: _Optional[float] = ..., max_object_diameter_px: _Optional[float] = ..., default_parameters: _Optional[_Mapping[str, float]] = ..., licence: _Optional[str] = ...) -> None: ...
+    head: str
+    parameters: _containers.RepeatedCompositeFieldContainer[Parameter]
+    def __init__(self, name: _Optional[str] = ..., display_name: _Optional[str] = ..., description: _Optional[str] = ..., versions: _Optional[_Iterable[str]] = ..., pipeline: _Optional[str] = ..., channels: _Optional[_Iterable[str]] = ..., accepts_rgb: _Optional[bool] = ..., min_object_diameter_px: _Optional[float] = ..., max_object_diameter_px: _Optional[float] = ..., default_parameters: _Optional[_Mapping[str, float]] = ..., licence: _Optional[str] = ..., head: _Optional[str] = ..., parameters: _Optional[_Iterable[_Union[Parameter, _Mapping]]] = ...) -> None: ...
+
+class Parameter(_message.Message):
+    __slots__ = ("name", "kind", "default_value", "minimum", "maximum", "unit", "meaning")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    DEFAULT_VALUE_FIELD_NUMBER: _ClassVar[int]
+    MINIMUM_FIELD_NUMBER: _ClassVar[int]
+    MAXIMUM_FIELD_NUMBER: _ClassVar[int]
+    UNIT_FIELD_NUMBER: _ClassVar[int]
+    MEANING_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    kind: str
+    default_value: float
+    minimum: float
+    maximum: float
+    unit: str
+    meaning: str
+    def __init__(self, name: _Optional[str] = ..., kind: _Optional[str] = ..., default_value: _Optional[float] = ..., minimum: _Optional[float] = ..., maximum: _Optional[float] = ..., unit: _Optional[str] = ..., meaning: _Optional[str] = ...) -> None: ...
 
 class ListModelsRequest(_message.Message):
     __slots__ = ()

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -98,15 +99,26 @@ def read_tile(plane: np.ndarray, tile: Tile) -> np.ndarray:
 
 
 class Blender:
-    """Collects the maps of all tiles of a plane and gives back the whole maps."""
+    """Collects the maps of all tiles of a plane and gives back the whole maps.
 
-    def __init__(self, map_count: int, height_px: int, width_px: int, tile_count: int) -> None:
+    `dtype` is that of the maps: uint8, float16 or float32.
+    """
+
+    def __init__(
+        self,
+        map_count: int,
+        height_px: int,
+        width_px: int,
+        tile_count: int,
+        dtype: np.dtype[Any] | type = np.uint8,
+    ) -> None:
         self._single = tile_count == 1
-        dtype = np.uint8 if self._single else np.float32
-        self._canvas = np.zeros((map_count, height_px, width_px), dtype)
+        self._dtype = np.dtype(dtype)
+        held = self._dtype if self._single else np.float32
+        self._canvas = np.zeros((map_count, height_px, width_px), held)
 
     def add(self, tile: Tile, maps: np.ndarray) -> None:
-        """Add the (map, y, x) uint8 maps of one tile; each tile exactly once, in any order."""
+        """Add the (map, y, x) maps of one tile; each tile exactly once, in any order."""
         height, width = tile.rows.stop - tile.rows.start, tile.columns.stop - tile.columns.start
         inside = maps[:, :height, :width]
         if self._single:
@@ -116,9 +128,11 @@ class Blender:
         self._canvas[:, *tile.window] += inside * weight
 
     def maps(self) -> np.ndarray:
-        """The blended (map, y, x) uint8 maps."""
+        """The blended (map, y, x) maps."""
         if self._single:
             return self._canvas
+        if self._dtype != np.uint8:
+            return self._canvas.astype(self._dtype, copy=False)
         return np.rint(self._canvas).clip(0, 255).astype(np.uint8)
 
 

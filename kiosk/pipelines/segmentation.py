@@ -8,21 +8,22 @@ and makes labels; the join stitches blocks and writes the results.
 from __future__ import annotations
 
 import asyncio
-import math
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, fields
+from dataclasses import asdict
+from typing import Any
 
 import numpy as np
 
-from kiosk.errors import InvalidRequest, PermanentError
-from kiosk.imaging.instances import InstanceParameters, find_instances
+from kiosk.heads import HEADS
 from kiosk.imaging.intensity import Limits, as_uint16, plane_limits
 from kiosk.imaging.measurements import measure
+from kiosk.imaging.postprocessing import label_maps
 from kiosk.imaging.stitching import Block, cut_blocks
 from kiosk.imaging.tiling import Blender, Tile, cut_plane, read_tile
 from kiosk.jobs import Part, PartKind
 from kiosk.models import ModelCard
+from kiosk.parameters import chosen
 from kiosk.pipelines.channels import choose_channels
 from kiosk.pipelines.context import JobContext
 from kiosk.pipelines.exports import export_results
@@ -34,42 +35,17 @@ from kiosk.pipelines.intermediate import (
     write_plan,
 )
 from kiosk.pipelines.planes import plane_places
+from kiosk.pipelines.tensors import head_maps, model_inputs
 from kiosk.ports import ImageSource
 
-# Highest value of each parameter. The time for smoothing grows with its width, so that is bounded
-# well above any use: a Gaussian wider than 100 px leaves one peak in a whole tile.
-_HIGHEST = {
-    "foreground_threshold": 1.0,
-    "merge_height": 1.0,
-    "peak_threshold": 1.0,
-    "smoothing_px": 100.0,
-    "min_area_px": 1e9,
-}
 
-
-def instance_parameters(card: ModelCard, overrides: Mapping[str, float]) -> InstanceParameters:
-    """The model's post-processing defaults with the caller's overrides.
+def instance_parameters(card: ModelCard, overrides: Mapping[str, float]) -> Any:
+    """The post-processing parameters of the model's head: its defaults and the caller's overrides.
 
     Raises:
         InvalidRequest: an unknown name, or a value out of range.
     """
-    known = {field.name for field in fields(InstanceParameters)}
-    for name, value in overrides.items():
-        if name not in known:
-            raise InvalidRequest(
-                f"There is no parameter '{name}'. The parameters are: {', '.join(sorted(known))}.",
-                reason="UNKNOWN_PARAMETER",
-                field="parameters",
-            )
-        highest = _HIGHEST[name]
-        if not math.isfinite(value) or not 0 <= value <= highest:
-            raise InvalidRequest(
-                f"The parameter '{name}' must be a number from 0 to {highest:g}, not {value:g}.",
-                reason="PARAMETER_OUT_OF_RANGE",
-                field="parameters",
-            )
-    defaults = {name: value for name, value in card.postprocessing.items() if name in known}
-    return InstanceParameters(**{**asdict(InstanceParameters()), **defaults, **overrides})
+    return chosen(HEADS[card.head].parameters, card.postprocessing, overrides)
 
 
 def check(source: ImageSource, card: ModelCard, parameters: Mapping[str, object]) -> list[int]:
@@ -115,10 +91,10 @@ async def run(context: JobContext, part: Part) -> None:
     block = blocks[payload["block"]]
     pixels, limits = await asyncio.to_thread(_prepared, plane, card, block)
     clock.lap("read")
-    foreground, distance = await _predicted(context, pixels, limits)
+    maps = await _predicted(context, pixels, limits)
     clock.lap("inference")
     parameters = instance_parameters(card, _overrides(job.parameters))
-    labels = await asyncio.to_thread(find_instances, foreground, distance, parameters)
+    labels = await asyncio.to_thread(label_maps, card.head, maps, parameters)
     # Instances of blocks are measured after stitching.
     table = await asyncio.to_thread(measure, labels, plane) if len(blocks) == 1 else None
     clock.lap("instances")
@@ -147,27 +123,22 @@ def _prepared(plane: np.ndarray, card: ModelCard, block: Block) -> tuple[np.ndar
 
 async def _predicted(
     context: JobContext, pixels: np.ndarray, limits: Limits
-) -> tuple[np.ndarray, np.ndarray]:
-    """Foreground and distance maps, (y, x) uint8 each, of (channel, y, x) uint16 pixels."""
+) -> dict[str, np.ndarray]:
+    """The maps of the model's head, (y, x) or (channel, y, x), of (channel, y, x) uint16 pixels."""
     card, job = context.card, context.job
     height, width = pixels.shape[1:]
     tiles = cut_plane(height, width, card.tile_px, card.halo_px, card.divisor_px)
-    blender = Blender(2, height, width, len(tiles))
+    blenders: dict[str, Blender] = {}
     slots = asyncio.Semaphore(context.options.tiles_in_flight)
-    sent_limits = np.array([[limits.low, limits.high]], np.float32)
 
     async def predict(tile: Tile) -> None:
         async with slots:
-            image = read_tile(pixels, tile)[None]
-            inputs = {"image": image, "limits": sent_limits}
+            inputs = model_inputs(card, read_tile(pixels, tile), limits)
             outputs = await context.inference.infer(job.model, job.model_version, inputs)
-        try:
-            maps = np.concatenate([outputs["foreground"], outputs["distance"]])
-        except KeyError as error:
-            raise PermanentError(
-                f"The model '{job.model}' does not give the map {error}, which segmentation needs."
-            ) from error
-        blender.add(tile, maps)
+        for name, maps in head_maps(card, outputs).items():
+            if name not in blenders:
+                blenders[name] = Blender(len(maps), height, width, len(tiles), maps.dtype)
+            blenders[name].add(tile, maps)
 
     tasks = [asyncio.create_task(predict(tile)) for tile in tiles]
     try:
@@ -175,8 +146,9 @@ async def _predicted(
     finally:
         for task in tasks:
             task.cancel()
-    foreground, distance = blender.maps()
-    return foreground, distance
+    whole = {name: blender.maps() for name, blender in blenders.items()}
+    flat = {spec.name for spec in HEADS[card.head].maps if spec.axes == "yx"}
+    return {name: maps[0] if name in flat else maps for name, maps in whole.items()}
 
 
 class _Stopwatch:

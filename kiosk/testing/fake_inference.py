@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+import cv2
 import numpy as np
 
-from kiosk.errors import (
-    TransientError,
-)
+from kiosk.errors import TransientError
 from kiosk.models import ModelCard
+from kiosk.testing.maps import MAP_MAKERS
 
 
 def make_card(name: str = "bright", **changes: object) -> ModelCard:
@@ -35,6 +35,8 @@ def make_card(name: str = "bright", **changes: object) -> ModelCard:
 class FakeInference:
     """`ports.InferenceClient` with a 'network' that calls bright pixels foreground.
 
+    It answers in the form of the head of the model that is asked for.
+
     Attributes:
         cards: the models that are 'ready'.
         calls: shapes of the tiles that came in.
@@ -58,8 +60,12 @@ class FakeInference:
         self.calls.append(inputs["image"].shape)
         if self.failures:
             raise self.failures.pop(0)
-        low, high = inputs["limits"][0]
+        low, high = inputs["limits"][0] if "limits" in inputs else (0, 1)
         grey = inputs["image"].astype(np.float32).mean(axis=1)
         scaled = np.clip((grey - low) / (high - low), 0, 1)
         bright = np.where(scaled >= 0.5, 255, 0).astype(np.uint8)
-        return {"foreground": bright, "distance": bright}
+        head = next((card.head for card in self.cards if card.name == model), "distance")
+        if head == "distance":
+            return {"foreground": bright, "distance": bright}
+        _, labels = cv2.connectedComponents(bright[0], connectivity=8)
+        return {name: array[None] for name, array in MAP_MAKERS[head](labels).items()}

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import ast
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
+import numpy as np
 import pytest
 import typer.main
 
 from kiosk import client, segmentation
 from kiosk.cli import app
+from kiosk.errors import PermanentError
+from kiosk.heads import HEADS
 from kiosk.imaging.instances import InstanceParameters
 from kiosk.imaging.measurements import COLUMNS
+from kiosk.model_check import check_model
+from kiosk.parameters import parameters_of
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("training/*.md")])
@@ -57,6 +63,36 @@ def test_every_column_is_documented() -> None:
     text = (ROOT / "docs/reference/results.md").read_text()
     for name in ("t", "z", *COLUMNS):
         assert f"`{name}`" in text, name
+
+
+@pytest.mark.parametrize("head", HEADS)
+def test_the_table_of_parameters_is_the_one_in_the_reference(head: str) -> None:
+    text = (ROOT / "docs/reference/post-processing.md").read_text()
+    section = text.split(f": `{head}`\n")[1].split("\n## ")[0]
+    for item in parameters_of(HEADS[head].parameters):
+        values = f"{item.default:g} | {item.minimum:g} to {item.maximum:g} | {item.unit}"
+        assert f"| `{item.name}` | {values} | {item.meaning} |" in section
+    for spec in HEADS[head].maps:
+        assert f"| `{spec.name}` |" in section
+
+
+def test_the_example_configurations_pass_the_check(tmp_path: Path) -> None:
+    page = ROOT / "docs/bring-your-own-network.md"
+    common = re.search(r"every model needs\n+```\n(.*?)```", page.read_text(), re.S)
+    assert common
+    examples = blocks(page, "pbtxt")
+    assert len(HEADS) == len(examples)
+    folder = tmp_path / "mine"
+    (folder / "1").mkdir(parents=True)
+    (folder / "1" / "model.onnx").write_bytes(b"weights")
+    for example in examples:
+        (folder / "config.pbtxt").write_text(example + common.group(1))
+        faults = [check.sentence for check in check_model(folder, no_network) if not check.ok]
+        assert faults == ["not run"], example
+
+
+def no_network(weights: Path, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    raise PermanentError("not run")
 
 
 def test_every_parameter_is_documented() -> None:

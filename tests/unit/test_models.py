@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from kiosk.errors import PermanentError
-from kiosk.models import ModelCard, card_from_config
+from kiosk.models import KEY_GROUPS, KEYS, ModelCard, card_from_config
 
 FULL = {
     "kiosk.pipeline": "segmentation",
@@ -96,6 +96,7 @@ def test_what_must_not_be_left_out(missing: str) -> None:
 @pytest.mark.parametrize(
     "wrong",
     [
+        {"head": "depth"},
         {"tile_px": "big"},
         {"tile_px": "1000"},
         {"tile_px": "256"},
@@ -121,3 +122,24 @@ def test_values_that_cannot_be(wrong: dict[str, str]) -> None:
 def test_versions_that_cannot_be(versions: list[str]) -> None:
     with pytest.raises(PermanentError):
         card_from_config(config(), versions)
+
+
+@pytest.mark.parametrize(
+    ("inputs", "dtype", "takes_limits"),
+    [
+        ({"image": "TYPE_UINT16", "limits": "TYPE_FP32"}, "uint16", True),
+        ({"image": "TYPE_FP32", "limits": "TYPE_FP32"}, "float32", True),
+        ({"image": "TYPE_FP32"}, "float32", False),
+    ],
+)
+def test_inputs_say_who_scales(inputs: dict[str, str], dtype: str, takes_limits: bool) -> None:
+    tensors = [{"name": name, "data_type": kind} for name, kind in inputs.items()]
+    card = card_from_config({**config(head="stars"), "input": tensors}, ["1"])
+    assert (card.head, card.image_dtype, card.takes_limits) == ("stars", dtype, takes_limits)
+
+
+def test_every_key_that_is_read_is_known() -> None:
+    """`kiosk models check` refuses keys that are not in the table."""
+    read = {key for key in FULL if key.startswith("kiosk.")}
+    assert all(key in KEYS or key.startswith(KEY_GROUPS) for key in read)
+    assert set(KEYS) - read == {"kiosk.head"}

@@ -13,12 +13,14 @@ import pytest
 import tifffile
 
 from kiosk.adapters.image_files import ImageFileReader
+from kiosk.errors import PermanentError
 from kiosk.imaging.matching import count_matches, intersection_over_union
 from kiosk.imaging.measurements import COLUMNS
 from kiosk.jobs import JobState
 from kiosk.pipelines.context import SegmentationOptions
+from kiosk.pipelines.tensors import head_maps
 from kiosk.settings import LimitSettings
-from kiosk.testing import FakeKiosk, make_card, make_kiosk
+from kiosk.testing import FakeInference, FakeKiosk, make_card, make_kiosk
 
 
 def spots(shape: tuple[int, ...], seed: int = 1, *, number: int = 40) -> np.ndarray:
@@ -371,3 +373,43 @@ async def test_more_than_65535_instances_need_32_bits() -> None:
     found = await segmented(tiff(image), kiosk)
     assert np.uint32 == found.labels.dtype
     assert 260 * 260 == found.labels.max() == found.run["instances"]
+
+
+# ---------------------------------------------------------------- heads
+
+
+@pytest.mark.parametrize("head", ["boundary", "stars", "flows", "classes"])
+@pytest.mark.parametrize("takes_limits", [True, False])
+async def test_every_head_goes_all_the_way(head: str, takes_limits: bool) -> None:
+    """Several tiles, maps of several types, one function of the card: which head."""
+    image = np.zeros((200, 180), np.uint8)
+    y, x = np.mgrid[:200, :180]
+    for cy, cx in ((30, 40), (64, 90), (100, 30), (128, 128), (170, 60)):
+        image[np.hypot(y - cy, x - cx) <= 11] = 250
+    defaults = {"boundary_class": 2.0} if head == "classes" else {}
+    card = make_card(head=head, postprocessing=defaults, takes_limits=takes_limits)
+    kiosk = make_kiosk(ImageFileReader(LimitSettings()), inference=FakeInference([card]))
+    found = await segmented(tiff(image), kiosk)
+    _, truth = cv2.connectedComponents((image > 0).astype(np.uint8), connectivity=8)
+    overlaps = intersection_over_union(truth, found.labels)
+    assert count_matches(overlaps, 0.8).true_positives == 5 == found.labels.max()
+    assert set(found.run["parameters"]) == {item.name for item in card.parameters}
+
+
+@pytest.mark.parametrize(
+    ("maps", "sentence"),
+    [
+        ({}, "does not give the map 'foreground'"),
+        ({"foreground": np.zeros((1, 4, 4), np.int32)}, "is int32; it must be one of uint8"),
+        ({"foreground": np.zeros((1, 1, 4, 4), np.uint8)}, "its axes must be batch x y x x"),
+    ],
+)
+def test_answers_that_do_not_fit_the_head(maps: dict[str, np.ndarray], sentence: str) -> None:
+    with pytest.raises(PermanentError, match=sentence):
+        head_maps(make_card(), maps)
+
+
+def test_names_of_the_pytorch_backend_are_understood() -> None:
+    plane = np.zeros((1, 4, 4), np.uint8)
+    found = head_maps(make_card(), {"foreground__0": plane, "distance__1": plane})
+    assert list(found) == ["foreground", "distance"]

@@ -205,6 +205,16 @@ def test_event_upload_result_and_model() -> None:
     model = wire.model_to_json(make_card())
     assert (model["name"], model["versions"]) == ("models/bright", ["1", "2"])
     assert model["default_parameters"] == {"smoothing_px": 0.0, "min_area_px": 1.0}
+    assert model["head"] == "distance"
+    assert model["parameters"][1] == {
+        "name": "smoothing_px",
+        "kind": "number",
+        "default_value": 0.0,
+        "minimum": 0.0,
+        "maximum": 100.0,
+        "unit": "px",
+        "meaning": make_card().parameters[1].meaning,
+    }
 
 
 def test_unknown_size_stays_negative() -> None:
