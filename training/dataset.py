@@ -36,7 +36,9 @@ class LabelledPlane:
     labels: np.ndarray
 
 
-def load_split(roots: Sequence[Path], split: str) -> tuple[list[LabelledPlane], list[LabelledPlane]]:
+def load_split(
+    roots: Sequence[Path], split: str
+) -> tuple[list[LabelledPlane], list[LabelledPlane]]:
     """Training and validation planes of `<root>/<split>`; whole groups go to one side."""
     planes, groups = [], []
     for root in roots:
@@ -231,7 +233,10 @@ def _warp(pixels, labels, distance, random: np.random.Generator, gentle: bool):
 
 def _recolour(pixels: np.ndarray, random: np.random.Generator) -> np.ndarray:
     """Brightness, contrast, gamma, stain colour, blur and noise."""
-    grey = bool((np.abs(pixels[:, :, 0] - pixels[:, :, 1]) < 1e-6).all() and (np.abs(pixels[:, :, 0] - pixels[:, :, 2]) < 1e-6).all())
+    grey = bool(
+        (np.abs(pixels[:, :, 0] - pixels[:, :, 1]) < 1e-6).all()
+        and (np.abs(pixels[:, :, 0] - pixels[:, :, 2]) < 1e-6).all()
+    )
     if not grey:
         if random.random() < 0.15:
             pixels = np.repeat(pixels.mean(axis=2, keepdims=True), 3, axis=2)

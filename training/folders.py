@@ -40,9 +40,7 @@ def read_folder(folder: Path, card: ModelCard, channel: str = "") -> list[Labell
     if not folder.is_dir():
         raise InvalidRequest(f"There is no folder '{folder}'. {EXPECTED}")
     planes = [
-        plane
-        for image, labels in _pairs(folder)
-        for plane in _planes(image, labels, card, channel)
+        plane for image, labels in _pairs(folder) for plane in _planes(image, labels, card, channel)
     ]
     if len({plane.pixels.ndim for plane in planes}) > 1 and not card.accepts_rgb:
         raise InvalidRequest("Grey and colour images cannot be mixed; choose a channel.")
@@ -62,9 +60,7 @@ def _pairs(folder: Path) -> Iterator[tuple[Path, Path]]:
         labels = {LABEL_ENDING.sub("", path.stem): path for path in _image_files(label_folder)}
     else:
         files = _image_files(folder)
-        labels = {
-            LABEL_ENDING.sub("", path.stem): path for path in files if _is_label(path)
-        }
+        labels = {LABEL_ENDING.sub("", path.stem): path for path in files if _is_label(path)}
         images = [path for path in files if not _is_label(path)]
     matched = [(image, labels[image.stem]) for image in images if image.stem in labels]
     if not matched:
@@ -87,9 +83,7 @@ def _is_label(path: Path) -> bool:
     return LABEL_ENDING.search(path.stem) is not None
 
 
-def _planes(
-    image: Path, labels: Path, card: ModelCard, channel: str
-) -> Iterator[LabelledPlane]:
+def _planes(image: Path, labels: Path, card: ModelCard, channel: str) -> Iterator[LabelledPlane]:
     pixels = list(_pixel_planes(image, card, channel))
     masks = list(_label_planes(labels))
     if len(pixels) != len(masks):

@@ -6,6 +6,7 @@ one bias per convolution, in the order in which they run. No other checkpoint is
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -78,7 +79,7 @@ def begin_with_served(network: MapNetwork, path: Path, pixels: torch.Tensor) -> 
 def _input_positions(old: tuple[int, ...], new: tuple[int, ...]) -> list[list[int]]:
     """For each convolution, which of its inputs the narrower network has."""
     positions = [list(range(12)), list(range(old[0]))]
-    for above, level in zip(old, old[1:]):
+    for above, level in pairwise(old):
         positions += [list(range(above)), list(range(level))]
     for deep in range(len(old) - 1, 0, -1):
         # The upper half of a level sees the level below first, then its own skip.

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -22,13 +21,12 @@ from training.curves import draw_curves
 from training.dataset import CropDataset, load_split
 from training.evaluation import mean_scores, predict_maps
 from training.network import MapNetwork
+from training.progress import Lines, Report
 from training.served import begin_with_served
 
 CALIBRATION_CROPS = 64
-REPORT_EVERY = 100
 
 Validate = Callable[[MapNetwork], dict[str, float]]
-Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -64,7 +62,7 @@ def learning_rate_at(step: int, settings: TrainingSettings) -> float:
         return settings.learning_rate * (step + 1) / settings.warmup_steps
     share = (step - settings.warmup_steps) / max(1, settings.steps - settings.warmup_steps)
     cosine = 0.5 * (1 + np.cos(min(1.0, share) * np.pi))
-    return settings.learning_rate * (0.01 + 0.99 * cosine)
+    return float(settings.learning_rate * (0.01 + 0.99 * cosine))
 
 
 class Run:
@@ -126,23 +124,18 @@ class Run:
         self.optimiser.load_state_dict(state["optimiser"])
         self.step, self.log = state["step"], state["log"]
 
-    def fit(self, dataset: CropDataset, validate: Validate, say: Say) -> None:
+    def fit(self, dataset: CropDataset, validate: Validate, report: Report) -> None:
         """Take the steps that are left; validate and save now and then and at the end."""
         batches = iter(torch.utils.data.DataLoader(dataset, self.settings.batch, num_workers=1))
-        started, losses = time.monotonic(), []
+        losses: list[float] = []
         while self.step < self.settings.steps:
             losses.append(self._step(batches))
-            if self.step % REPORT_EVERY == 0:
-                pace_s = (time.monotonic() - started) / len(losses)
-                left_min = (self.settings.steps - self.step) * pace_s / 60
-                say(
-                    f"step {self.step}/{self.settings.steps} loss {_mean(losses[-100:]):.4f}"
-                    f" {pace_s:.2f} s/step, {left_min:.0f} min left"
-                )
+            report.stepped(self.step, self.settings.steps, losses[-1])
             if self.step % self.settings.validate_every == 0 or self.step == self.settings.steps:
                 scores = validate(self.average.module)
-                self.log.append({"step": self.step, "loss": _mean(losses[-500:]), **scores})
-                say(json.dumps(self.log[-1]))
+                self.log.append({"step": self.step, "loss": float(np.mean(losses)), **scores})
+                losses.clear()
+                report.validated(self.log[-1])
                 self.save()
 
     def _step(self, batches: Iterator[tuple[torch.Tensor, ...]]) -> float:
@@ -163,10 +156,6 @@ class Run:
         return loss.item()
 
 
-def _mean(values: list[float]) -> float:
-    return sum(values) / len(values)
-
-
 def best_device() -> str:
     return "cuda" if torch.cuda.is_available() else "cpu"
 
@@ -185,7 +174,7 @@ def train(data: list[Path], out: Path, settings: TrainingSettings, start: Path |
     def validate(network: MapNetwork) -> dict[str, float]:
         return mean_scores(validation, predict_maps(network, validation, device))
 
-    run.fit(dataset, validate, lambda line: print(line, flush=True))
+    run.fit(dataset, validate, Lines())
 
 
 def main() -> None:

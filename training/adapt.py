@@ -1,0 +1,198 @@
+"""Fine-tune a served model on a few annotated images: what `kiosk train` runs.
+
+The new version goes into the model repository with its configuration, model card and learning
+curves; a running kiosk finds it there by itself.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from kiosk.errors import InvalidRequest
+from kiosk.imaging.instances import InstanceParameters
+from kiosk.imaging.matching import MatchCounts
+from training.adapted_card import Adaptation, adapted_card
+from training.dataset import CropDataset, LabelledPlane
+from training.evaluation import count_by_modality, predict_maps
+from training.export import export, load_network, sha256_of
+from training.folders import read_folder
+from training.model_folder import ModelFolder, read_model_folder, write_version
+from training.progress import Report
+from training.served import folded_network
+from training.train import Run, TrainingSettings, best_device
+
+HELD_OUT_EVERY = 5
+STEPS = 500
+LEARNING_RATE = 5e-4
+
+MERGE_HEIGHTS = (0.08, 0.15, 0.25, 0.35)
+SMOOTHINGS_PX = (1.0, 1.5, 3.0)
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to train, on what, and where it goes.
+
+    Attributes:
+        base: model folder of the repository to begin with; base_version "" = latest.
+        data: folder of annotated images, see `training.folders`.
+        out: `<repository>/<model>/<version>`.
+        work: where the run keeps its state, so that it can go on after a break.
+    """
+
+    base: Path
+    data: Path
+    out: Path
+    work: Path
+    base_version: str = ""
+    channel: str = ""
+    steps: int = STEPS
+    learning_rate: float = LEARNING_RATE
+    seed: int = 1
+
+
+def adapt(request: Request, report: Report) -> Adaptation:
+    """Fine-tune, choose post-processing, write the model version. Raises InvalidRequest."""
+    _check_out(request.out)
+    base = read_model_folder(request.base)
+    _check_base(base)
+    planes = read_folder(request.data, base.card, request.channel)
+    training, held_out = hold_out(planes)
+    instances = sum(int(plane.labels.max()) for plane in planes)
+    report.say(f"{len(planes)} images with {instances} cells; {len(held_out)} kept for checking")
+    parameters = _parameters(base)
+    network = folded_network(base.weights(request.base_version))
+    device = best_device()
+    network.to(device)
+    before = _score(held_out, predict_maps(network, held_out, device), parameters)
+    report.say(f"before: F1 {before.f1:.3f} at IoU 0.5 on the images kept for checking")
+
+    run = Run(request.work, _settings(request), device, network)
+    run.log = run.log or [{"step": 0, "f1": before.f1}]
+
+    def validate(trained) -> dict[str, float]:
+        return {"f1": _score(held_out, predict_maps(trained, held_out, device), parameters).f1}
+
+    run.fit(CropDataset(training, request.seed + run.step), validate, report)
+    trained = load_network(run.state_file).to(device)
+    chosen = tune(trained, planes, parameters, device)
+    after = _score(held_out, predict_maps(trained, held_out, device), chosen)
+    report.say(f"after: F1 {after.f1:.3f}")
+    adaptation = Adaptation(
+        base=f"{base.card.name}:{request.base_version or base.card.latest}",
+        model=request.out.parent.name,
+        version=request.out.name,
+        images=len(planes),
+        held_out=len(held_out),
+        instances=instances,
+        steps=run.step,
+        before=before,
+        after=after,
+        parameters=chosen,
+        diameters_px=diameters_px(planes),
+        log=tuple(run.log),
+    )
+    _write(request, base, run, trained, adaptation)
+    return adaptation
+
+
+def hold_out(planes: Sequence[LabelledPlane]) -> tuple[list[LabelledPlane], list[LabelledPlane]]:
+    """Every fifth image is kept for checking; of fewer than three, all do both."""
+    if len(planes) < 3:
+        return list(planes), list(planes)
+    kept = range(HELD_OUT_EVERY // 2, len(planes), HELD_OUT_EVERY)
+    return (
+        [plane for i, plane in enumerate(planes) if i not in kept],
+        [planes[i] for i in kept],
+    )
+
+
+def tune(network, planes, start: InstanceParameters, device: str) -> InstanceParameters:
+    """Smoothing and merge height with the highest F1 over all annotated images."""
+    maps = predict_maps(network, planes, device)
+    smallest = min(int(np.bincount(p.labels.ravel())[1:].min()) for p in planes)
+    start = replace(start, min_area_px=min(start.min_area_px, max(1, smallest)))
+    candidates = [
+        replace(start, smoothing_px=smoothing, merge_height=height)
+        for smoothing, height in itertools.product(SMOOTHINGS_PX, MERGE_HEIGHTS)
+    ]
+    return max([start, *candidates], key=lambda chosen: _score(planes, maps, chosen).f1)
+
+
+def diameters_px(planes: Sequence[LabelledPlane]) -> tuple[int, int]:
+    """5th and 95th percentile of the diameter of a circle with the same area."""
+    areas = np.concatenate(
+        [np.unique(p.labels[p.labels > 0], return_counts=True)[1] for p in planes]
+    )
+    low, high = np.percentile(2 * np.sqrt(areas / np.pi), [5, 95])
+    return round(float(low)), round(float(high))
+
+
+def _check_out(out: Path) -> None:
+    if not out.name.isdigit() or int(out.name) < 1:
+        raise InvalidRequest(
+            f"'{out}' must end in a version number, as in model_repository/mycells/1."
+        )
+    if out.exists():
+        raise InvalidRequest(
+            f"'{out}' exists already; give the next version number or another model name."
+        )
+
+
+def _check_base(base: ModelFolder) -> None:
+    head = base.config.parameters["kiosk.head"].string_value or "distance"
+    if head != "distance":
+        raise InvalidRequest(
+            f"The model '{base.card.name}' has the head '{head}'; only models with the head"
+            " 'distance' can be trained further here."
+        )
+
+
+def _parameters(base: ModelFolder) -> InstanceParameters:
+    return replace(InstanceParameters(), **base.card.postprocessing)
+
+
+def _settings(request: Request) -> TrainingSettings:
+    return TrainingSettings(
+        steps=request.steps,
+        learning_rate=request.learning_rate,
+        seed=request.seed,
+        warmup_steps=min(50, request.steps // 4),
+        average_decay=0.99,
+        validate_every=max(25, request.steps // 8),
+    )
+
+
+def _score(planes, maps, parameters: InstanceParameters) -> MatchCounts:
+    return sum(count_by_modality(planes, maps, parameters).values(), MatchCounts(0, 0, 0))
+
+
+def _write(request: Request, base: ModelFolder, run: Run, network, found: Adaptation) -> None:
+    weights = request.work / "model.onnx"
+    export(network.cpu(), weights)
+    low, high = found.diameters_px
+    # A halo as wide as a cell, so that no tile border cuts through what the network must see.
+    halo_px = max(base.card.halo_px, -(-high // 32) * 32)
+    parameters = {
+        "kiosk.display_name": request.out.parent.name,
+        "kiosk.description": f"Fine-tuned from {found.base} on {found.images} annotated images.",
+        "kiosk.object_diameter_px": f"{low},{high}",
+        "kiosk.halo_px": str(halo_px),
+        f"kiosk.weights_sha256.{request.out.name}": sha256_of(weights),
+        **{
+            f"kiosk.postprocessing.{name}": f"{float(value):g}"
+            for name, value in asdict(found.parameters).items()
+            if name in base.card.postprocessing
+        },
+    }
+    curves = {"curves.png": run.out / "curves.png"}
+    write_version(request.out, base, weights, parameters, curves, adapted_card(found))
+    (request.work / "adaptation.json").write_text(
+        json.dumps({"before": found.before.f1, "after": found.after.f1}, indent=2)
+    )
