@@ -58,6 +58,21 @@ class OutlineParameters:
     )
 
 
+@dataclass(frozen=True)
+class TurnableParameters(OutlineParameters):
+    """For heads whose map values mean the same in every direction."""
+
+    orientations: int = option(
+        1,
+        "Quality: the network sees the image in so many orientations (turns and mirrors) and the"
+        " maps are averaged; takes so many times as long.",
+        minimum=1,
+        maximum=8,
+        kind=WHOLE,
+        kw_only=True,
+    )
+
+
 _MIN_AREA = "Smaller instances are dropped."
 _FOREGROUND = "A pixel belongs to some instance from this map value on; higher = tighter."
 _SMOOTHING = "Standard deviation of the Gaussian that smooths the map; higher = fewer splits."
@@ -68,7 +83,7 @@ _MERGE = (
 
 
 @dataclass(frozen=True)
-class InstanceParameters(OutlineParameters):
+class InstanceParameters(TurnableParameters):
     """Head `distance`: how a foreground and a distance map become instances.
 
     Map values are fractions of full scale (0..1).
@@ -86,7 +101,7 @@ class InstanceParameters(OutlineParameters):
 
 
 @dataclass(frozen=True)
-class BoundaryParameters(OutlineParameters):
+class BoundaryParameters(TurnableParameters):
     """Head `boundary`: how a foreground and a boundary map become instances."""
 
     foreground_threshold: float = option(0.5, _FOREGROUND)
@@ -160,7 +175,7 @@ class FlowParameters(OutlineParameters):
 
 
 @dataclass(frozen=True)
-class ClassParameters(OutlineParameters):
+class ClassParameters(TurnableParameters):
     """Head `classes`: how a map per class becomes instances. Class 0 is the background."""
 
     foreground_class: int = option(

@@ -19,6 +19,7 @@ from kiosk.heads import HEADS
 from kiosk.imaging.intensity import Limits, as_uint16, plane_limits
 from kiosk.imaging.measurements import measure
 from kiosk.imaging.postprocessing import label_maps
+from kiosk.imaging.orientations import mean_map, turned, turned_back
 from kiosk.imaging.stitching import Block, cut_blocks
 from kiosk.imaging.tiling import Blender, Tile, cut_plane, read_tile
 from kiosk.jobs import Part, PartKind
@@ -91,9 +92,11 @@ async def run(context: JobContext, part: Part) -> None:
     block = blocks[payload["block"]]
     pixels, limits = await asyncio.to_thread(_prepared, plane, card, block)
     clock.lap("read")
-    maps = await _predicted(context, pixels, limits)
-    clock.lap("inference")
     parameters = instance_parameters(card, _overrides(job.parameters))
+    # Heads whose maps have directions in them are seen in one orientation only.
+    views = int(getattr(parameters, "orientations", 1))
+    maps = await _predicted(context, pixels, limits, views)
+    clock.lap("inference")
     labels = await asyncio.to_thread(label_maps, card.head, maps, parameters)
     # Instances of blocks are measured after stitching.
     table = await asyncio.to_thread(measure, labels, plane) if len(blocks) == 1 else None
@@ -122,7 +125,7 @@ def _prepared(plane: np.ndarray, card: ModelCard, block: Block) -> tuple[np.ndar
 
 
 async def _predicted(
-    context: JobContext, pixels: np.ndarray, limits: Limits
+    context: JobContext, pixels: np.ndarray, limits: Limits, views: int
 ) -> dict[str, np.ndarray]:
     """The maps of the model's head, (y, x) or (channel, y, x), of (channel, y, x) uint16 pixels."""
     card, job = context.card, context.job
@@ -132,10 +135,16 @@ async def _predicted(
     slots = asyncio.Semaphore(context.options.tiles_in_flight)
 
     async def predict(tile: Tile) -> None:
-        async with slots:
-            inputs = model_inputs(card, read_tile(pixels, tile), limits)
-            outputs = await context.inference.infer(job.model, job.model_version, inputs)
-        for name, maps in head_maps(card, outputs).items():
+        image = read_tile(pixels, tile)
+        seen: dict[str, list[np.ndarray]] = {}
+        for view in range(views):
+            async with slots:
+                inputs = model_inputs(card, turned(image, view), limits)
+                outputs = await context.inference.infer(job.model, job.model_version, inputs)
+            for name, maps in head_maps(card, outputs).items():
+                seen.setdefault(name, []).append(turned_back(maps, view))
+        for name, views_of_map in seen.items():
+            maps = mean_map(views_of_map)
             if name not in blenders:
                 blenders[name] = Blender(len(maps), height, width, len(tiles), maps.dtype)
             blenders[name].add(tile, maps)

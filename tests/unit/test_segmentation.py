@@ -365,6 +365,18 @@ async def test_parameters_of_the_caller_are_used() -> None:
     assert (await segmented(tiff(image), parameters={"min_area_px": 5.0})).counts == [1]
 
 
+async def test_orientations_are_seen_and_turned_back() -> None:
+    """The fake answers alike from every side, so the mean is what one view gives."""
+    image = spots((50, 70), number=10)
+    kiosk = kiosk_with()
+    once = await segmented(tiff(image))
+    found = await segmented(tiff(image), kiosk, parameters={"orientations": 8.0})
+    np.testing.assert_array_equal(once.labels > 0, found.labels > 0)
+    assert len(kiosk.inference.calls) == 8
+    assert len({call[2:] for call in kiosk.inference.calls}) == 2
+    assert found.run["parameters"]["orientations"] == 8
+
+
 async def test_more_than_65535_instances_need_32_bits() -> None:
     image = np.zeros((520, 520), np.uint8)
     image[::2, ::2] = 255
