@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 SERVERS := .servers
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-train demo up test test-all lint bench compare protos lock train clean
+.PHONY: help setup setup-train test-train demo up test test-all lint bench compare protos lock train clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -73,6 +73,9 @@ $(VENV)/.train: $(VENV)/.done training/requirements.lock
 
 train: setup-train ## train a model; DATA="folder ..." of labelled images, OUT=where the run is kept
 	@$(BIN)/python -m training.train --data $(DATA) --out $(OUT) $(ARGS)
+
+test-train: setup-train ## tests of the training code, which need PyTorch
+	@$(BIN)/python -m pytest tests/training
 
 clean: ## remove what setup and demo have made
 	rm -rf $(VENV) .venv-compare $(SERVERS) demo

@@ -56,13 +56,13 @@ def check_model(folder: Path, run: Runner) -> list[Check]:
     return checks
 
 
-def read_config(path: Path) -> dict[str, Any]:
-    """A config.pbtxt as Triton would report it. Raises PermanentError with a sentence."""
-    from google.protobuf import json_format, text_format
+def parse_config(path: Path) -> Any:
+    """A config.pbtxt as a Triton ModelConfig message. Raises PermanentError with a sentence."""
+    from google.protobuf import text_format
     from tritonclient.grpc import model_config_pb2
 
     try:
-        message = text_format.Parse(path.read_text(), model_config_pb2.ModelConfig())
+        return text_format.Parse(path.read_text(), model_config_pb2.ModelConfig())
     except OSError as error:
         raise PermanentError(
             f"{path} cannot be read: {error.strerror}. A model is a folder with a config.pbtxt;"
@@ -70,6 +70,13 @@ def read_config(path: Path) -> dict[str, Any]:
         ) from error
     except (text_format.ParseError, UnicodeDecodeError) as error:
         raise PermanentError(f"{path} is not a Triton model configuration: {error}.") from error
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """A config.pbtxt as Triton would report it. Raises PermanentError with a sentence."""
+    from google.protobuf import json_format
+
+    message = parse_config(path)
     return dict(json_format.MessageToDict(message, preserving_proto_field_name=True))
 
 

@@ -146,10 +146,9 @@ def _check_out(out: Path) -> None:
 
 
 def _check_base(base: ModelFolder) -> None:
-    head = base.config.parameters["kiosk.head"].string_value or "distance"
-    if head != "distance":
+    if base.card.head != "distance":
         raise InvalidRequest(
-            f"The model '{base.card.name}' has the head '{head}'; only models with the head"
+            f"The model '{base.card.name}' has the head '{base.card.head}'; only models with the head"
             " 'distance' can be trained further here."
         )
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import tempfile
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -67,7 +68,9 @@ def export(network: MapNetwork, out: Path) -> None:
     out.parent.mkdir(parents=True, exist_ok=True)
     side = 4 * DIVISOR_PX
     example = (torch.rand(2, 1, side, side + DIVISOR_PX) * 255, torch.tensor([[0.0, 255.0]] * 2))
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+        # The older exporter is meant: the new one needs a package more and fixes the batch size.
+        warnings.simplefilter("ignore", DeprecationWarning)
         plain = Path(folder) / "plain.onnx"
         torch.onnx.export(
             ServedNetwork(network).eval(),

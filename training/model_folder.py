@@ -8,10 +8,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from google.protobuf import json_format, text_format
+from google.protobuf import text_format
 from tritonclient.grpc import model_config_pb2
 
 from kiosk.errors import InvalidRequest
+from kiosk.model_check import parse_config, read_config
 from kiosk.models import ModelCard, card_from_config
 
 WEIGHTS = "model.onnx"
@@ -38,20 +39,15 @@ class ModelFolder:
 
 
 def read_model_folder(path: Path) -> ModelFolder:
-    """Raises InvalidRequest when there is no readable model."""
-    file = path / "config.pbtxt"
+    """Raises InvalidRequest or PermanentError when there is no readable model."""
     versions = version_numbers(path)
-    if not file.is_file() or not versions:
+    if not versions:
         raise InvalidRequest(
             f"'{path}' is no model folder: it needs a config.pbtxt and a version, such as"
             f" 1/{WEIGHTS}."
         )
-    try:
-        config = text_format.Parse(file.read_text(), model_config_pb2.ModelConfig())
-    except text_format.ParseError as error:
-        raise InvalidRequest(f"'{file}' cannot be read: {error}.") from error
-    plain = json_format.MessageToDict(config, preserving_proto_field_name=True)
-    return ModelFolder(path, config, card_from_config(plain, versions))
+    file = path / "config.pbtxt"
+    return ModelFolder(path, parse_config(file), card_from_config(read_config(file), versions))
 
 
 def version_numbers(path: Path) -> list[str]:

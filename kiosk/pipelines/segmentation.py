@@ -18,8 +18,8 @@ import numpy as np
 from kiosk.heads import HEADS
 from kiosk.imaging.intensity import Limits, as_uint16, plane_limits
 from kiosk.imaging.measurements import measure
-from kiosk.imaging.postprocessing import label_maps
 from kiosk.imaging.orientations import mean_map, turned, turned_back
+from kiosk.imaging.postprocessing import label_maps
 from kiosk.imaging.stitching import Block, cut_blocks
 from kiosk.imaging.tiling import Blender, Tile, cut_plane, read_tile
 from kiosk.jobs import Part, PartKind

@@ -1,0 +1,51 @@
+"""Training crops: seeded, and every other one on the pixel grid of its image."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch")
+
+from training import dataset
+from training.dataset import CROP_PX, CropDataset, LabelledPlane, distance_target
+
+
+def plane() -> LabelledPlane:
+    random = np.random.default_rng(0)
+    labels = np.zeros((300, 310), np.uint16)
+    for i in range(40):
+        y, x = random.integers(0, 280, 2)
+        labels[y : y + 14, x : x + 11] = i + 1
+    pixels = (labels * 37 % 200 + 20).astype(np.uint8)
+    return LabelledPlane(name="a", modality="made up", pixels=pixels, labels=labels)
+
+
+def test_equal_seeds_give_equal_crops() -> None:
+    first, second = (CropDataset([plane()], seed=5) for _ in range(2))
+    random = [np.random.default_rng(1) for _ in range(2)]
+    for _ in range(4):
+        for a, b in zip(first.sample(random[0]), second.sample(random[1]), strict=True):
+            np.testing.assert_array_equal(a, b)
+
+
+def test_gentle_crops_interpolate_nothing() -> None:
+    image = plane()
+    labels = image.labels.astype(np.float32)
+    pixels = np.repeat(image.pixels[..., None], 3, axis=2).astype(np.float32)
+    random = np.random.default_rng(2)
+    for _ in range(8):
+        seen, found, _ = dataset._warp(pixels, labels, labels, random, gentle=True)
+        assert seen.shape == (CROP_PX, CROP_PX, 3)
+        inside = found > 0
+        # The grey value is a function of the label: it survives only without interpolation.
+        np.testing.assert_array_equal(seen[..., 0][inside], (found * 37 % 200 + 20)[inside])
+
+
+def test_distance_is_zero_at_the_outermost_pixels_and_one_in_the_middle() -> None:
+    labels = np.zeros((9, 12), np.int32)
+    labels[1:8, 1:6], labels[1:8, 6:11] = 1, 2
+    target = distance_target(labels)
+    assert target[4, 5] == target[4, 6] == target[1, 3] == 0
+    assert target[4, 3] == target[4, 8] == 1
+    assert (target[labels == 0] == 0).all()
