@@ -148,8 +148,8 @@ def _check_out(out: Path) -> None:
 def _check_base(base: ModelFolder) -> None:
     if base.card.head != "distance":
         raise InvalidRequest(
-            f"The model '{base.card.name}' has the head '{base.card.head}'; only models with the head"
-            " 'distance' can be trained further here."
+            f"The model '{base.card.name}' has the head '{base.card.head}'; only models with the"
+            " head 'distance' can be trained further here."
         )
 
 

@@ -28,7 +28,7 @@ def squares(number: int = 12) -> np.ndarray:
 
 def write(folder: Path, name: str, array: np.ndarray) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    tifffile.imwrite(folder / name, array)
+    tifffile.imwrite(folder / name, array, photometric="minisblack")
 
 
 def test_two_folders(tmp_path: Path) -> None:
