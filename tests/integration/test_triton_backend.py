@@ -34,6 +34,15 @@ parameters { key: "intra_op_thread_count" value: { string_value: "1" } }
 parameters { key: "execution_mode" value: { string_value: "0" } }
 """
 
+# As in configs/gpu.pbtxt: on a machine without a GPU Triton takes the CPU, and runs the warm-up.
+GPU_SETTINGS = """
+optimization { execution_accelerators { gpu_execution_accelerator {
+  name: "tensorrt" parameters { key: "precision_mode" value: "FP16" } } } }
+model_warmup { name: "tiles" batch_size: 4
+  inputs { key: "image" value {
+    data_type: TYPE_UINT16 dims: [ 1, 64, 64 ] random_data: true } } }
+"""
+
 
 def add_model(repository: Path, name: str, config: str = CONFIG, weights: bytes = b"") -> None:
     (repository / name / "1").mkdir(parents=True)
@@ -43,10 +52,11 @@ def add_model(repository: Path, name: str, config: str = CONFIG, weights: bytes 
 
 @pytest.fixture(scope="module")
 def triton(tmp_path_factory: pytest.TempPathFactory):
-    """Address of a Triton with one good model and three that cannot be loaded."""
+    """Address of a Triton with two good models and three that cannot be loaded."""
     folder = tmp_path_factory.mktemp("triton")
     repository = folder / "models"
     add_model(repository, "halve")
+    add_model(repository, "halve_gpu", CONFIG + GPU_SETTINGS)
     add_model(repository, "no_weights", weights=b"these are no weights")
     add_model(repository, "wrong_type", CONFIG.replace("TYPE_UINT16", "TYPE_UINT8", 1))
     add_model(repository, "wrong_name", CONFIG.replace('"mean"', '"median"'))
@@ -145,3 +155,11 @@ def test_models_that_do_not_fit_their_configuration_say_why_and_keep_nothing_dow
     assert "'image' is TYPE_UINT8" in reasons["wrong_type"]
     assert re.search(r"the output 'median'; the weights have halved, mean", reasons["wrong_name"])
     assert client.is_server_live()
+
+
+def test_settings_for_a_gpu_do_no_harm_without_one(client):
+    image = np.arange(64, dtype=np.uint16).reshape(1, 1, 8, 8)
+    tensor = triton_client.InferInput("image", image.shape, "UINT16")
+    tensor.set_data_from_numpy(image)
+    answer = client.infer("halve_gpu", [tensor])
+    np.testing.assert_array_equal(answer.as_numpy("halved"), image // 2)

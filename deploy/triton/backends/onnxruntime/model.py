@@ -58,7 +58,7 @@ class TritonPythonModel:
             raise pb_utils.TritonModelException(f"There is no weights file {path}.")
         self.batched = int(config.get("max_batch_size", 0)) > 0
         self.session = ort.InferenceSession(
-            str(path), session_options(config), providers=providers(args)
+            str(path), session_options(config), providers=providers(args, config)
         )
         self.inputs = {item["name"]: item["data_type"] for item in config["input"]}
         self.outputs = [item["name"] for item in config["output"]]
@@ -158,13 +158,35 @@ def to_tensor(name: str, array: np.ndarray) -> Any:
     return tensor
 
 
-def providers(args: Mapping[str, str]) -> list[Any]:
-    """Execution providers, best first; the GPU only for an instance that is placed on one."""
-    on_gpu = args["model_instance_kind"] == "GPU"
-    if on_gpu and "CUDAExecutionProvider" in ort.get_available_providers():
-        device = {"device_id": int(args["model_instance_device_id"])}
-        return [("CUDAExecutionProvider", device), "CPUExecutionProvider"]
-    return ["CPUExecutionProvider"]
+def providers(args: Mapping[str, str], config: Mapping[str, Any]) -> list[Any]:
+    """Execution providers, best first; a GPU's only for an instance that is placed on one."""
+    found: list[Any] = ["CPUExecutionProvider"]
+    if args["model_instance_kind"] != "GPU":
+        return found
+    available = ort.get_available_providers()
+    device = {"device_id": int(args["model_instance_device_id"])}
+    if "CUDAExecutionProvider" in available:
+        found.insert(0, ("CUDAExecutionProvider", device))
+    wanted = tensorrt_parameters(config)
+    if wanted is not None and "TensorrtExecutionProvider" in available:
+        found.insert(0, ("TensorrtExecutionProvider", {**device, **wanted}))
+    return found
+
+
+def tensorrt_parameters(config: Mapping[str, Any]) -> dict[str, Any] | None:
+    """ONNX Runtime's options for the accelerator "tensorrt" of a configuration; None without."""
+    accelerators = config.get("optimization", {}).get("execution_accelerators", {})
+    for accelerator in accelerators.get("gpu_execution_accelerator", []):
+        if accelerator["name"] == "tensorrt":
+            given = dict(accelerator.get("parameters", {}))
+            options: dict[str, Any] = {
+                name: value for name, value in given.items() if name.startswith("trt_")
+            }
+            options["trt_fp16_enable"] = given.get("precision_mode") == "FP16"
+            if "max_workspace_size_bytes" in given:
+                options["trt_max_workspace_size"] = int(given["max_workspace_size_bytes"])
+            return options
+    return None
 
 
 def session_options(config: Mapping[str, Any]) -> ort.SessionOptions:
