@@ -23,6 +23,8 @@ from kiosk.imaging.intensity import plane_limits
 CROP_PX = 256
 VALIDATION_SHARE = 0.1
 GENTLE_SHARE = 0.5
+SMALL_AREA_PX = 200.0
+LARGEST_SMALL_WEIGHT = 3.0
 BORDER_WEIGHT = 8.0  # extra weight of the gap between two touching instances
 
 
@@ -117,6 +119,19 @@ def gap_weight(labels: np.ndarray) -> np.ndarray:
     return 1.0 + BORDER_WEIGHT * touching.astype(np.float32)
 
 
+def small_weight(labels: np.ndarray) -> np.ndarray:
+    """More weight in and around small instances: (y, x) float32 from 1 to LARGEST_SMALL_WEIGHT.
+
+    F1 counts instances and a loss counts pixels; without this an instance of 40 pixels is worth
+    a tenth of one of 400.
+    """
+    area_px = np.bincount(labels.ravel()).astype(np.float32)
+    weight = np.sqrt(SMALL_AREA_PX / np.maximum(area_px, 1)).clip(1.0, LARGEST_SMALL_WEIGHT)
+    weight[0] = 1.0
+    inside = weight[labels].astype(np.float32)
+    return cv2.dilate(inside, np.ones((5, 5), np.uint8))
+
+
 class CropDataset(torch.utils.data.IterableDataset):
     """Endless stream of (pixels (3, y, x), targets (2, y, x), weight (y, x)) crops."""
 
@@ -150,7 +165,7 @@ class CropDataset(torch.utils.data.IterableDataset):
         return (
             torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1))),
             torch.from_numpy(targets),
-            torch.from_numpy(gap_weight(labels)),
+            torch.from_numpy(gap_weight(labels) * small_weight(labels)),
         )
 
 

@@ -1,7 +1,7 @@
 """Choose the post-processing parameters on the validation planes, never on test images.
 
-`python -m training.tune --data DIR --state RUN/state.pt` prints the best settings by F1 at
-IoU 0.5, pooled over all validation instances, and the figures per modality of the best one.
+`python -m training.tune --data DIR [DIR ...] --state RUN/state.pt` prints the best settings by F1
+at IoU 0.5, pooled over all validation instances, and the figures per modality of the best one.
 """
 
 from __future__ import annotations
@@ -10,29 +10,29 @@ import argparse
 import itertools
 from pathlib import Path
 
-import torch
-
 from kiosk.imaging.instances import InstanceParameters
 from kiosk.imaging.matching import MatchCounts
 from training.dataset import load_split
 from training.evaluation import count_by_modality, predict_maps
 from training.export import load_network
+from training.train import best_device
 
-FOREGROUND_THRESHOLDS = (0.4, 0.5, 0.6)
+FOREGROUND_THRESHOLDS = (0.4, 0.5)
 SMOOTHING_PX = (0.7, 1.0, 1.5)
-MERGE_HEIGHTS = (0.05, 0.08, 0.12, 0.18)
-PEAK_THRESHOLDS = (0.2, 0.3, 0.4)
+MERGE_HEIGHTS = (0.1, 0.15, 0.2, 0.25, 0.3)
+PEAK_THRESHOLDS = (0.15, 0.3)
 MIN_AREAS_PX = (12, 20)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--data", type=Path, required=True, nargs="+")
     parser.add_argument("--state", type=Path, required=True)
     arguments = parser.parse_args()
-    device = "cuda" if torch.cuda.is_available() else "cpu"
+    device = best_device()
     _, planes = load_split(arguments.data, "train")
-    maps = predict_maps(load_network(arguments.state), planes, device)
+    network = load_network(arguments.state).to(device)
+    maps = predict_maps(network, planes, device)
     found = []
     grid = (FOREGROUND_THRESHOLDS, SMOOTHING_PX, MERGE_HEIGHTS, PEAK_THRESHOLDS, MIN_AREAS_PX)
     for values in itertools.product(*grid):

@@ -8,7 +8,13 @@ import pytest
 pytest.importorskip("torch")
 
 from training import dataset
-from training.dataset import CROP_PX, CropDataset, LabelledPlane, distance_target
+from training.dataset import (
+    CROP_PX,
+    CropDataset,
+    LabelledPlane,
+    distance_target,
+    small_weight,
+)
 
 
 def plane() -> LabelledPlane:
@@ -49,3 +55,13 @@ def test_distance_is_zero_at_the_outermost_pixels_and_one_in_the_middle() -> Non
     assert target[4, 5] == target[4, 6] == target[1, 3] == 0
     assert target[4, 3] == target[4, 8] == 1
     assert (target[labels == 0] == 0).all()
+
+
+def test_small_instances_and_what_is_around_them_weigh_more() -> None:
+    labels = np.zeros((60, 60), np.int32)
+    labels[5:35, 5:35] = 1  # 900 px
+    labels[45:50, 45:55] = 2  # 50 px
+    weight = small_weight(labels)
+    assert weight[20, 20] == 1
+    assert weight[47, 50] == weight[43, 50] == 2  # the root of 200 / 50, two pixels around it too
+    assert weight[42, 50] == 1
