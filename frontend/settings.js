@@ -4,6 +4,7 @@ import { listModels } from "./api.js";
 import { $, el, say, setText } from "./dom.js";
 
 const RETRY_MS = 3000;
+const FIRST_CHOICE = "nuclei"; // as in the commands
 
 export class Settings {
   constructor(onModels) {
@@ -32,6 +33,7 @@ export class Settings {
     const options = this.models.map((model) =>
       el("option", { value: plainName(model), text: model.display_name || plainName(model) }));
     $("model").replaceChildren(...options);
+    if (this.#find(FIRST_CHOICE)) $("model").value = FIRST_CHOICE;
     $("model").disabled = false;
     this.#modelChosen();
     this.onModels();

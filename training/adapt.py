@@ -6,8 +6,9 @@ curves; a running kiosk finds it there by itself.
 
 from __future__ import annotations
 
+import hashlib
 import itertools
-import json
+import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -73,7 +74,8 @@ def adapt(request: Request, report: Report) -> Adaptation:
     before = _score(held_out, predict_maps(network, held_out, device), parameters)
     report.say(f"before: F1 {before.f1:.3f} at IoU 0.5 on the images kept for checking")
 
-    run = Run(request.work, _settings(request), device, network)
+    # Named after all that decides the outcome: a run goes on only where the same one stopped.
+    run = Run(request.work / _fingerprint(request, planes), _settings(request), device, network)
     run.log = run.log or [{"step": 0, "f1": before.f1}]
 
     def validate(trained) -> dict[str, float]:
@@ -99,6 +101,7 @@ def adapt(request: Request, report: Report) -> Adaptation:
         log=tuple(run.log),
     )
     _write(request, base, run, trained, adaptation)
+    shutil.rmtree(run.out)
     return adaptation
 
 
@@ -153,6 +156,16 @@ def _check_base(base: ModelFolder) -> None:
         )
 
 
+def _fingerprint(request: Request, planes: Sequence[LabelledPlane]) -> str:
+    digest = hashlib.sha256(repr((request.base, request.base_version, request.channel)).encode())
+    digest.update(repr((request.steps, request.learning_rate, request.seed)).encode())
+    for plane in planes:
+        digest.update(plane.name.encode())
+        digest.update(np.ascontiguousarray(plane.pixels))
+        digest.update(np.ascontiguousarray(plane.labels))
+    return digest.hexdigest()[:16]
+
+
 def _parameters(base: ModelFolder) -> InstanceParameters:
     return replace(InstanceParameters(), **base.card.postprocessing)
 
@@ -173,7 +186,7 @@ def _score(planes, maps, parameters: InstanceParameters) -> MatchCounts:
 
 
 def _write(request: Request, base: ModelFolder, run: Run, network, found: Adaptation) -> None:
-    weights = request.work / "model.onnx"
+    weights = run.out / "model.onnx"
     export(network.cpu(), weights)
     low, high = found.diameters_px
     # A halo as wide as a cell, so that no tile border cuts through what the network must see.
@@ -192,6 +205,3 @@ def _write(request: Request, base: ModelFolder, run: Run, network, found: Adapta
     }
     curves = {"curves.png": run.out / "curves.png"}
     write_version(request.out, base, weights, parameters, curves, adapted_card(found))
-    (request.work / "adaptation.json").write_text(
-        json.dumps({"before": found.before.f1, "after": found.after.f1}, indent=2)
-    )
