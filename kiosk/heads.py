@@ -33,8 +33,16 @@ class MapSpec:
 
 @dataclass(frozen=True)
 class OutlineParameters:
-    """What may be done to finished instances, whatever head they come from."""
+    """What every head has: the size of what is looked for, and what is done to its outlines."""
 
+    diameter_px: float = option(
+        0,
+        "Typical diameter of the instances in the image, which the network sees enlarged or"
+        " reduced to what it was trained for; 0 = measured in a first pass.",
+        maximum=2000,
+        unit="px",
+        kw_only=True,
+    )
     fill_holes_px: float = option(
         0,
         "Holes inside an instance up to this area are filled; 0 leaves all.",

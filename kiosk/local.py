@@ -117,7 +117,10 @@ def up(settings: Settings, roles: Roles | None = None, say: Say | None = None) -
                 if supervisor.start():
                     announce(home, addresses, say)
                     repository = settings.model_repository.absolute()
-                    with watching(repository, addresses.triton_address, say):
+                    with (
+                        triton(addresses.triton_address) as client,
+                        watching(repository, client, say),
+                    ):
                         supervisor.run()
             finally:
                 (home / "run" / "kiosk.json").unlink(missing_ok=True)
@@ -323,10 +326,15 @@ def remove_shared_memory(prefix: str, folder: Path = Path("/dev/shm")) -> None:
         file.unlink(missing_ok=True)
 
 
+def triton(address: str) -> triton_client.InferenceServerClient:
+    """A client of our own Triton; to be closed."""
+    return triton_client.InferenceServerClient(address, channel_args=NO_PROXY)
+
+
 def triton_is_live(address: str) -> bool:
     """Triton opens its port when it has tried to load every model, so live means loaded."""
     try:
-        with triton_client.InferenceServerClient(address, channel_args=NO_PROXY) as client:
+        with triton(address) as client:
             return bool(client.is_server_live(client_timeout=1.0))
     except triton_client.InferenceServerException:
         return False
@@ -335,7 +343,7 @@ def triton_is_live(address: str) -> bool:
 def models_not_loaded(address: str) -> list[tuple[str, str]]:
     """(name, reason) of the models in the repository that Triton could not load."""
     try:
-        with triton_client.InferenceServerClient(address, channel_args=NO_PROXY) as client:
+        with triton(address) as client:
             index = client.get_model_repository_index(client_timeout=5.0)
     except triton_client.InferenceServerException:  # it has just died and will be restarted
         return []

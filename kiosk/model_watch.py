@@ -70,26 +70,26 @@ def fingerprints(repository: Path) -> dict[str, Fingerprint]:
 
 
 @contextmanager
-def watching(repository: Path, triton_address: str, say: Say) -> Iterator[None]:
+def watching(
+    repository: Path, client: triton_client.InferenceServerClient, say: Say
+) -> Iterator[None]:
     """Look at the model folders every few seconds, in a thread, until the block ends."""
-    options = [("grpc.enable_http_proxy", 0)]
+    folders = ModelFolders(
+        repository,
+        load=lambda name: client.load_model(name, client_timeout=LOAD_TIMEOUT_S),
+        unload=lambda name: client.unload_model(name, client_timeout=LOAD_TIMEOUT_S),
+        say=say,
+    )
     ended = threading.Event()
-    with triton_client.InferenceServerClient(triton_address, channel_args=options) as client:
-        folders = ModelFolders(
-            repository,
-            load=lambda name: client.load_model(name, client_timeout=LOAD_TIMEOUT_S),
-            unload=lambda name: client.unload_model(name, client_timeout=LOAD_TIMEOUT_S),
-            say=say,
-        )
 
-        def watch() -> None:
-            while not ended.wait(LOOK_EVERY_S):
-                folders.look()
+    def watch() -> None:
+        while not ended.wait(LOOK_EVERY_S):
+            folders.look()
 
-        thread = threading.Thread(target=watch, name="model-folders", daemon=True)
-        thread.start()
-        try:
-            yield
-        finally:
-            ended.set()
-            thread.join(LOOK_EVERY_S)
+    thread = threading.Thread(target=watch, name="model-folders", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join(LOOK_EVERY_S)

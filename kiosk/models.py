@@ -29,6 +29,7 @@ KEYS = (
     "kiosk.low_percentile",
     "kiosk.high_percentile",
     "kiosk.object_diameter_px",
+    "kiosk.network_diameter_px",
 )
 KEY_GROUPS = ("kiosk.postprocessing.", "kiosk.weights_sha256.")
 
@@ -55,6 +56,8 @@ class ModelCard:
             scaled, 0..1 between the limits.
         postprocessing: default parameters for turning maps into instances.
         object_diameter_px: typical (shortest, longest) diameter it was trained on; 0 = unknown.
+        network_diameter_px: diameter that instances have where the network finds them best; images
+            are brought to it. 0 = images are left as they are.
         weights_sha256: version -> SHA-256 of its weights file.
     """
 
@@ -73,6 +76,7 @@ class ModelCard:
     low_percentile: float = 1.0
     high_percentile: float = 99.8
     object_diameter_px: tuple[float, float] = (0.0, 0.0)
+    network_diameter_px: float = 0.0
     image_dtype: str = "uint16"
     takes_limits: bool = True
     postprocessing: Mapping[str, float] = field(default_factory=dict)
@@ -88,6 +92,7 @@ class ModelCard:
         return tuple(
             replace(item, default=self.postprocessing.get(item.name, item.default))
             for item in parameters_of(HEADS[self.head].parameters)
+            if item.name != "diameter_px" or self.network_diameter_px > 0
         )
 
 
@@ -125,6 +130,7 @@ def card_from_config(config: Mapping[str, Any], versions: list[str]) -> ModelCar
             low_percentile=float(values["kiosk.low_percentile"]),
             high_percentile=float(values["kiosk.high_percentile"]),
             object_diameter_px=_pair(values.get("kiosk.object_diameter_px", "0,0")),
+            network_diameter_px=float(values.get("kiosk.network_diameter_px", 0)),
             image_dtype=_IMAGE_DTYPES[inputs.get("image", "TYPE_UINT16")],
             takes_limits=not inputs or "limits" in inputs,
             postprocessing=_group(values, "kiosk.postprocessing."),
@@ -152,6 +158,8 @@ def _check(card: ModelCard) -> None:
         raise ValueError("kiosk.tile_px must be a multiple of kiosk.divisor_px")
     if card.tile_px <= 4 * card.halo_px:
         raise ValueError("kiosk.tile_px must be more than four times kiosk.halo_px")
+    if not 0 <= card.network_diameter_px <= 2000:
+        raise ValueError("kiosk.network_diameter_px must be from 0 to 2000")
     if not 0 <= card.low_percentile < card.high_percentile <= 100:
         raise ValueError("the percentiles must be in order, within 0 and 100")
 

@@ -18,6 +18,7 @@ import numpy as np
 from kiosk.errors import InvalidRequest
 from kiosk.imaging.instances import InstanceParameters
 from kiosk.imaging.matching import MatchCounts
+from kiosk.parameters import chosen
 from training.adapted_card import Adaptation, adapted_card
 from training.dataset import CropDataset, LabelledPlane
 from training.evaluation import count_by_modality, predict_maps
@@ -67,7 +68,7 @@ def adapt(request: Request, report: Report) -> Adaptation:
     training, held_out = hold_out(planes)
     instances = sum(int(plane.labels.max()) for plane in planes)
     report.say(f"{len(planes)} images with {instances} cells; {len(held_out)} kept for checking")
-    parameters = _parameters(base)
+    parameters = chosen(InstanceParameters, base.card.postprocessing, {})
     network = folded_network(base.weights(request.base_version))
     device = best_device()
     network.to(device)
@@ -83,8 +84,8 @@ def adapt(request: Request, report: Report) -> Adaptation:
 
     run.fit(CropDataset(training, request.seed + run.step), validate, report)
     trained = load_network(run.state_file).to(device)
-    chosen = tune(trained, planes, parameters, device)
-    after = _score(held_out, predict_maps(trained, held_out, device), chosen)
+    tuned = tune(trained, planes, parameters, device)
+    after = _score(held_out, predict_maps(trained, held_out, device), tuned)
     report.say(f"after: F1 {after.f1:.3f}")
     adaptation = Adaptation(
         base=f"{base.card.name}:{request.base_version or base.card.latest}",
@@ -96,9 +97,8 @@ def adapt(request: Request, report: Report) -> Adaptation:
         steps=run.step,
         before=before,
         after=after,
-        parameters=chosen,
+        parameters=tuned,
         diameters_px=diameters_px(planes),
-        log=tuple(run.log),
     )
     _write(request, base, run, trained, adaptation)
     shutil.rmtree(run.out)
@@ -119,21 +119,23 @@ def hold_out(planes: Sequence[LabelledPlane]) -> tuple[list[LabelledPlane], list
 def tune(network, planes, start: InstanceParameters, device: str) -> InstanceParameters:
     """Smoothing and merge height with the highest F1 over all annotated images."""
     maps = predict_maps(network, planes, device)
-    smallest = min(int(np.bincount(p.labels.ravel())[1:].min()) for p in planes)
-    start = replace(start, min_area_px=min(start.min_area_px, max(1, smallest)))
+    start = replace(start, min_area_px=min(start.min_area_px, int(areas_px(planes).min())))
     candidates = [
         replace(start, smoothing_px=smoothing, merge_height=height)
         for smoothing, height in itertools.product(SMOOTHINGS_PX, MERGE_HEIGHTS)
     ]
-    return max([start, *candidates], key=lambda chosen: _score(planes, maps, chosen).f1)
+    return max([start, *candidates], key=lambda one: _score(planes, maps, one).f1)
+
+
+def areas_px(planes: Sequence[LabelledPlane]) -> np.ndarray:
+    """Pixels of every annotated instance."""
+    areas = np.concatenate([np.bincount(plane.labels.ravel())[1:] for plane in planes])
+    return areas[areas > 0]
 
 
 def diameters_px(planes: Sequence[LabelledPlane]) -> tuple[int, int]:
     """5th and 95th percentile of the diameter of a circle with the same area."""
-    areas = np.concatenate(
-        [np.unique(p.labels[p.labels > 0], return_counts=True)[1] for p in planes]
-    )
-    low, high = np.percentile(2 * np.sqrt(areas / np.pi), [5, 95])
+    low, high = np.percentile(2 * np.sqrt(areas_px(planes) / np.pi), [5, 95])
     return round(float(low)), round(float(high))
 
 
@@ -164,10 +166,6 @@ def _fingerprint(request: Request, planes: Sequence[LabelledPlane]) -> str:
         digest.update(np.ascontiguousarray(plane.pixels))
         digest.update(np.ascontiguousarray(plane.labels))
     return digest.hexdigest()[:16]
-
-
-def _parameters(base: ModelFolder) -> InstanceParameters:
-    return replace(InstanceParameters(), **base.card.postprocessing)
 
 
 def _settings(request: Request) -> TrainingSettings:

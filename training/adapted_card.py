@@ -23,7 +23,6 @@ class Adaptation:
     after: MatchCounts
     parameters: InstanceParameters
     diameters_px: tuple[int, int]
-    log: tuple[dict[str, float], ...]
 
 
 def adapted_card(found: Adaptation) -> str:

@@ -19,10 +19,15 @@ import tifffile
 import torch
 
 from kiosk.imaging.intensity import plane_limits
+from kiosk.imaging.scaling import scale_for, typical_diameter_px
 
 CROP_PX = 256
 VALIDATION_SHARE = 0.1
 GENTLE_SHARE = 0.5
+# Spread (of the logarithm) of the crops' scale around that of the served image: what the guess of
+# a diameter is wrong by, and more for robustness.
+GENTLE_SPREAD, ROUGH_SPREAD = 0.15, 0.3
+SMALLEST_CROP_SCALE, LARGEST_CROP_SCALE = 0.25, 3.0
 SMALL_AREA_PX = 200.0
 LARGEST_SMALL_WEIGHT = 3.0
 BORDER_WEIGHT = 8.0  # extra weight of the gap between two touching instances
@@ -133,11 +138,21 @@ def small_weight(labels: np.ndarray) -> np.ndarray:
 
 
 class CropDataset(torch.utils.data.IterableDataset):
-    """Endless stream of (pixels (3, y, x), targets (2, y, x), weight (y, x)) crops."""
+    """Endless stream of (pixels (3, y, x), targets (2, y, x), weight (y, x)) crops.
 
-    def __init__(self, planes: list[LabelledPlane], seed: int) -> None:
+    Args:
+        model_diameter_px: planes are brought to the scale at which their instances have about
+            this diameter, as the kiosk does it for a running model; 0 leaves their scale.
+    """
+
+    def __init__(
+        self, planes: list[LabelledPlane], seed: int, model_diameter_px: float = 0.0
+    ) -> None:
         self.planes = planes
         self.seed = seed
+        self.scales = [
+            scale_for(typical_diameter_px(plane.labels), model_diameter_px) for plane in planes
+        ]
         self.pixels = [_three_channels(plane.pixels) for plane in planes]
         self.labels = [plane.labels.astype(np.float32) for plane in planes]
         self.distances = [distance_target(plane.labels) for plane in planes]
@@ -153,11 +168,15 @@ class CropDataset(torch.utils.data.IterableDataset):
 
     def sample(self, random: np.random.Generator):
         index = int(random.choice(len(self.planes), p=self.probabilities))
-        # Half the crops keep their pixel grid and nearly their grey values: what the network will
-        # meet. The other half teaches it to be robust.
+        # Half the crops have nearly the scale and grey values that the network will meet. The
+        # other half teaches it to be robust.
         gentle = random.random() < GENTLE_SHARE
+        scale = self.scales[index]
+        if not gentle or scale != 1.0:
+            spread = GENTLE_SPREAD if gentle else ROUGH_SPREAD
+            scale *= float(np.exp(spread * np.clip(random.normal(), -2.0, 2.0)))
         pixels, labels, distance = _warp(
-            self.pixels[index], self.labels[index], self.distances[index], random, gentle
+            self.pixels[index], self.labels[index], self.distances[index], scale, random, gentle
         )
         pixels = _normalised(pixels, self.limits[index], random)
         pixels = np.clip(pixels, 0.0, 1.5) if gentle else _recolour(pixels, random)
@@ -204,12 +223,12 @@ def _normalised(pixels: np.ndarray, limits: np.ndarray, random: np.random.Genera
     return np.clip(scaled, 0.0, 1.5)
 
 
-def _warp(pixels, labels, distance, random: np.random.Generator, gentle: bool):
+def _warp(pixels, labels, distance, scale: float, random: np.random.Generator, gentle: bool):
     """A random crop, mirrored, rotated and scaled: the pixel grid is sampled only once."""
     height, width = labels.shape
-    scale, stretch, angle = 1.0, 1.0, random.integers(4) * np.pi / 2
+    scale = min(LARGEST_CROP_SCALE, max(SMALLEST_CROP_SCALE, scale))
+    stretch, angle = 1.0, random.integers(4) * np.pi / 2
     if not gentle:
-        scale = float(np.exp(random.normal(0.0, 0.3)).clip(0.5, 2.0))
         stretch = float(np.exp(random.normal(0.0, 0.08)))
         if random.random() < 0.5:
             angle = random.uniform(0, 2 * np.pi)
@@ -227,7 +246,7 @@ def _warp(pixels, labels, distance, random: np.random.Generator, gentle: bool):
         ]
     )
     offset = centre - matrix @ np.array([half, half])
-    if gentle:  # pixel centres on pixel centres: nothing is interpolated
+    if scale == 1.0 and gentle:  # pixel centres on pixel centres: nothing is interpolated
         offset = np.round(offset)
     affine = np.hstack([matrix, offset[:, None]])
     size = (CROP_PX, CROP_PX)
@@ -257,8 +276,9 @@ def _recolour(pixels: np.ndarray, random: np.random.Generator) -> np.ndarray:
             pixels = np.repeat(pixels.mean(axis=2, keepdims=True), 3, axis=2)
             grey = True
         else:
-            pixels = pixels @ (np.eye(3) + random.normal(0, 0.1, (3, 3))).astype(np.float32)
-            pixels = pixels * random.uniform(0.75, 1.25, 3).astype(np.float32)
+            pixels = pixels @ (np.eye(3) + random.normal(0, 0.06, (3, 3))).astype(np.float32)
+            # Little: red blood cells must stay another colour than purple nuclei.
+            pixels = pixels * random.uniform(0.85, 1.15, 3).astype(np.float32)
     if random.random() < 0.04:
         pixels = 1.0 - pixels
     if random.random() < 0.5:

@@ -34,8 +34,11 @@ OUTPUTS = ("foreground", "distance")
 class ServedNetwork(nn.Module):
     """Pixels and limits in, foreground and distance as bytes out.
 
-    image (n, c, y, x) float32 grey values, c = 1 (grey) or 3 (red, green, blue);
-    limits (n, 2) float32; both outputs (n, y, x) uint8.
+    image (n, c, y, x) int32 grey values, c = 1 (grey) or 3 (red, green, blue);
+    limits (n, 2) float32, whole numbers; both outputs (n, y, x) uint8.
+
+    The lower limit is taken off in whole numbers: an engine that computes in bfloat16 would round
+    a grey value of 40,000 to a multiple of 256.
     """
 
     def __init__(self, network: MapNetwork) -> None:
@@ -44,8 +47,9 @@ class ServedNetwork(nn.Module):
         self.register_buffer("three", torch.ones(1, 3, 1, 1))
 
     def forward(self, image: torch.Tensor, limits: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        low, high = limits[:, 0, None, None, None], limits[:, 1, None, None, None]
-        scaled = ((image - low) / (high - low)).clamp(0.0, BRIGHTEST)
+        whole = limits.to(torch.int32)
+        low, high = whole[:, 0, None, None, None], whole[:, 1, None, None, None]
+        scaled = ((image - low).float() / (high - low).float()).clamp(0.0, BRIGHTEST)
         # A grey plane is spread over the three colours here, not on the wire.
         maps = torch.sigmoid(self.network(scaled * self.three))
         maps = (maps * 255).round().to(torch.uint8)
@@ -67,7 +71,8 @@ def export(network: MapNetwork, out: Path) -> None:
     """Write model.onnx with dynamic batch, height and width."""
     out.parent.mkdir(parents=True, exist_ok=True)
     side = 4 * DIVISOR_PX
-    example = (torch.rand(2, 1, side, side + DIVISOR_PX) * 255, torch.tensor([[0.0, 255.0]] * 2))
+    image = torch.randint(0, 255, (2, 1, side, side + DIVISOR_PX), dtype=torch.int32)
+    example = (image, torch.tensor([[0.0, 255.0]] * 2))
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
         # The older exporter is meant: the new one needs a package more and fixes the batch size.
         warnings.simplefilter("ignore", DeprecationWarning)
@@ -97,10 +102,10 @@ def _take_uint16(model: onnx.ModelProto) -> None:
     """Let the input `image` be uint16; PyTorch cannot export that itself."""
     graph = model.graph
     for node in graph.node:
-        node.input[:] = ["image_float" if name == "image" else name for name in node.input]
+        node.input[:] = ["image_int32" if name == "image" else name for name in node.input]
     image = next(item for item in graph.input if item.name == "image")
     image.type.tensor_type.elem_type = TensorProto.UINT16
-    cast = helper.make_node("Cast", ["image"], ["image_float"], to=TensorProto.FLOAT)
+    cast = helper.make_node("Cast", ["image"], ["image_int32"], to=TensorProto.INT32)
     graph.node.insert(0, cast)
 
 
@@ -127,7 +132,7 @@ def verify(network: MapNetwork, path: Path) -> float:
         limits = np.array([[100, 50_000], [0, 60_000]], np.float32)
         with torch.no_grad():
             expected = ServedNetwork(network).eval()(
-                torch.from_numpy(image.astype(np.float32)), torch.from_numpy(limits)
+                torch.from_numpy(image.astype(np.int32)), torch.from_numpy(limits)
             )
         found = session.run(None, {"image": image, "limits": limits})
         for a, b in zip(expected, found, strict=True):

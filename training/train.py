@@ -41,6 +41,7 @@ class TrainingSettings:
     average_decay: float = 0.999
     validate_every: int = 1_000
     seed: int = 1
+    model_diameter_px: float = 28.0
 
 
 def loss_of(logits: torch.Tensor, targets: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
@@ -97,7 +98,6 @@ class Run:
             saved = torch.load(start, map_location=self.device, weights_only=True)["average"]
             self.average.load_state_dict(saved)
             self.network.load_state_dict(self.average.module.state_dict())
-        self.average.module.load_state_dict(self.network.state_dict())
 
     @property
     def state_file(self) -> Path:
@@ -167,12 +167,13 @@ def train(data: list[Path], out: Path, settings: TrainingSettings, start: Path |
     print(f"{len(training)} training and {len(validation)} validation planes", flush=True)
     torch.manual_seed(settings.seed)
     run = Run(out, settings, device, MapNetwork())
-    dataset = CropDataset(training, settings.seed + run.step)
+    diameter_px = settings.model_diameter_px
+    dataset = CropDataset(training, settings.seed + run.step, diameter_px)
     if start is not None and run.step == 0:
         run.begin_with(start, dataset)
 
     def validate(network: MapNetwork) -> dict[str, float]:
-        return mean_scores(validation, predict_maps(network, validation, device))
+        return mean_scores(validation, predict_maps(network, validation, device, diameter_px))
 
     run.fit(dataset, validate, Lines())
 
@@ -186,13 +187,23 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=TrainingSettings.steps)
     parser.add_argument("--learning-rate", type=float, default=TrainingSettings.learning_rate)
     parser.add_argument("--seed", type=int, default=TrainingSettings.seed)
+    parser.add_argument(
+        "--diameter-px",
+        type=float,
+        default=TrainingSettings.model_diameter_px,
+        help="images are brought to the scale at which their instances have about this diameter;"
+        " 0 = left as they are",
+    )
     parser.add_argument("--start", type=Path, help="model.onnx or state.pt to begin with")
     parser.add_argument("--threads", type=int, default=0, help="CPU threads, 0 = all")
     arguments = parser.parse_args()
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
     settings = TrainingSettings(
-        steps=arguments.steps, learning_rate=arguments.learning_rate, seed=arguments.seed
+        steps=arguments.steps,
+        learning_rate=arguments.learning_rate,
+        seed=arguments.seed,
+        model_diameter_px=arguments.diameter_px,
     )
     train(arguments.data, arguments.out, settings, arguments.start)
 

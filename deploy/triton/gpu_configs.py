@@ -40,6 +40,7 @@ def gpu_config(config: model_config_pb2.ModelConfig) -> model_config_pb2.ModelCo
     found.instance_group.add(count=INSTANCES, kind=kind)
     if "intra_op_thread_count" in found.parameters:
         del found.parameters["intra_op_thread_count"]
+    found.optimization.execution_accelerators.ClearField("cpu_execution_accelerator")
     found.optimization.execution_accelerators.gpu_execution_accelerator.add(
         name="tensorrt", parameters=TENSORRT
     )

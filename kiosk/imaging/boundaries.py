@@ -10,10 +10,8 @@ from __future__ import annotations
 import numpy as np
 
 from kiosk.heads import BoundaryParameters
-from kiosk.imaging.ascent import ascend
-from kiosk.imaging.finishing import finish
-from kiosk.imaging.instances import smooth
-from kiosk.imaging.maps import as_fraction, at_least
+from kiosk.imaging.instances import label_hills
+from kiosk.imaging.maps import as_fraction
 
 
 def split_at_boundaries(
@@ -32,12 +30,4 @@ def split_at_boundaries(
     """
     core = 1 - as_fraction(boundary)
     core *= as_fraction(foreground)
-    smooth(core, parameters.smoothing_px)
-    labels = ascend(
-        core,
-        at_least(foreground, parameters.foreground_threshold),
-        merge_height=parameters.merge_height,
-        peak_threshold=parameters.peak_threshold,
-        min_area_px=parameters.min_area_px,
-    )
-    return finish(labels, parameters, parameters.min_area_px)
+    return label_hills(core, foreground, parameters)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from kiosk.heads import InstanceParameters
+from kiosk.heads import BoundaryParameters, InstanceParameters
 from kiosk.imaging.ascent import ascend
 from kiosk.imaging.finishing import finish
 from kiosk.imaging.maps import as_fraction, at_least
@@ -27,7 +27,23 @@ def find_instances(
     altitude = as_fraction(distance)
     if altitude is distance:
         altitude = altitude.copy()
-    smooth(altitude, parameters.smoothing_px)
+    return label_hills(altitude, foreground, parameters)
+
+
+def label_hills(
+    altitude: np.ndarray,
+    foreground: np.ndarray,
+    parameters: InstanceParameters | BoundaryParameters,
+) -> np.ndarray:
+    """Label image of the hills of an altitude map, one hill per instance.
+
+    Args:
+        altitude: (y, x) float32 as a fraction of full scale; smoothed in place.
+        foreground: (y, x) uint8 or float.
+        parameters: of a head whose instances are hills.
+    """
+    if parameters.smoothing_px > 0 and altitude.size:
+        cv2.GaussianBlur(altitude, (0, 0), parameters.smoothing_px, dst=altitude)
     labels = ascend(
         altitude,
         at_least(foreground, parameters.foreground_threshold),
@@ -36,9 +52,3 @@ def find_instances(
         min_area_px=parameters.min_area_px,
     )
     return finish(labels, parameters, parameters.min_area_px)
-
-
-def smooth(altitude: np.ndarray, sigma_px: float) -> None:
-    """Filter a (y, x) float32 map by a Gaussian of standard deviation `sigma_px`, in place."""
-    if sigma_px > 0 and altitude.size:
-        cv2.GaussianBlur(altitude, (0, 0), sigma_px, dst=altitude)

@@ -95,7 +95,7 @@ async def export_results(
             with path.open("rb") as file:
                 await context.store.put_file(prefix + ending, file)
     await context.store.put(f"{prefix}_overlay.jpg", export.totals.picture)
-    record = _run_record(context, source, plan.channels, parameters, export.totals)
+    record = _run_record(context, source, plan, parameters, export.totals)
     await context.store.put(f"{prefix}_run.json", json.dumps(record, indent=2).encode())
 
 
@@ -226,7 +226,7 @@ def _overlay(pixels: np.ndarray, labels: np.ndarray) -> bytes:
 def _run_record(
     context: JobContext,
     source: ImageSource,
-    channels: Sequence[int],
+    plan: PlanRecord,
     parameters: Mapping[str, Any],
     totals: _Totals,
 ) -> dict[str, Any]:
@@ -246,11 +246,17 @@ def _run_record(
             "low_percentile": card.low_percentile,
             "high_percentile": card.high_percentile,
         },
+        "scale": {
+            "scale": plan.sizing.scale,
+            "diameter_px": plan.sizing.diameter_px,
+            "diameter_source": plan.sizing.source,
+            "network_diameter_px": card.network_diameter_px,
+        },
         "image": {
             "file_name": job.file_name,
             "sizes": dict(source.sizes),
             "dtype": str(source.dtype),
-            "channels": [source.channel_names[i] for i in channels],
+            "channels": [source.channel_names[i] for i in plan.channels],
             "pixel_size_um": source.pixel_size_um,
         },
         "notes": list(job.notes),

@@ -11,6 +11,7 @@ import imagecodecs
 import numpy as np
 
 from kiosk.jobs import parts_prefix
+from kiosk.pipelines.sizing import Sizing
 from kiosk.ports import ObjectStore
 
 
@@ -29,6 +30,7 @@ class PlanRecord:
     channels: list[int]
     block_px: int
     block_halo_px: int
+    sizing: Sizing
 
 
 async def write_plan(store: ObjectStore, job_id: str, record: PlanRecord) -> None:
@@ -36,7 +38,8 @@ async def write_plan(store: ObjectStore, job_id: str, record: PlanRecord) -> Non
 
 
 async def read_plan(store: ObjectStore, job_id: str) -> PlanRecord:
-    return PlanRecord(**json.loads(await store.get(f"{parts_prefix(job_id)}plan")))
+    fields = json.loads(await store.get(f"{parts_prefix(job_id)}plan"))
+    return PlanRecord(**{**fields, "sizing": Sizing(**fields["sizing"])})
 
 
 async def write_part(

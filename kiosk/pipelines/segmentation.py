@@ -1,8 +1,8 @@
 """Segmentation: every plane through a network, its maps into instances, all planes into results.
 
 A job is planned into one part per plane, or one per block of a plane that is larger than
-`block_px`. Each part reads its plane, sends tiles to Triton (several in flight), blends the maps
-and makes labels; the join stitches blocks and writes the results.
+`block_px`, and the scale at which the network sees the image is decided. Each part reads its
+plane, gets its maps from Triton and makes labels; the join stitches blocks and writes the results.
 """
 
 from __future__ import annotations
@@ -13,15 +13,12 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-import numpy as np
-
+from kiosk.errors import InvalidRequest
 from kiosk.heads import HEADS
-from kiosk.imaging.intensity import Limits, as_uint16, plane_limits
+from kiosk.imaging.intensity import plane_limits
 from kiosk.imaging.measurements import measure
-from kiosk.imaging.orientations import mean_map, turned, turned_back
 from kiosk.imaging.postprocessing import label_maps
-from kiosk.imaging.stitching import Block, cut_blocks
-from kiosk.imaging.tiling import Blender, Tile, cut_plane, read_tile
+from kiosk.imaging.stitching import cut_blocks
 from kiosk.jobs import Part, PartKind
 from kiosk.models import ModelCard
 from kiosk.parameters import chosen
@@ -36,7 +33,8 @@ from kiosk.pipelines.intermediate import (
     write_plan,
 )
 from kiosk.pipelines.planes import plane_places
-from kiosk.pipelines.tensors import head_maps, model_inputs
+from kiosk.pipelines.prediction import predicted_maps
+from kiosk.pipelines.sizing import size_instances, sizing_note
 from kiosk.ports import ImageSource
 
 
@@ -46,6 +44,13 @@ def instance_parameters(card: ModelCard, overrides: Mapping[str, float]) -> Any:
     Raises:
         InvalidRequest: an unknown name, or a value out of range.
     """
+    if "diameter_px" in overrides and card.network_diameter_px <= 0:
+        raise InvalidRequest(
+            f"The model '{card.name}' does not say which diameter it was trained for, so"
+            " 'diameter_px' cannot be used with it.",
+            reason="UNKNOWN_PARAMETER",
+            field="parameters",
+        )
     return chosen(HEADS[card.head].parameters, card.postprocessing, overrides)
 
 
@@ -67,9 +72,16 @@ async def plan(context: JobContext) -> tuple[list[Part], list[str]]:
         sizes, notes = dict(source.sizes), list(source.notes)
         if len(source.channel_names) > 1 and len(channels) == 1:
             notes.append(f"Used channel {channels[0]} ({source.channel_names[channels[0]]}).")
-    # The settings of this consumer, not of those that do the parts: all must cut alike.
+        parameters = instance_parameters(context.card, _overrides(job.parameters))
+        sizing = await size_instances(context, source, channels, parameters)
+    notes += [note for note in [sizing_note(sizing)] if note]
+    # The settings of this consumer, not of those that do the parts: all must cut alike. What the
+    # network sees enlarged is cut smaller, so that a part takes no more memory.
     record = PlanRecord(
-        channels=channels, block_px=options.block_px, block_halo_px=options.block_halo_px
+        channels=channels,
+        block_px=round(options.block_px / max(1.0, sizing.scale)),
+        block_halo_px=options.block_halo_px,
+        sizing=sizing,
     )
     await write_plan(context.store, job.id, record)
     blocks = cut_blocks(sizes["y"], sizes["x"], record.block_px, record.block_halo_px)
@@ -90,12 +102,14 @@ async def run(context: JobContext, part: Part) -> None:
         plane = await asyncio.to_thread(source.plane, payload["t"], payload["z"], record.channels)
     blocks = cut_blocks(plane.shape[1], plane.shape[2], record.block_px, record.block_halo_px)
     block = blocks[payload["block"]]
-    pixels, limits = await asyncio.to_thread(_prepared, plane, card, block)
+    limits = await asyncio.to_thread(plane_limits, plane, card.low_percentile, card.high_percentile)
     clock.lap("read")
     parameters = instance_parameters(card, _overrides(job.parameters))
     # Heads whose maps have directions in them are seen in one orientation only.
     views = int(getattr(parameters, "orientations", 1))
-    maps = await _predicted(context, pixels, limits, views)
+    maps = await predicted_maps(
+        context, plane[:, *block.window], limits, scale=record.sizing.scale, views=views
+    )
     clock.lap("inference")
     labels = await asyncio.to_thread(label_maps, card.head, maps, parameters)
     # Instances of blocks are measured after stitching.
@@ -110,54 +124,14 @@ async def join(context: JobContext) -> None:
     record = await read_plan(context.store, context.job.id)
     parameters = instance_parameters(context.card, _overrides(context.job.parameters))
     async with context.images.use(context.job.upload_id, context.job.file_name) as source:
-        await export_results(context, source, record, asdict(parameters))
+        listed = {item.name for item in context.card.parameters}
+        values = {name: value for name, value in asdict(parameters).items() if name in listed}
+        await export_results(context, source, record, values)
 
 
 def _overrides(parameters: Mapping[str, object]) -> Mapping[str, float]:
     overrides = parameters.get("postprocessing", {})
     return overrides if isinstance(overrides, Mapping) else {}
-
-
-def _prepared(plane: np.ndarray, card: ModelCard, block: Block) -> tuple[np.ndarray, Limits]:
-    """uint16 pixels of the block; its limits are those of the whole plane, so blocks agree."""
-    limits = plane_limits(plane, card.low_percentile, card.high_percentile)
-    return as_uint16(plane[:, *block.window], limits)
-
-
-async def _predicted(
-    context: JobContext, pixels: np.ndarray, limits: Limits, views: int
-) -> dict[str, np.ndarray]:
-    """The maps of the model's head, (y, x) or (channel, y, x), of (channel, y, x) uint16 pixels."""
-    card, job = context.card, context.job
-    height, width = pixels.shape[1:]
-    tiles = cut_plane(height, width, card.tile_px, card.halo_px, card.divisor_px)
-    blenders: dict[str, Blender] = {}
-    slots = asyncio.Semaphore(context.options.tiles_in_flight)
-
-    async def predict(tile: Tile) -> None:
-        image = read_tile(pixels, tile)
-        seen: dict[str, list[np.ndarray]] = {}
-        for view in range(views):
-            async with slots:
-                inputs = model_inputs(card, turned(image, view), limits)
-                outputs = await context.inference.infer(job.model, job.model_version, inputs)
-            for name, maps in head_maps(card, outputs).items():
-                seen.setdefault(name, []).append(turned_back(maps, view))
-        for name, views_of_map in seen.items():
-            maps = mean_map(views_of_map)
-            if name not in blenders:
-                blenders[name] = Blender(len(maps), height, width, len(tiles), maps.dtype)
-            blenders[name].add(tile, maps)
-
-    tasks = [asyncio.create_task(predict(tile)) for tile in tiles]
-    try:
-        await asyncio.gather(*tasks)
-    finally:
-        for task in tasks:
-            task.cancel()
-    whole = {name: blender.maps() for name, blender in blenders.items()}
-    flat = {spec.name for spec in HEADS[card.head].maps if spec.axes == "yx"}
-    return {name: maps[0] if name in flat else maps for name, maps in whole.items()}
 
 
 class _Stopwatch:

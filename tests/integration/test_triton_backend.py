@@ -43,6 +43,12 @@ model_warmup { name: "tiles" batch_size: 4
     data_type: TYPE_UINT16 dims: [ 1, 64, 64 ] random_data: true } } }
 """
 
+# On a CPU with bfloat16 this is another engine; elsewhere it must do no harm.
+CPU_SETTINGS = """
+optimization { execution_accelerators { cpu_execution_accelerator { name: "openvino" } } }
+"""
+NUCLEI = Path(__file__).parents[2] / "model_repository" / "nuclei"
+
 
 def add_model(repository: Path, name: str, config: str = CONFIG, weights: bytes = b"") -> None:
     (repository / name / "1").mkdir(parents=True)
@@ -57,6 +63,9 @@ def triton(tmp_path_factory: pytest.TempPathFactory):
     repository = folder / "models"
     add_model(repository, "halve")
     add_model(repository, "halve_gpu", CONFIG + GPU_SETTINGS)
+    add_model(repository, "halve_cpu", CONFIG + CPU_SETTINGS)
+    nuclei = (NUCLEI / "config.pbtxt").read_text().replace('name: "nuclei"', "")
+    add_model(repository, "nuclei", nuclei, (NUCLEI / "1" / "model.onnx").read_bytes())
     add_model(repository, "no_weights", weights=b"these are no weights")
     add_model(repository, "wrong_type", CONFIG.replace("TYPE_UINT16", "TYPE_UINT8", 1))
     add_model(repository, "wrong_name", CONFIG.replace('"mean"', '"median"'))
@@ -163,3 +172,26 @@ def test_settings_for_a_gpu_do_no_harm_without_one(client):
     tensor.set_data_from_numpy(image)
     answer = client.infer("halve_gpu", [tensor])
     np.testing.assert_array_equal(answer.as_numpy("halved"), image // 2)
+
+
+def test_engine_for_bfloat16_answers_like_the_other(client):
+    image = image_of((2, 1, 40, 24))
+    answer = client.infer("halve_cpu", [tensor(image)])
+    np.testing.assert_array_equal(answer.as_numpy("halved"), image // 2)
+    expected = image.mean((2, 3), dtype=np.float64)
+    np.testing.assert_allclose(answer.as_numpy("mean"), expected, rtol=2**-7)
+
+
+def test_a_faint_signal_on_a_high_background_is_seen(client):
+    """Grey values of 40,000 are no whole numbers of bfloat16; what is above them must not drown."""
+    y, x = np.mgrid[:128, :128]
+    disc = 400 * (np.hypot(y - 60, x - 64) < 12)
+    found = []
+    for background in (100, 40_100, 60_050):
+        limits = triton_client.InferInput("limits", (1, 2), "FP32")
+        limits.set_data_from_numpy(np.array([[background, background + 500]], np.float32))
+        image = tensor((disc + background).astype(np.uint16)[None, None])
+        found.append(client.infer("nuclei", [image, limits]).as_numpy("foreground").astype(int))
+    assert found[0][0, 60, 64] > 200
+    for other in found[1:]:
+        assert np.abs(other - found[0]).max() <= 4

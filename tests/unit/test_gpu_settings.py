@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import sys
 import types
 from collections.abc import Mapping
 from pathlib import Path
@@ -29,11 +28,9 @@ def load(path: str, name: str) -> types.ModuleType:
 gpu_configs = load("gpu_configs.py", "gpu_configs")
 
 
-@pytest.fixture
-def backend(monkeypatch: pytest.MonkeyPatch) -> types.ModuleType:
-    """The backend's module; Triton's own module exists only inside Triton."""
-    monkeypatch.setitem(sys.modules, "triton_python_backend_utils", types.ModuleType("pb_utils"))
-    return load("backends/onnxruntime/model.py", "onnxruntime_backend")
+networks = load("backends/onnxruntime/networks.py", "networks")
+ON_CPU = {"model_instance_kind": "CPU", "model_instance_device_id": "0"}
+ON_GPU = {"model_instance_kind": "GPU", "model_instance_device_id": "1"}
 
 
 def parsed(path: Path) -> model_config_pb2.ModelConfig:
@@ -67,15 +64,13 @@ def test_they_differ_in_settings_only(path: Path) -> None:
     assert largest == gpu.max_batch_size > cpu.max_batch_size
 
 
-def test_providers_by_place(backend: types.ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_providers_by_place(monkeypatch: pytest.MonkeyPatch) -> None:
     everything = ["TensorrtExecutionProvider", "CUDAExecutionProvider", "CPUExecutionProvider"]
-    monkeypatch.setattr(backend.ort, "get_available_providers", lambda: everything)
+    monkeypatch.setattr(networks.ort, "get_available_providers", lambda: everything)
     config = plain(gpu_configs.gpu_config(parsed(CONFIGS[0])))
-    on_cpu = {"model_instance_kind": "CPU", "model_instance_device_id": "0"}
-    on_gpu = {"model_instance_kind": "GPU", "model_instance_device_id": "1"}
-    assert backend.providers(on_cpu, config) == ["CPUExecutionProvider"]
-    assert backend.providers(on_gpu, {})[0] == ("CUDAExecutionProvider", {"device_id": 1})
-    name, options = backend.providers(on_gpu, config)[0]
+    assert networks.providers(ON_CPU, config) == ["CPUExecutionProvider"]
+    assert networks.providers(ON_GPU, {})[0] == ("CUDAExecutionProvider", {"device_id": 1})
+    name, options = networks.providers(ON_GPU, config)[0]
     assert name == "TensorrtExecutionProvider"
     assert options["device_id"] == 1
     assert options["trt_fp16_enable"] is True
@@ -83,7 +78,21 @@ def test_providers_by_place(backend: types.ModuleType, monkeypatch: pytest.Monke
     assert options["trt_engine_cache_enable"] == "1"
 
 
-def test_without_a_gpu_build_of_the_runtime_it_is_the_cpu(backend: types.ModuleType) -> None:
+def test_without_a_gpu_build_of_the_runtime_it_is_the_cpu() -> None:
     config = plain(gpu_configs.gpu_config(parsed(CONFIGS[0])))
-    on_gpu = {"model_instance_kind": "GPU", "model_instance_device_id": "0"}
-    assert backend.providers(on_gpu, config) == ["CPUExecutionProvider"]
+    assert networks.providers(ON_GPU, config) == ["CPUExecutionProvider"]
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.parent.name)
+def test_bfloat16_only_on_a_cpu_that_has_it_and_where_it_is_asked_for(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cpu, gpu = plain(parsed(path)), plain(gpu_configs.gpu_config(parsed(path)))
+    monkeypatch.setattr(networks, "OpenVinoNetwork", lambda *_: "OpenVINO")
+    monkeypatch.setattr(networks, "OnnxRuntimeNetwork", lambda *_: "ONNX Runtime")
+    monkeypatch.setattr(networks, "openvino_core", lambda: "a CPU with bfloat16")
+    assert networks.open_network(path, ON_CPU, cpu) == "OpenVINO"
+    assert networks.open_network(path, ON_GPU, cpu) == "ONNX Runtime"
+    assert networks.open_network(path, ON_CPU, gpu) == "ONNX Runtime"
+    monkeypatch.setattr(networks, "openvino_core", lambda: None)
+    assert networks.open_network(path, ON_CPU, cpu) == "ONNX Runtime"

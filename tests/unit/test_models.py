@@ -17,6 +17,7 @@ FULL = {
     "kiosk.channels": "nuclei",
     "kiosk.accepts_rgb": "true",
     "kiosk.object_diameter_px": "8,60.5",
+    "kiosk.network_diameter_px": "28",
     "kiosk.tile_px": "1536",
     "kiosk.halo_px": "64",
     "kiosk.divisor_px": "32",
@@ -28,7 +29,14 @@ FULL = {
     "kiosk.weights_sha256.2": "bb",
     "some.other.key": "ignored",
 }
-OPTIONAL = ("display_name", "description", "licence", "accepts_rgb", "object_diameter_px")
+OPTIONAL = (
+    "display_name",
+    "description",
+    "licence",
+    "accepts_rgb",
+    "object_diameter_px",
+    "network_diameter_px",
+)
 
 
 def config(**changes: str | None) -> dict[str, Any]:
@@ -56,6 +64,7 @@ def test_everything_is_read() -> None:
         low_percentile=1.0,
         high_percentile=99.8,
         object_diameter_px=(8.0, 60.5),
+        network_diameter_px=28.0,
         postprocessing={"smoothing_px": 1.0, "min_area_px": 12.0},
         weights_sha256={"1": "aa", "2": "bb"},
     )
@@ -74,7 +83,8 @@ def test_what_may_be_left_out() -> None:
         card.licence,
         card.accepts_rgb,
         card.object_diameter_px,
-    ) == ("nuclei", "", "", False, (0.0, 0.0))
+        card.network_diameter_px,
+    ) == ("nuclei", "", "", False, (0.0, 0.0), 0.0)
 
 
 def test_channels_are_a_list_of_names() -> None:
@@ -108,6 +118,8 @@ def test_what_must_not_be_left_out(missing: str) -> None:
         {"low_percentile": "nan"},
         {"object_diameter_px": "8"},
         {"object_diameter_px": "8,9,10"},
+        {"network_diameter_px": "-1"},
+        {"network_diameter_px": "large"},
         {"postprocessing.min_area_px": "twelve"},
     ],
     ids=str,

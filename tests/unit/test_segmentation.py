@@ -13,7 +13,7 @@ import pytest
 import tifffile
 
 from kiosk.adapters.image_files import ImageFileReader
-from kiosk.errors import PermanentError
+from kiosk.errors import InvalidRequest, PermanentError
 from kiosk.imaging.matching import count_matches, intersection_over_union
 from kiosk.imaging.measurements import COLUMNS
 from kiosk.jobs import JobState
@@ -425,3 +425,83 @@ def test_names_of_the_pytorch_backend_are_understood() -> None:
     plane = np.zeros((1, 4, 4), np.uint8)
     found = head_maps(make_card(), {"foreground__0": plane, "distance__1": plane})
     assert list(found) == ["foreground", "distance"]
+
+
+# ---------------------------------------------------------------- the right scale
+
+
+def discs(diameter_px: int, shape: tuple[int, int] = (120, 150)) -> np.ndarray:
+    """A grid of discs of one diameter on uint8 black."""
+    pitch_px = 2 * diameter_px
+    y, x = np.mgrid[: shape[0], : shape[1]]
+    centre = diameter_px - 0.5
+    distance = np.hypot(y % pitch_px - centre, x % pitch_px - centre)
+    whole = (y // pitch_px < shape[0] // pitch_px) & (x // pitch_px < shape[1] // pitch_px)
+    return np.where((distance <= diameter_px / 2) & whole, 200, 0).astype(np.uint8)
+
+
+def sized_kiosk(**options: int) -> FakeKiosk:
+    inference = FakeInference([make_card(network_diameter_px=20.0)])
+    return make_kiosk(
+        ImageFileReader(LimitSettings()),
+        inference=inference,
+        options=SegmentationOptions(**options),
+    )
+
+
+async def test_measured_diameter_sets_the_scale() -> None:
+    image = discs(10)
+    kiosk = sized_kiosk()
+    found = await segmented(tiff(image), kiosk)
+    assert found.counts == count(image)
+    scale = found.run["scale"]
+    assert scale["diameter_source"] == "measured"
+    assert scale["diameter_px"] == pytest.approx(10, abs=0.7)
+    assert scale["scale"] == pytest.approx(20 / scale["diameter_px"])
+    assert scale["network_diameter_px"] == 20
+    assert any("about" in note and "diameter_px" in note for note in found.run["notes"])
+    areas = [float(row["area_px"]) for row in found.rows]
+    assert np.allclose(areas, (image > 0).sum() / len(areas), rtol=0.15)
+
+
+async def test_given_diameter_needs_no_first_pass() -> None:
+    kiosk = sized_kiosk()
+    found = await segmented(tiff(discs(20)), kiosk, parameters={"diameter_px": 40.0})
+    assert found.run["scale"]["scale"] == 0.5
+    assert found.run["scale"]["diameter_source"] == "given"
+    assert len(kiosk.inference.calls) == 1
+    assert kiosk.inference.calls[0][2:] == (64, 80)  # 60 x 75 px, padded
+
+
+async def test_fitting_size_leaves_the_pixels_alone() -> None:
+    image = discs(20)
+    found = await segmented(tiff(image), sized_kiosk())
+    assert found.run["scale"]["scale"] == 1.0
+    assert found.run["notes"] == []
+    np.testing.assert_array_equal(image > 0, found.labels > 0)
+
+
+async def test_nothing_found_in_the_first_pass_changes_nothing() -> None:
+    found = await segmented(tiff(np.zeros((40, 40), np.uint8)), sized_kiosk())
+    assert found.run["scale"]["diameter_source"] == "none"
+    assert found.run["scale"]["scale"] == 1.0
+
+
+async def test_what_is_seen_enlarged_is_cut_into_smaller_blocks() -> None:
+    image = discs(10, (200, 240))
+    whole = await segmented(tiff(image), sized_kiosk())
+    blocks = await segmented(tiff(image), sized_kiosk(block_px=200, block_halo_px=24))
+    assert blocks.counts == whole.counts == count(image)
+    found = count_matches(intersection_over_union(whole.labels, blocks.labels), 0.9)
+    assert found.f1 == 1.0
+
+
+async def test_a_model_for_no_size_refuses_a_diameter() -> None:
+    kiosk = kiosk_with()
+    upload_id = await kiosk.upload(tiff(discs(10)), "cells.tif")
+    with pytest.raises(InvalidRequest, match="does not say which diameter"):
+        await kiosk.service.segment(
+            upload_id=upload_id,
+            model="bright",
+            parameters={"diameter_px": 10.0},
+        )

@@ -1,4 +1,4 @@
-"""A Triton backend, written in Python, that runs ONNX models through ONNX Runtime.
+"""A Triton backend, written in Python, that runs ONNX models on ONNX Runtime or OpenVINO.
 
 It answers to the name of NVIDIA's compiled backend (`backend: "onnxruntime"`) and reads the
 same parameters, so one model repository serves a laptop, where this file is the backend, and
@@ -18,32 +18,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime as ort
 import triton_python_backend_utils as pb_utils
+from networks import Arrays, open_network
 
-ONNX_TYPES = {
-    "tensor(bool)": "TYPE_BOOL",
-    "tensor(uint8)": "TYPE_UINT8",
-    "tensor(uint16)": "TYPE_UINT16",
-    "tensor(uint32)": "TYPE_UINT32",
-    "tensor(uint64)": "TYPE_UINT64",
-    "tensor(int8)": "TYPE_INT8",
-    "tensor(int16)": "TYPE_INT16",
-    "tensor(int32)": "TYPE_INT32",
-    "tensor(int64)": "TYPE_INT64",
-    "tensor(float16)": "TYPE_FP16",
-    "tensor(float)": "TYPE_FP32",
-    "tensor(double)": "TYPE_FP64",
-}
-# The compiled backend's meaning of `optimization { graph { level } }`.
-GRAPH_LEVELS = {
-    -1: ort.GraphOptimizationLevel.ORT_ENABLE_BASIC,
-    1: ort.GraphOptimizationLevel.ORT_ENABLE_EXTENDED,
-    2: ort.GraphOptimizationLevel.ORT_DISABLE_ALL,
-}
 CONSUMED = b"used_dltensor"
-
-Arrays = dict[str, np.ndarray]
 
 
 class TritonPythonModel:
@@ -57,13 +35,11 @@ class TritonPythonModel:
         if not path.is_file():
             raise pb_utils.TritonModelException(f"There is no weights file {path}.")
         self.batched = int(config.get("max_batch_size", 0)) > 0
-        self.session = ort.InferenceSession(
-            str(path), session_options(config), providers=providers(args, config)
-        )
+        self.network = open_network(path, args, config)
         self.inputs = {item["name"]: item["data_type"] for item in config["input"]}
         self.outputs = [item["name"] for item in config["output"]]
-        check_tensors("input", config["input"], self.session.get_inputs())
-        check_tensors("output", config["output"], self.session.get_outputs())
+        check_tensors("input", config["input"], self.network.inputs)
+        check_tensors("output", config["output"], self.network.outputs)
 
     def execute(self, requests: Sequence[Any]) -> list[Any]:
         """Answer requests, as few runs as their shapes allow; one bad request harms no other."""
@@ -115,12 +91,11 @@ class TritonPythonModel:
         """Results per feed; when a common run fails, each runs alone to find the culprit."""
         try:
             if len(feeds) == 1:
-                return [
-                    dict(zip(self.outputs, self.session.run(self.outputs, feeds[0]), strict=True))
-                ]
+                results = self.network.run(feeds[0], self.outputs)
+                return [dict(zip(self.outputs, results, strict=True))]
             joined = {name: np.concatenate([feed[name] for feed in feeds]) for name in self.inputs}
-            results = self.session.run(self.outputs, joined)
-        except Exception as error:  # ONNX Runtime's errors have no common base
+            results = self.network.run(joined, self.outputs)
+        except Exception as error:  # the engines' errors have no common base
             if len(feeds) == 1:
                 return [error]
             return [result for feed in feeds for result in self.run([feed])]
@@ -158,58 +133,10 @@ def to_tensor(name: str, array: np.ndarray) -> Any:
     return tensor
 
 
-def providers(args: Mapping[str, str], config: Mapping[str, Any]) -> list[Any]:
-    """Execution providers, best first; a GPU's only for an instance that is placed on one."""
-    found: list[Any] = ["CPUExecutionProvider"]
-    if args["model_instance_kind"] != "GPU":
-        return found
-    available = ort.get_available_providers()
-    device = {"device_id": int(args["model_instance_device_id"])}
-    if "CUDAExecutionProvider" in available:
-        found.insert(0, ("CUDAExecutionProvider", device))
-    wanted = tensorrt_parameters(config)
-    if wanted is not None and "TensorrtExecutionProvider" in available:
-        found.insert(0, ("TensorrtExecutionProvider", {**device, **wanted}))
-    return found
-
-
-def tensorrt_parameters(config: Mapping[str, Any]) -> dict[str, Any] | None:
-    """ONNX Runtime's options for the accelerator "tensorrt" of a configuration; None without."""
-    accelerators = config.get("optimization", {}).get("execution_accelerators", {})
-    for accelerator in accelerators.get("gpu_execution_accelerator", []):
-        if accelerator["name"] == "tensorrt":
-            given = dict(accelerator.get("parameters", {}))
-            options: dict[str, Any] = {
-                name: value for name, value in given.items() if name.startswith("trt_")
-            }
-            options["trt_fp16_enable"] = given.get("precision_mode") == "FP16"
-            if "max_workspace_size_bytes" in given:
-                options["trt_max_workspace_size"] = int(given["max_workspace_size_bytes"])
-            return options
-    return None
-
-
-def session_options(config: Mapping[str, Any]) -> ort.SessionOptions:
-    """ONNX Runtime's options, from the parameters that the compiled backend knows."""
-    given = {k: v.get("string_value", "") for k, v in config.get("parameters", {}).items()}
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = int(given.get("intra_op_thread_count") or 0)
-    options.inter_op_num_threads = int(given.get("inter_op_thread_count") or 0)
-    if given.get("execution_mode", "0") == "1":
-        options.execution_mode = ort.ExecutionMode.ORT_PARALLEL
-    # Threads that spin while they wait take the cores from the consumer beside them.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    options.enable_cpu_mem_arena = given.get("enable_mem_arena", "1") != "0"
-    options.enable_mem_pattern = given.get("enable_mem_pattern", "1") != "0"
-    level = int(config.get("optimization", {}).get("graph", {}).get("level", 0))
-    everything = ort.GraphOptimizationLevel.ORT_ENABLE_ALL
-    options.graph_optimization_level = GRAPH_LEVELS.get(level, everything)
-    return options
-
-
-def check_tensors(kind: str, configured: Sequence[Mapping[str, Any]], real: Sequence[Any]) -> None:
+def check_tensors(
+    kind: str, configured: Sequence[Mapping[str, Any]], types: Mapping[str, str]
+) -> None:
     """Raises TritonModelException when config.pbtxt names other tensors than the weights have."""
-    types = {node.name: ONNX_TYPES.get(node.type, node.type) for node in real}
     for item in configured:
         name, given = item["name"], item["data_type"]
         if name not in types:

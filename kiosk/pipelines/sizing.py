@@ -1,0 +1,125 @@
+"""How large a job's instances are, and so at which scale the network sees its image.
+
+The caller may say the diameter; else it is measured in a first pass over small windows of a few
+planes. It is decided once, in the plan, so that all planes and blocks of a job are treated alike.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from kiosk.imaging.intensity import plane_limits
+from kiosk.imaging.postprocessing import label_maps
+from kiosk.imaging.scaling import diameters_px, scale_for
+from kiosk.pipelines.context import JobContext
+from kiosk.pipelines.planes import plane_places
+from kiosk.pipelines.prediction import predicted_maps
+from kiosk.ports import ImageSource
+
+# Enough for a stable median of the diameters; a small part of the time for the whole job.
+PLANES = 3
+WINDOW_PX = 768
+WINDOW_CHOICES = 3  # along each axis
+FEWEST_INSTANCES = 3
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sizing:
+    """The scale of a job.
+
+    Attributes:
+        scale: how much larger the network sees the image; 1 = as it is.
+        diameter_px: typical diameter of the instances in the image; 0 = not known.
+        source: where that comes from: "given", "measured", or "none" where it is not known.
+    """
+
+    scale: float = 1.0
+    diameter_px: float = 0.0
+    source: str = "none"
+
+
+async def size_instances(
+    context: JobContext, source: ImageSource, channels: Sequence[int], parameters: Any
+) -> Sizing:
+    """The scale for a job.
+
+    Args:
+        channels: those that the network gets.
+        parameters: of the model's head; `diameter_px` is the caller's word.
+    """
+    wanted_px = context.card.network_diameter_px
+    if wanted_px <= 0:
+        return Sizing()
+    if parameters.diameter_px > 0:
+        scale = scale_for(parameters.diameter_px, wanted_px)
+        return Sizing(scale=scale, diameter_px=parameters.diameter_px, source="given")
+    found: list[np.ndarray] = []
+    for t, z in _some(plane_places(source.sizes)):
+        plane = await asyncio.to_thread(source.plane, t, z, list(channels))
+        found.append(await _measured(context, plane, parameters))
+    diameters = np.concatenate(found)
+    if len(diameters) < FEWEST_INSTANCES:
+        return Sizing()
+    diameter_px = round(float(np.median(diameters)), 1)
+    return Sizing(
+        scale=scale_for(diameter_px, wanted_px), diameter_px=diameter_px, source="measured"
+    )
+
+
+def sizing_note(sizing: Sizing) -> str:
+    """What the owner of a job should know about its scale; "" where nothing was done."""
+    if sizing.scale == 1.0:
+        return ""
+    found = "found in a first pass" if sizing.source == "measured" else "as given"
+    return (
+        f"The instances are about {sizing.diameter_px:g} px across ({found}), so the network saw"
+        f" the image at {sizing.scale:.2f} times its size. Set diameter_px if that is wrong."
+    )
+
+
+async def _measured(context: JobContext, plane: np.ndarray, parameters: Any) -> np.ndarray:
+    """Diameters of the instances in one window of a plane."""
+    card = context.card
+    limits = await asyncio.to_thread(plane_limits, plane, card.low_percentile, card.high_percentile)
+    window = await asyncio.to_thread(busiest_window, plane)
+    maps = await predicted_maps(context, plane[:, *window], limits)
+    labels = await asyncio.to_thread(label_maps, card.head, maps, parameters)
+    return diameters_px(labels)
+
+
+def busiest_window(plane: np.ndarray) -> tuple[slice, slice]:
+    """The window of at most WINDOW_PX a side with the most contrast: where instances will be.
+
+    Args:
+        plane: (channel, y, x).
+    """
+    spans = [_spans(length) for length in plane.shape[1:]]
+    windows = [(rows, columns) for rows in spans[0] for columns in spans[1]]
+    if len(windows) == 1:
+        return windows[0]
+    return max(windows, key=lambda window: _contrast(plane[:, *window]))
+
+
+def _spans(length_px: int) -> list[slice]:
+    if length_px <= WINDOW_PX:
+        return [slice(0, length_px)]
+    starts = np.linspace(0, length_px - WINDOW_PX, WINDOW_CHOICES).astype(int)
+    return [slice(int(start), int(start) + WINDOW_PX) for start in starts]
+
+
+def _contrast(window: np.ndarray) -> float:
+    values = window[:, ::4, ::4].astype(np.float32)
+    with np.errstate(over="ignore", invalid="ignore"):
+        spread = float(values.std(axis=(1, 2)).sum())
+    return spread if np.isfinite(spread) else 0.0
+
+
+def _some(places: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """First, middle and last, or fewer."""
+    chosen = np.linspace(0, len(places) - 1, min(PLANES, len(places))).round().astype(int)
+    return [places[i] for i in chosen]
