@@ -18,6 +18,7 @@ import numpy as np
 from kiosk.errors import InvalidRequest
 from kiosk.imaging.instances import InstanceParameters
 from kiosk.imaging.matching import MatchCounts
+from kiosk.imaging.scaling import diameters_px, scale_for
 from kiosk.parameters import chosen
 from training.adapted_card import Adaptation, adapted_card
 from training.dataset import CropDataset, LabelledPlane
@@ -27,7 +28,8 @@ from training.folders import read_folder
 from training.model_folder import ModelFolder, read_model_folder, write_version
 from training.progress import Report
 from training.served import folded_network
-from training.train import Run, TrainingSettings, best_device
+from training.settings import TrainingSettings
+from training.train import Run, best_device
 
 HELD_OUT_EVERY = 5
 STEPS = 500
@@ -68,11 +70,15 @@ def adapt(request: Request, report: Report) -> Adaptation:
     training, held_out = hold_out(planes)
     instances = sum(int(plane.labels.max()) for plane in planes)
     report.say(f"{len(planes)} images with {instances} cells; {len(held_out)} kept for checking")
+    # One scale for all images, as a job has it when its caller gives the diameter.
+    diameter_px = round(float(np.median(all_diameters_px(planes))), 1)
+    network_diameter_px = base.card.network_diameter_px or diameter_px
+    scale = scale_for(diameter_px, network_diameter_px)
     parameters = chosen(InstanceParameters, base.card.postprocessing, {})
     network = folded_network(base.weights(request.base_version))
     device = best_device()
     network.to(device)
-    before = _score(held_out, predict_maps(network, held_out, device), parameters)
+    before = _score(held_out, _maps(network, held_out, device, scale), parameters)
     report.say(f"before: F1 {before.f1:.3f} at IoU 0.5 on the images kept for checking")
 
     # Named after all that decides the outcome: a run goes on only where the same one stopped.
@@ -80,12 +86,13 @@ def adapt(request: Request, report: Report) -> Adaptation:
     run.log = run.log or [{"step": 0, "f1": before.f1}]
 
     def validate(trained) -> dict[str, float]:
-        return {"f1": _score(held_out, predict_maps(trained, held_out, device), parameters).f1}
+        return {"f1": _score(held_out, _maps(trained, held_out, device, scale), parameters).f1}
 
-    run.fit(CropDataset(training, request.seed + run.step), validate, report)
+    scales = [scale] * len(training)
+    run.fit(CropDataset(training, request.seed + run.step, scales), validate, report)
     trained = load_network(run.state_file).to(device)
-    tuned = tune(trained, planes, parameters, device)
-    after = _score(held_out, predict_maps(trained, held_out, device), tuned)
+    tuned = tune(planes, _maps(trained, planes, device, scale), parameters)
+    after = _score(held_out, _maps(trained, held_out, device, scale), tuned)
     report.say(f"after: F1 {after.f1:.3f}")
     adaptation = Adaptation(
         base=f"{base.card.name}:{request.base_version or base.card.latest}",
@@ -97,8 +104,9 @@ def adapt(request: Request, report: Report) -> Adaptation:
         steps=run.step,
         before=before,
         after=after,
-        parameters=tuned,
-        diameters_px=diameters_px(planes),
+        parameters=replace(tuned, diameter_px=diameter_px),
+        diameters_px=diameter_range_px(planes),
+        network_diameter_px=network_diameter_px,
     )
     _write(request, base, run, trained, adaptation)
     shutil.rmtree(run.out)
@@ -116,10 +124,10 @@ def hold_out(planes: Sequence[LabelledPlane]) -> tuple[list[LabelledPlane], list
     )
 
 
-def tune(network, planes, start: InstanceParameters, device: str) -> InstanceParameters:
+def tune(planes, maps, start: InstanceParameters) -> InstanceParameters:
     """Smoothing and merge height with the highest F1 over all annotated images."""
-    maps = predict_maps(network, planes, device)
-    start = replace(start, min_area_px=min(start.min_area_px, int(areas_px(planes).min())))
+    smallest_px2 = int(np.pi / 4 * all_diameters_px(planes).min() ** 2 + 0.5)
+    start = replace(start, min_area_px=min(start.min_area_px, smallest_px2))
     candidates = [
         replace(start, smoothing_px=smoothing, merge_height=height)
         for smoothing, height in itertools.product(SMOOTHINGS_PX, MERGE_HEIGHTS)
@@ -127,15 +135,14 @@ def tune(network, planes, start: InstanceParameters, device: str) -> InstancePar
     return max([start, *candidates], key=lambda one: _score(planes, maps, one).f1)
 
 
-def areas_px(planes: Sequence[LabelledPlane]) -> np.ndarray:
-    """Pixels of every annotated instance."""
-    areas = np.concatenate([np.bincount(plane.labels.ravel())[1:] for plane in planes])
-    return areas[areas > 0]
+def all_diameters_px(planes: Sequence[LabelledPlane]) -> np.ndarray:
+    """Diameter of every annotated instance."""
+    return np.concatenate([diameters_px(plane.labels) for plane in planes])
 
 
-def diameters_px(planes: Sequence[LabelledPlane]) -> tuple[int, int]:
-    """5th and 95th percentile of the diameter of a circle with the same area."""
-    low, high = np.percentile(2 * np.sqrt(areas_px(planes) / np.pi), [5, 95])
+def diameter_range_px(planes: Sequence[LabelledPlane]) -> tuple[int, int]:
+    """5th and 95th percentile of the diameters."""
+    low, high = np.percentile(all_diameters_px(planes), [5, 95])
     return round(float(low)), round(float(high))
 
 
@@ -179,6 +186,10 @@ def _settings(request: Request) -> TrainingSettings:
     )
 
 
+def _maps(network, planes, device: str, scale: float) -> list[np.ndarray]:
+    return predict_maps(network, planes, device, [scale] * len(planes))
+
+
 def _score(planes, maps, parameters: InstanceParameters) -> MatchCounts:
     return sum(count_by_modality(planes, maps, parameters).values(), MatchCounts(0, 0, 0))
 
@@ -188,17 +199,19 @@ def _write(request: Request, base: ModelFolder, run: Run, network, found: Adapta
     export(network.cpu(), weights)
     low, high = found.diameters_px
     # A halo as wide as a cell, so that no tile border cuts through what the network must see.
-    halo_px = max(base.card.halo_px, -(-high // 32) * 32)
+    scale = scale_for(found.parameters.diameter_px, found.network_diameter_px)
+    halo_px = max(base.card.halo_px, -(-round(high * scale) // 32) * 32)
     parameters = {
         "kiosk.display_name": request.out.parent.name,
         "kiosk.description": f"Fine-tuned from {found.base} on {found.images} annotated images.",
         "kiosk.object_diameter_px": f"{low},{high}",
         "kiosk.halo_px": str(halo_px),
+        "kiosk.network_diameter_px": f"{found.network_diameter_px:g}",
         f"kiosk.weights_sha256.{request.out.name}": sha256_of(weights),
         **{
             f"kiosk.postprocessing.{name}": f"{float(value):g}"
             for name, value in asdict(found.parameters).items()
-            if name in base.card.postprocessing
+            if name in base.card.postprocessing or name == "diameter_px"
         },
     }
     curves = {"curves.png": run.out / "curves.png"}

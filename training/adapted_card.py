@@ -23,6 +23,7 @@ class Adaptation:
     after: MatchCounts
     parameters: InstanceParameters
     diameters_px: tuple[int, int]
+    network_diameter_px: float
 
 
 def adapted_card(found: Adaptation) -> str:
@@ -56,7 +57,8 @@ At IoU 0.5. {caution}
 ## Good for, and not
 
 Made for images like the {found.images} it was trained on ({found.instances} cells, most of them
-{low} to {high} px wide). Check the overlay before you trust counts on anything else.
+{low} to {high} px wide, {found.parameters.diameter_px:g} px in the middle). For another
+magnification set `diameter_px`. Check the overlay before you trust counts on anything else.
 
 ## How it was made
 

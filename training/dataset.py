@@ -19,7 +19,6 @@ import tifffile
 import torch
 
 from kiosk.imaging.intensity import plane_limits
-from kiosk.imaging.scaling import scale_for, typical_diameter_px
 
 CROP_PX = 256
 VALIDATION_SHARE = 0.1
@@ -141,18 +140,18 @@ class CropDataset(torch.utils.data.IterableDataset):
     """Endless stream of (pixels (3, y, x), targets (2, y, x), weight (y, x)) crops.
 
     Args:
-        model_diameter_px: planes are brought to the scale at which their instances have about
-            this diameter, as the kiosk does it for a running model; 0 leaves their scale.
+        scales: of each plane, how much larger a running model sees it; None = as it is.
     """
 
     def __init__(
-        self, planes: list[LabelledPlane], seed: int, model_diameter_px: float = 0.0
+        self,
+        planes: Sequence[LabelledPlane],
+        seed: int,
+        scales: Sequence[float] | None = None,
     ) -> None:
         self.planes = planes
         self.seed = seed
-        self.scales = [
-            scale_for(typical_diameter_px(plane.labels), model_diameter_px) for plane in planes
-        ]
+        self.scales = list(scales) if scales is not None else [1.0] * len(planes)
         self.pixels = [_three_channels(plane.pixels) for plane in planes]
         self.labels = [plane.labels.astype(np.float32) for plane in planes]
         self.distances = [distance_target(plane.labels) for plane in planes]
@@ -188,7 +187,7 @@ class CropDataset(torch.utils.data.IterableDataset):
         )
 
 
-def _sampling(planes: list[LabelledPlane]) -> np.ndarray:
+def _sampling(planes: Sequence[LabelledPlane]) -> np.ndarray:
     """Rare modalities are drawn more often than their share: weight = count ** -0.5."""
     counts: dict[str, int] = {}
     for plane in planes:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 
+from kiosk.evaluation import Scores, score_plane
 from kiosk.imaging.instances import InstanceParameters, find_instances
 from kiosk.imaging.intensity import plane_limits
 from kiosk.imaging.matching import MatchCounts, count_matches, intersection_over_union
@@ -16,57 +19,86 @@ from training.network import DIVISOR_PX, MapNetwork
 POSTPROCESSING = InstanceParameters(0.5, 0.7, 0.45, 0.3, 20)
 
 
+def true_scales(planes: Sequence[LabelledPlane], network_diameter_px: float) -> list[float]:
+    """The scale of each plane for the network, by the true diameter of its instances."""
+    return [scale_for(typical_diameter_px(plane.labels), network_diameter_px) for plane in planes]
+
+
+def measured_scales(
+    network: MapNetwork,
+    planes: Sequence[LabelledPlane],
+    device: str,
+    network_diameter_px: float,
+    parameters: InstanceParameters = POSTPROCESSING,
+) -> list[float]:
+    """The scale of each plane as the kiosk finds it, in a first pass."""
+    found = [
+        find_instances(*maps, parameters)
+        for maps in predict_maps(network, planes, device, [1.0] * len(planes))
+    ]
+    return [scale_for(typical_diameter_px(labels), network_diameter_px) for labels in found]
+
+
 @torch.no_grad()
 def predict_maps(
-    network: MapNetwork,
-    planes: list[LabelledPlane],
-    device: str,
-    model_diameter_px: float = 0.0,
+    network: MapNetwork, planes: Sequence[LabelledPlane], device: str, scales: Sequence[float]
 ) -> list[np.ndarray]:
     """One (2, y, x) uint8 array per plane: foreground and distance, 0..255.
 
     Args:
-        model_diameter_px: planes are resized for the network as the kiosk does it, but by the
-            true diameter of their instances, not by a guess; 0 leaves them.
+        scales: how much larger the network sees each plane.
     """
     network.eval()
     maps = []
-    for plane in planes:
+    for plane, scale in zip(planes, scales, strict=True):
         pixels = plane.pixels if plane.pixels.ndim == 3 else plane.pixels[:, :, None]
-        limits = plane_limits(pixels.transpose(2, 0, 1))
+        pixels = pixels.transpose(2, 0, 1)
+        limits = plane_limits(pixels)
         scaled = (pixels.astype(np.float32) - limits.low) / (limits.high - limits.low)
-        scaled = np.clip(np.broadcast_to(scaled, (*scaled.shape[:2], 3)), 0.0, 1.5)
-        whole = scaled.shape[:2]
-        scale = scale_for(typical_diameter_px(plane.labels), model_diameter_px)
-        height, width = scaled_shape(whole, scale)
-        scaled = resized(scaled.transpose(2, 0, 1), height, width).transpose(1, 2, 0)
-        pad = [(0, -height % DIVISOR_PX), (0, -width % DIVISOR_PX), (0, 0)]
-        padded = np.pad(scaled, pad, mode="symmetric").transpose(2, 0, 1)[None]
+        scaled = np.clip(np.broadcast_to(scaled, (3, *scaled.shape[1:])), 0.0, 1.5)
+        height, width = scaled_shape(plane.labels.shape, scale)
+        scaled = resized(scaled, height, width)
+        pad = [(0, 0), (0, -height % DIVISOR_PX), (0, -width % DIVISOR_PX)]
+        padded = np.pad(scaled, pad, mode="symmetric")[None]
         with torch.autocast(device, torch.bfloat16):
             logits = network(torch.from_numpy(np.ascontiguousarray(padded)).to(device))
         probability = torch.sigmoid(logits.float())[0, :, :height, :width]
-        maps.append(resized((probability * 255).round().to(torch.uint8).cpu().numpy(), *whole))
+        bytes_ = (probability * 255).round().to(torch.uint8).cpu().numpy()
+        maps.append(resized(bytes_, *plane.labels.shape))
     return maps
 
 
 def count_by_modality(
-    planes: list[LabelledPlane],
-    maps: list[np.ndarray],
+    planes: Sequence[LabelledPlane],
+    maps: Sequence[np.ndarray],
     parameters: InstanceParameters,
     threshold: float = 0.5,
 ) -> dict[str, MatchCounts]:
     """Matches at one IoU threshold, pooled over the planes of each modality."""
     counts: dict[str, MatchCounts] = {}
-    for plane, (foreground, distance) in zip(planes, maps):
+    for plane, (foreground, distance) in zip(planes, maps, strict=True):
         labels = find_instances(foreground, distance, parameters)
         found = count_matches(intersection_over_union(plane.labels, labels), threshold)
         counts[plane.modality] = counts.get(plane.modality, MatchCounts(0, 0, 0)) + found
     return counts
 
 
-def mean_scores(planes: list[LabelledPlane], maps: list[np.ndarray]) -> dict[str, float]:
+def mean_scores(planes: Sequence[LabelledPlane], maps: Sequence[np.ndarray]) -> dict[str, float]:
     """F1 and AP at IoU 0.5 over all planes, and F1 per modality."""
     counts = count_by_modality(planes, maps, POSTPROCESSING)
     total = sum(counts.values(), MatchCounts(0, 0, 0))
     scores = {f"f1_{name}": round(count.f1, 4) for name, count in sorted(counts.items())}
     return {"f1": round(total.f1, 4), "ap": round(total.average_precision, 4), **scores}
+
+
+def scores_by_modality(
+    planes: Sequence[LabelledPlane],
+    maps: Sequence[np.ndarray],
+    parameters: InstanceParameters,
+) -> dict[str, Scores]:
+    """All figures of `kiosk evaluate`, pooled over the planes of each modality."""
+    scores: dict[str, Scores] = {}
+    for plane, (foreground, distance) in zip(planes, maps, strict=True):
+        found = score_plane(plane.labels, find_instances(foreground, distance, parameters))
+        scores[plane.modality] = scores.get(plane.modality, Scores()) + found
+    return scores

@@ -1,5 +1,7 @@
 """Train a model: `python -m training.train --data DIR [DIR ...] --out DIR`.
 
+Ends with `model.onnx`, learning curves and a README with settings, post-processing and accuracy.
+
 Runs on a CPU (bfloat16 where the processor has it) or a GPU, is seeded, saves its state every
 few minutes and goes on from there when started again with the same --out. The learning curves
 are kept as figures (log.json) and as a picture (curves.png).
@@ -10,7 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -19,29 +21,16 @@ from torch.nn import functional as F
 
 from training.curves import draw_curves
 from training.dataset import CropDataset, load_split
-from training.evaluation import mean_scores, predict_maps
+from training.evaluation import mean_scores, predict_maps, true_scales
+from training.finish import finish
 from training.network import MapNetwork
 from training.progress import Lines, Report
 from training.served import begin_with_served
+from training.settings import TrainingSettings
 
 CALIBRATION_CROPS = 64
 
 Validate = Callable[[MapNetwork], dict[str, float]]
-
-
-@dataclass(frozen=True)
-class TrainingSettings:
-    """Everything that decides the outcome, written beside the weights."""
-
-    steps: int = 14_000
-    batch: int = 8
-    learning_rate: float = 1.5e-3
-    weight_decay: float = 1e-2
-    warmup_steps: int = 300
-    average_decay: float = 0.999
-    validate_every: int = 1_000
-    seed: int = 1
-    model_diameter_px: float = 28.0
 
 
 def loss_of(logits: torch.Tensor, targets: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
@@ -167,15 +156,20 @@ def train(data: list[Path], out: Path, settings: TrainingSettings, start: Path |
     print(f"{len(training)} training and {len(validation)} validation planes", flush=True)
     torch.manual_seed(settings.seed)
     run = Run(out, settings, device, MapNetwork())
-    diameter_px = settings.model_diameter_px
-    dataset = CropDataset(training, settings.seed + run.step, diameter_px)
+    scales = true_scales(training, settings.network_diameter_px)
+    dataset = CropDataset(training, settings.seed + run.step, scales)
     if start is not None and run.step == 0:
         run.begin_with(start, dataset)
 
+    validation_scales = true_scales(validation, settings.network_diameter_px)
+
     def validate(network: MapNetwork) -> dict[str, float]:
-        return mean_scores(validation, predict_maps(network, validation, device, diameter_px))
+        maps = predict_maps(network, validation, device, validation_scales)
+        return mean_scores(validation, maps)
 
     run.fit(dataset, validate, Lines())
+    card = finish(out, run.state_file, validation, settings, device)
+    print(f"The model is {out / 'model.onnx'}, what it can do is in {card}.", flush=True)
 
 
 def main() -> None:
@@ -190,7 +184,7 @@ def main() -> None:
     parser.add_argument(
         "--diameter-px",
         type=float,
-        default=TrainingSettings.model_diameter_px,
+        default=TrainingSettings.network_diameter_px,
         help="images are brought to the scale at which their instances have about this diameter;"
         " 0 = left as they are",
     )
@@ -203,7 +197,7 @@ def main() -> None:
         steps=arguments.steps,
         learning_rate=arguments.learning_rate,
         seed=arguments.seed,
-        model_diameter_px=arguments.diameter_px,
+        network_diameter_px=arguments.diameter_px,
     )
     train(arguments.data, arguments.out, settings, arguments.start)
 

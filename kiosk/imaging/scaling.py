@@ -16,20 +16,20 @@ TOLERANCE = 1.25
 SMALLEST_SCALE, LARGEST_SCALE = 1 / 3, 2.5
 
 
-def scale_for(diameter_px: float, model_diameter_px: float) -> float:
+def scale_for(diameter_px: float, network_diameter_px: float) -> float:
     """How much larger an image has to become for a network.
 
     Args:
         diameter_px: typical diameter of the instances in the image; 0 = unknown.
-        model_diameter_px: the diameter that the network was trained for; 0 = any.
+        network_diameter_px: the diameter that the network was trained for; 0 = any.
 
     Returns:
         1 where nothing is known or the sizes are near enough, else from SMALLEST_SCALE to
         LARGEST_SCALE.
     """
-    if diameter_px <= 0 or model_diameter_px <= 0:
+    if diameter_px <= 0 or network_diameter_px <= 0:
         return 1.0
-    scale = model_diameter_px / diameter_px
+    scale = network_diameter_px / diameter_px
     if abs(math.log(scale)) <= math.log(TOLERANCE):
         return 1.0
     return min(LARGEST_SCALE, max(SMALLEST_SCALE, scale))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import pytest
 
@@ -41,11 +42,25 @@ def test_gentle_crops_interpolate_nothing() -> None:
     pixels = np.repeat(image.pixels[..., None], 3, axis=2).astype(np.float32)
     random = np.random.default_rng(2)
     for _ in range(8):
-        seen, found, _ = dataset._warp(pixels, labels, labels, random, gentle=True)
+        seen, found, _ = dataset._warp(pixels, labels, labels, 1.0, random, gentle=True)
         assert seen.shape == (CROP_PX, CROP_PX, 3)
         inside = found > 0
         # The grey value is a function of the label: it survives only without interpolation.
         np.testing.assert_array_equal(seen[..., 0][inside], (found * 37 % 200 + 20)[inside])
+
+
+def test_crops_come_at_the_scale_of_their_plane() -> None:
+    def covered(scale: float) -> float:
+        crops = CropDataset([plane()], seed=4, scales=[scale])
+        random = np.random.default_rng(1)
+        sizes = []
+        for _ in range(24):
+            _, targets, _ = crops.sample(random)
+            found, labels = cv2.connectedComponents(targets[0].numpy().astype(np.uint8))
+            sizes += list(np.bincount(labels.ravel(), minlength=found)[1:])
+        return float(np.median(sizes))
+
+    assert covered(2.0) / covered(1.0) == pytest.approx(4, rel=0.35)
 
 
 def test_distance_is_zero_at_the_outermost_pixels_and_one_in_the_middle() -> None:
