@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 SERVERS := .servers
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-train test-train demo up test test-all lint bench compare protos lock train clean
+.PHONY: help setup setup-train test-train demo up test test-all lint bench bench-measure compare protos lock train clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -49,6 +49,9 @@ lint: setup ## style, types and layers
 
 bench: setup ## the kiosk against bare ONNX Runtime, in one run
 	@$(BIN)/python tests/benchmarks/bench.py
+
+bench-measure: setup ## the table of 8,000 cells against scikit-image's regionprops, in one run
+	@$(BIN)/python tests/benchmarks/measurements.py
 
 compare: ## our post-processing beside other libraries'; DATA=folder of labelled images adds real maps
 	@test -d .venv-compare || $(PYTHON) -m venv .venv-compare

@@ -12,6 +12,7 @@ from kiosk.imaging.instances import InstanceParameters, find_instances
 from kiosk.imaging.intensity import plane_limits
 from kiosk.imaging.matching import MatchCounts, count_matches, intersection_over_union
 from kiosk.imaging.scaling import resized, scale_for, scaled_shape, typical_diameter_px
+from kiosk.pipelines.sizing import ROUNDS
 from training.dataset import LabelledPlane
 from training.network import DIVISOR_PX, MapNetwork
 
@@ -31,12 +32,13 @@ def measured_scales(
     network_diameter_px: float,
     parameters: InstanceParameters = POSTPROCESSING,
 ) -> list[float]:
-    """The scale of each plane as the kiosk finds it, in a first pass."""
-    found = [
-        find_instances(*maps, parameters)
-        for maps in predict_maps(network, planes, device, [1.0] * len(planes))
-    ]
-    return [scale_for(typical_diameter_px(labels), network_diameter_px) for labels in found]
+    """The scale of each plane as the kiosk finds it, see `kiosk.pipelines.sizing`."""
+    scales = [1.0] * len(planes)
+    for _ in range(ROUNDS):
+        maps = predict_maps(network, planes, device, scales)
+        labels = [find_instances(*found, parameters) for found in maps]
+        scales = [scale_for(typical_diameter_px(found), network_diameter_px) for found in labels]
+    return scales
 
 
 @torch.no_grad()

@@ -1,13 +1,18 @@
-"""What is measured on every instance of a plane."""
+"""What is measured on every instance of a plane: the columns of the table."""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
+
 import numpy as np
 
-from kiosk.imaging.tiling import iter_bands
+from kiosk.imaging.grey_values import NAMES, grey_value_columns
+from kiosk.imaging.runs import label_runs
+from kiosk.imaging.shapes import shape_columns
 
-# Column name -> what it holds; the order of the columns in the table.
-COLUMNS = {
+# Column name -> what it holds; in the order of the table.
+SHAPE_COLUMNS = {
     "label": "label of the instance in the label image of its plane",
     "y_px": "centroid, row, in pixels from the centre of the first pixel",
     "x_px": "centroid, column, in pixels from the centre of the first pixel",
@@ -16,61 +21,99 @@ COLUMNS = {
     "min_x_px": "bounding box: first column",
     "max_y_px": "bounding box: last row + 1",
     "max_x_px": "bounding box: last column + 1",
-    "mean_intensity": "mean grey value of the chosen channel (mean of R, G and B for colour)",
+    "major_axis_px": "major axis of the ellipse with the same second moments",
+    "minor_axis_px": "its minor axis",
+    "orientation_rad": "angle from the y axis to the major axis, -pi/2 to pi/2, towards x positive",
+    "eccentricity": "of that ellipse: 0 for a circle, towards 1 for a line",
+    "perimeter_px": "length of the outline, of holes too",
+    "solidity": "area / area of the convex hull: 1 without dents",
     "touches_border": "1 if the instance touches the border of the plane",
 }
+# With a known pixel size. Lengths other than positions only where pixels are square.
+MICROMETRE_COLUMNS = {
+    "y_um": "centroid, row, in micrometres from the centre of the first pixel",
+    "x_um": "centroid, column, in micrometres from the centre of the first pixel",
+    "area_um2": "area in square micrometres",
+    "major_axis_um": "major axis in micrometres, where pixels are square",
+    "minor_axis_um": "minor axis in micrometres, where pixels are square",
+    "perimeter_um": "perimeter in micrometres, where pixels are square",
+}
+# For each channel; with more than one its name is appended.
+INTENSITY_COLUMNS = {
+    "mean_intensity": "mean grey value",
+    "sd_intensity": "standard deviation of the grey values",
+    "min_intensity": "smallest grey value",
+    "max_intensity": "largest grey value",
+    "median_intensity": "median grey value",
+    "total_intensity": "sum of the grey values",
+}
+SQUARE_WITHIN = 0.01
+_LENGTHS = ("major_axis_um", "minor_axis_um", "perimeter_um")
+
+PixelSize = tuple[float, float] | None
 
 
-def measure(labels: np.ndarray, pixels: np.ndarray) -> dict[str, np.ndarray]:
-    """Measure all instances of one plane in one pass over its pixels.
+def column_names(channel_names: Sequence[str], pixel_size_um: PixelSize) -> list[str]:
+    """The columns of `measure`, in order."""
+    intensities = [
+        f"{name}{suffix}" for suffix in _suffixes(channel_names) for name in INTENSITY_COLUMNS
+    ]
+    return [*SHAPE_COLUMNS, *_micrometres(pixel_size_um), *intensities]
+
+
+def measure(
+    labels: np.ndarray,
+    pixels: np.ndarray,
+    channel_names: Sequence[str] = ("",),
+    pixel_size_um: PixelSize = None,
+) -> dict[str, np.ndarray]:
+    """Measure all instances of one plane.
 
     Args:
         labels: (y, x) unsigned labels, 0 = background; may be a memory map.
-        pixels: (channel, y, x) of any real dtype; NaN and infinities are left out of the mean.
+        pixels: (channel, y, x) of any real dtype; NaN and infinities are left out.
+        channel_names: one for each channel.
+        pixel_size_um: (y, x), or None where it is not known.
 
     Returns:
-        One array per name in COLUMNS, one entry per instance, ascending by label.
+        One array per name of `column_names`, one entry per instance, ascending by label.
     """
-    height, width = labels.shape
-    size = int(labels.max(initial=0)) + 1
-    area, valid = np.zeros(size, np.int64), np.zeros(size, np.int64)
-    sum_y, sum_x, sum_value = (np.zeros(size, np.float64) for _ in range(3))
-    min_y, min_x = np.full(size, height, np.int64), np.full(size, width, np.int64)
-    max_y, max_x = np.zeros(size, np.int64), np.zeros(size, np.int64)
-    for band in iter_bands(height, width):
-        flat = np.ascontiguousarray(labels[band]).ravel()
-        place = np.flatnonzero(flat)
-        label = flat[place].astype(np.int64)
-        y, x = np.divmod(place, width)
-        y += band.start
-        values = pixels[:, band].reshape(len(pixels), -1)[:, place]
-        value = values.astype(np.float64).mean(axis=0)
-        finite = np.isfinite(value)
-        area += np.bincount(label, minlength=size)
-        valid += np.bincount(label[finite], minlength=size)
-        sum_y += np.bincount(label, y, size)
-        sum_x += np.bincount(label, x, size)
-        sum_value += np.bincount(label[finite], value[finite], size)
-        np.maximum.at(max_y, label, y + 1)
-        np.minimum.at(min_y, label, y)
-        np.maximum.at(max_x, label, x + 1)
-        np.minimum.at(min_x, label, x)
-    there = np.flatnonzero(area)
-    area, valid = area[there], valid[there]
-    min_y, min_x, max_y, max_x = (edge[there] for edge in (min_y, min_x, max_y, max_x))
-    with np.errstate(invalid="ignore", divide="ignore"):
-        mean = sum_value[there] / valid
-    border = (min_y == 0) | (min_x == 0) | (max_y == height) | (max_x == width)
-    columns = [
-        there,
-        sum_y[there] / area,
-        sum_x[there] / area,
-        area,
-        min_y,
-        min_x,
-        max_y,
-        max_x,
-        mean,
-        border.astype(np.int64),
+    runs = label_runs(labels)
+    columns = {"label": runs.labels, **shape_columns(runs, labels)}
+    if pixel_size_um is not None:
+        columns |= _in_micrometres(columns, pixel_size_um)
+    for suffix, channel in zip(_suffixes(channel_names), pixels, strict=True):
+        found = grey_value_columns(runs, channel)
+        columns |= {f"{name}_intensity{suffix}": found[name] for name in NAMES}
+    return columns
+
+
+def _suffixes(channel_names: Sequence[str]) -> list[str]:
+    """What follows the name of an intensity: "" for a single channel, else `_NAME`, each once."""
+    if len(channel_names) == 1:
+        return [""]
+    plain = [re.sub(r"\W+", "_", name).strip("_") or "channel" for name in channel_names]
+    return [
+        f"_{name}" if plain.count(name) == 1 else f"_{name}_{number}"
+        for number, name in enumerate(plain)
     ]
-    return dict(zip(COLUMNS, columns, strict=True))
+
+
+def _micrometres(pixel_size_um: PixelSize) -> list[str]:
+    if pixel_size_um is None:
+        return []
+    size_y, size_x = pixel_size_um
+    square = abs(size_y - size_x) <= SQUARE_WITHIN * max(size_y, size_x)
+    return [name for name in MICROMETRE_COLUMNS if square or name not in _LENGTHS]
+
+
+def _in_micrometres(
+    columns: dict[str, np.ndarray], pixel_size_um: tuple[float, float]
+) -> dict[str, np.ndarray]:
+    size_y, size_x = pixel_size_um
+    length = (size_y * size_x) ** 0.5
+    factors = {"y_um": size_y, "x_um": size_x, "area_um2": size_y * size_x}
+    return {
+        name: columns[re.sub(r"um2?$", "px", name)] * factors.get(name, length)
+        for name in _micrometres(pixel_size_um)
+    }

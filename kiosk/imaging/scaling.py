@@ -13,7 +13,10 @@ import numpy as np
 
 # A network copes with this ratio of sizes by itself; within it the pixel grid is left alone.
 TOLERANCE = 1.25
-SMALLEST_SCALE, LARGEST_SCALE = 1 / 3, 2.5
+# Scales are rounded to quarters of an octave, from 0.35 to 2.4 times: near enough for a network,
+# and images of one experiment keep one shape, for which an engine has its kernels ready.
+STEPS_PER_OCTAVE = 4
+SMALLEST_STEP, LARGEST_STEP = -6, 5
 
 
 def scale_for(diameter_px: float, network_diameter_px: float) -> float:
@@ -24,15 +27,16 @@ def scale_for(diameter_px: float, network_diameter_px: float) -> float:
         network_diameter_px: the diameter that the network was trained for; 0 = any.
 
     Returns:
-        1 where nothing is known or the sizes are near enough, else from SMALLEST_SCALE to
-        LARGEST_SCALE.
+        1 where nothing is known or the sizes are near enough, else a power of two to a multiple
+        of a quarter.
     """
     if diameter_px <= 0 or network_diameter_px <= 0:
         return 1.0
     scale = network_diameter_px / diameter_px
     if abs(math.log(scale)) <= math.log(TOLERANCE):
         return 1.0
-    return min(LARGEST_SCALE, max(SMALLEST_SCALE, scale))
+    step = round(math.log2(scale) * STEPS_PER_OCTAVE)
+    return float(2 ** (min(LARGEST_STEP, max(SMALLEST_STEP, step)) / STEPS_PER_OCTAVE))
 
 
 def diameters_px(labels: np.ndarray) -> np.ndarray:

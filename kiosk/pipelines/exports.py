@@ -17,7 +17,7 @@ from typing import IO, Any, TypeVar
 import numpy as np
 import tifffile
 
-from kiosk.imaging.measurements import COLUMNS, measure
+from kiosk.imaging.measurements import column_names, measure
 from kiosk.imaging.rendering import display_labels, display_plane, draw_outlines, encode_jpeg
 from kiosk.imaging.stitching import cut_blocks, stitch
 from kiosk.jobs import result_stem, results_prefix
@@ -106,6 +106,7 @@ class _Export:
         self.context, self.source, self.channels = context, source, plan.channels
         self.totals = _Totals()
         self.sizes = source.sizes
+        self.columns = column_names(source.channel_names, source.pixel_size_um)
         self.blocks = cut_blocks(
             self.sizes["y"], self.sizes["x"], plan.block_px, plan.block_halo_px
         )
@@ -143,10 +144,10 @@ class _Export:
     ) -> Iterator[np.ndarray]:
         """Labels of each plane in turn; its rows go to the table on the way."""
         writer = csv.writer(table)
-        writer.writerow(["t", "z", *COLUMNS])
+        writer.writerow(["t", "z", *self.columns])
         for number, plane in enumerate(self.planes):
             labels, columns = self._assemble(plane, fetch)
-            writer.writerows(_rows(plane, columns))
+            writer.writerows(self._rows(plane, columns))
             count = int(labels.max(initial=0))
             self.totals.planes.append({"t": plane.t, "z": plane.z, "instances": count})
             if number == len(self.planes) // 2:
@@ -164,7 +165,19 @@ class _Export:
         shape = (self.sizes["y"], self.sizes["x"])
         canvas = np.zeros(shape, np.uint32)
         stitch(shape, _BlockLabels(self, plane, fetch), canvas)
-        return canvas, measure(canvas, self.source.plane(plane.t, plane.z, self.channels))
+        return canvas, _measured(self.source, plane.t, plane.z, canvas)
+
+    def _rows(self, plane: _Plane, columns: Mapping[str, np.ndarray]) -> Iterator[list[str]]:
+        texts = [[_text(value) for value in columns[name].tolist()] for name in self.columns]
+        for row in zip(*texts, strict=True):
+            yield [str(plane.t), str(plane.z), *row]
+
+
+def _measured(source: ImageSource, t: int, z: int, labels: np.ndarray) -> dict[str, np.ndarray]:
+    """All columns of the instances of one plane, in all channels of the image."""
+    names = source.channel_names
+    pixels = source.plane(t, z, list(range(len(names))))
+    return measure(labels, pixels, names, source.pixel_size_um)
 
 
 class _BlockLabels:
@@ -206,12 +219,6 @@ def _write_labels(
             compressionargs={"level": 4},
             metadata=metadata,
         )
-
-
-def _rows(plane: _Plane, columns: Mapping[str, np.ndarray]) -> Iterator[list[str]]:
-    texts = [[_text(value) for value in columns[name].tolist()] for name in COLUMNS]
-    for row in zip(*texts, strict=True):
-        yield [str(plane.t), str(plane.z), *row]
 
 
 def _text(value: float) -> str:

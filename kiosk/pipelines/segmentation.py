@@ -99,8 +99,12 @@ async def run(context: JobContext, part: Part) -> None:
     clock = _Stopwatch()
     record = await read_plan(context.store, job.id)
     async with context.images.use(job.upload_id, job.file_name) as source:
-        plane = await asyncio.to_thread(source.plane, payload["t"], payload["z"], record.channels)
-    blocks = cut_blocks(plane.shape[1], plane.shape[2], record.block_px, record.block_halo_px)
+        sizes, names, pixel_size_um = source.sizes, source.channel_names, source.pixel_size_um
+        blocks = cut_blocks(sizes["y"], sizes["x"], record.block_px, record.block_halo_px)
+        # Instances of blocks are measured after stitching.
+        channels = list(range(len(names))) if len(blocks) == 1 else record.channels
+        measured = await asyncio.to_thread(source.plane, payload["t"], payload["z"], channels)
+    plane = measured[record.channels] if len(blocks) == 1 else measured
     block = blocks[payload["block"]]
     limits = await asyncio.to_thread(plane_limits, plane, card.low_percentile, card.high_percentile)
     clock.lap("read")
@@ -112,8 +116,9 @@ async def run(context: JobContext, part: Part) -> None:
     )
     clock.lap("inference")
     labels = await asyncio.to_thread(label_maps, card.head, maps, parameters)
-    # Instances of blocks are measured after stitching.
-    table = await asyncio.to_thread(measure, labels, plane) if len(blocks) == 1 else None
+    table = None
+    if len(blocks) == 1:
+        table = await asyncio.to_thread(measure, labels, measured, names, pixel_size_um)
     clock.lap("instances")
     report = PartReport(instances=int(labels.max(initial=0)), seconds=clock.seconds)
     await write_part(context.store, job.id, part.index, labels, table, report)

@@ -1,7 +1,8 @@
 """How large a job's instances are, and so at which scale the network sees its image.
 
 The caller may say the diameter; else it is measured in a first pass over small windows of a few
-planes. It is decided once, in the plan, so that all planes and blocks of a job are treated alike.
+planes, and once more at the scale which that suggests. It is decided once, in the plan, so that all
+planes and blocks of a job are treated alike.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from kiosk.imaging.intensity import plane_limits
+from kiosk.imaging.intensity import Limits, plane_limits
 from kiosk.imaging.postprocessing import label_maps
 from kiosk.imaging.scaling import diameters_px, scale_for
 from kiosk.pipelines.context import JobContext
@@ -26,6 +27,8 @@ PLANES = 3
 WINDOW_PX = 768
 WINDOW_CHOICES = 3  # along each axis
 FEWEST_INSTANCES = 3
+# Small instances that touch are found as one at first; seen larger they fall apart.
+ROUNDS = 2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,17 +61,23 @@ async def size_instances(
     if parameters.diameter_px > 0:
         scale = scale_for(parameters.diameter_px, wanted_px)
         return Sizing(scale=scale, diameter_px=parameters.diameter_px, source="given")
-    found: list[np.ndarray] = []
-    for t, z in _some(plane_places(source.sizes)):
-        plane = await asyncio.to_thread(source.plane, t, z, list(channels))
-        found.append(await _measured(context, plane, parameters))
-    diameters = np.concatenate(found)
-    if len(diameters) < FEWEST_INSTANCES:
-        return Sizing()
-    diameter_px = round(float(np.median(diameters)), 1)
-    return Sizing(
-        scale=scale_for(diameter_px, wanted_px), diameter_px=diameter_px, source="measured"
-    )
+    windows = [
+        await _window(context, source, channels, place)
+        for place in _some(plane_places(source.sizes))
+    ]
+    sizing = Sizing()
+    for _ in range(ROUNDS):
+        found = [await _measured(context, window, parameters, sizing.scale) for window in windows]
+        diameters = np.concatenate(found)
+        if len(diameters) < FEWEST_INSTANCES:
+            break
+        diameter_px = round(float(np.median(diameters)), 1)
+        scale = scale_for(diameter_px, wanted_px)
+        settled = scale == sizing.scale
+        sizing = Sizing(scale=scale, diameter_px=diameter_px, source="measured")
+        if settled:
+            break
+    return sizing
 
 
 def sizing_note(sizing: Sizing) -> str:
@@ -82,13 +91,22 @@ def sizing_note(sizing: Sizing) -> str:
     )
 
 
-async def _measured(context: JobContext, plane: np.ndarray, parameters: Any) -> np.ndarray:
-    """Diameters of the instances in one window of a plane."""
+async def _window(
+    context: JobContext, source: ImageSource, channels: Sequence[int], place: tuple[int, int]
+) -> tuple[np.ndarray, Limits]:
+    """The busiest window of the plane at (t, z), and the limits of the whole plane."""
+    plane = await asyncio.to_thread(source.plane, *place, list(channels))
     card = context.card
     limits = await asyncio.to_thread(plane_limits, plane, card.low_percentile, card.high_percentile)
-    window = await asyncio.to_thread(busiest_window, plane)
-    maps = await predicted_maps(context, plane[:, *window], limits)
-    labels = await asyncio.to_thread(label_maps, card.head, maps, parameters)
+    return plane[:, *await asyncio.to_thread(busiest_window, plane)].copy(), limits
+
+
+async def _measured(
+    context: JobContext, window: tuple[np.ndarray, Limits], parameters: Any, scale: float
+) -> np.ndarray:
+    """Diameters of the instances in a window that the network sees at this scale."""
+    maps = await predicted_maps(context, *window, scale=scale)
+    labels = await asyncio.to_thread(label_maps, context.card.head, maps, parameters)
     return diameters_px(labels)
 
 

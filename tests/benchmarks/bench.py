@@ -2,7 +2,9 @@
 
 Both do the same work on the same images (1280 x 1080, 16 bit): read the file, normalise, run the
 network with all cores, find the instances. The kiosk also uploads, queues, stores and downloads.
-Rounds of both alternate in one run, so a busy machine slows both; the ratio is what counts.
+Rounds of both alternate in one run, so a busy machine slows both; the ratio is what counts. Where
+the processor computes in bfloat16 the kiosk does so and the reference does not: then the ratio is
+below one and single instances may differ.
 
     make bench                                  12 images, 3 rounds
     .venv/bin/python tests/benchmarks/bench.py --images 24 --rounds 5 --json bench.json
@@ -39,6 +41,7 @@ from kiosk.settings import CHECKOUT
 
 WIDTH_PX, HEIGHT_PX, NUCLEI = 1280, 1080, 420
 FILES_IN_FLIGHT = 4
+LARGEST_COUNT_DIFFERENCE = 0.01  # of all instances of an image
 
 
 @dataclass
@@ -114,7 +117,7 @@ def run(images: int, rounds: int, console: Console) -> dict[str, object]:
             bare = Bare(onnxruntime.InferenceSession(weights, options), card)
             bare.count(paths[0])
             asyncio.run(through_kiosk(kiosk.grpc_address, paths[:2]))  # warm both
-            times: dict[str, list[float]] = {"bare": [], "kiosk": []}
+            times: dict[str, list[float]] = {"bare": [], "kiosk": [], "alone": []}
             moved = 0
             for number in range(rounds):
                 began = time.perf_counter()
@@ -123,11 +126,15 @@ def run(images: int, rounds: int, console: Console) -> dict[str, object]:
                 began = time.perf_counter()
                 found, moved = asyncio.run(through_kiosk(kiosk.grpc_address, paths))
                 times["kiosk"].append((time.perf_counter() - began) / images)
-                if found != expected:
+                if not np.allclose(found, expected, rtol=LARGEST_COUNT_DIFFERENCE):
                     raise SystemExit(f"the counts differ: {expected} and {found}")
+                began = time.perf_counter()
+                asyncio.run(through_kiosk(kiosk.grpc_address, paths[number : number + 1]))
+                times["alone"].append(time.perf_counter() - began)
                 console.print(
                     f"round {number + 1}: bare {times['bare'][-1]:.3f} s/image, kiosk"
-                    f" {times['kiosk'][-1]:.3f} s/image, same counts"
+                    f" {times['kiosk'][-1]:.3f} s/image, one image alone {times['alone'][-1]:.3f}"
+                    f" s; {sum(expected)} and {sum(found)} instances"
                 )
         to_triton, from_triton = tensor_bytes(paths[0], card)
         ratios = [k / b for k, b in zip(times["kiosk"], times["bare"], strict=True)]
@@ -137,6 +144,7 @@ def run(images: int, rounds: int, console: Console) -> dict[str, object]:
             "nuclei_per_image": int(np.mean(expected)),
             "bare_s_per_image": statistics.median(times["bare"]),
             "kiosk_s_per_image": statistics.median(times["kiosk"]),
+            "kiosk_s_for_one_image_alone": statistics.median(times["alone"]),
             "ratio": statistics.median(ratios),
             "ratios": ratios,
             "upload_bytes_per_image": paths[0].stat().st_size,

@@ -6,8 +6,6 @@ import numpy as np
 import pytest
 
 from kiosk.imaging.scaling import (
-    LARGEST_SCALE,
-    SMALLEST_SCALE,
     resized,
     scale_for,
     scaled_shape,
@@ -24,9 +22,10 @@ from kiosk.pipelines.sizing import WINDOW_PX, busiest_window
         (23, 1.0),  # near enough: the pixel grid is left alone
         (34, 1.0),
         (14, 2.0),
+        (13, 2.0),  # rounded to a quarter of an octave
         (56, 0.5),
-        (3, LARGEST_SCALE),
-        (400, SMALLEST_SCALE),
+        (3, 2**1.25),
+        (400, 2**-1.5),
     ],
 )
 def test_scale_for_a_network_of_28_px(diameter_px: float, scale: float) -> None:

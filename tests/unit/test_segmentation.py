@@ -15,7 +15,7 @@ import tifffile
 from kiosk.adapters.image_files import ImageFileReader
 from kiosk.errors import InvalidRequest, PermanentError
 from kiosk.imaging.matching import count_matches, intersection_over_union
-from kiosk.imaging.measurements import COLUMNS
+from kiosk.imaging.measurements import INTENSITY_COLUMNS, SHAPE_COLUMNS
 from kiosk.jobs import JobState
 from kiosk.pipelines.context import SegmentationOptions
 from kiosk.pipelines.tensors import head_maps
@@ -214,22 +214,43 @@ async def test_table_measures_the_pixels_of_the_file() -> None:
     image[5:9, 10:16] = 2000
     image[15:20, 0:3] = 3000
     found = await segmented(tiff(image))
-    assert ["t", "z", *COLUMNS] == found.header
+    assert ["t", "z", *SHAPE_COLUMNS, *INTENSITY_COLUMNS] == found.header
     first, second = found.rows
-    assert second == {
-        "t": "0",
-        "z": "0",
-        "label": "2",
-        "y_px": "17",
-        "x_px": "1",
-        "area_px": "15",
-        "min_y_px": "15",
-        "min_x_px": "0",
-        "max_y_px": "20",
-        "max_x_px": "3",
-        "mean_intensity": "3000",
-        "touches_border": "1",
-    }
+    assert (
+        second
+        | {
+            "major_axis_px": "5.65685",
+            "minor_axis_px": "3.26599",
+            "orientation_rad": "0",
+            "eccentricity": "0.816497",
+            "perimeter_px": "12",
+            "solidity": "1",
+            "sd_intensity": "0",
+            "min_intensity": "3000",
+            "max_intensity": "3000",
+            "median_intensity": "3000",
+            "total_intensity": "45000",
+        }
+        == second
+    )
+    assert (
+        second
+        | {
+            "t": "0",
+            "z": "0",
+            "label": "2",
+            "y_px": "17",
+            "x_px": "1",
+            "area_px": "15",
+            "min_y_px": "15",
+            "min_x_px": "0",
+            "max_y_px": "20",
+            "max_x_px": "3",
+            "mean_intensity": "3000",
+            "touches_border": "1",
+        }
+        == second
+    )
     assert (
         first["y_px"],
         first["x_px"],
@@ -340,8 +361,9 @@ async def test_colour_image_goes_in_whole() -> None:
     assert {3} == {call[1] for call in kiosk.inference.calls}
     assert found.axes == "YX"
     np.testing.assert_array_equal(image[..., 0] > 0, found.labels > 0)
-    mean = float(found.rows[0]["mean_intensity"])
-    assert mean == pytest.approx(image[found.labels == 1].mean(), rel=1e-4)
+    means = [float(found.rows[0][f"mean_intensity_{c}"]) for c in ("red", "green", "blue")]
+    assert means[0] == means[1] == means[2]
+    assert means[0] == pytest.approx(image[found.labels == 1].mean(), rel=1e-4)
 
 
 @pytest.mark.parametrize(("channel", "index"), [("GFP", 1), ("dapi", 0), ("1", 1)])
@@ -457,7 +479,7 @@ async def test_measured_diameter_sets_the_scale() -> None:
     scale = found.run["scale"]
     assert scale["diameter_source"] == "measured"
     assert scale["diameter_px"] == pytest.approx(10, abs=0.7)
-    assert scale["scale"] == pytest.approx(20 / scale["diameter_px"])
+    assert scale["scale"] == 2.0
     assert scale["network_diameter_px"] == 20
     assert any("about" in note and "diameter_px" in note for note in found.run["notes"])
     areas = [float(row["area_px"]) for row in found.rows]

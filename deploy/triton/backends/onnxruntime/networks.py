@@ -81,8 +81,9 @@ class OpenVinoNetwork:
         options: dict[str, Any] = {
             "INFERENCE_PRECISION_HINT": "bf16",
             "NUM_STREAMS": 1,  # all threads on one request: the lowest waiting time
-            # Kernels are kept per shape, some 5 MB for each; without a limit they pile up.
-            "CPU_RUNTIME_CACHE_CAPACITY": 300,
+            # Kernels are kept per shape, some 5 MB for each; without a limit they pile up. This
+            # is room for the last 45 shapes or so.
+            "CPU_RUNTIME_CACHE_CAPACITY": 100,
             # The consumer works on the same cores; the system shall decide who runs where.
             "ENABLE_CPU_PINNING": False,
         }

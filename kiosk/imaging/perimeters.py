@@ -1,0 +1,65 @@
+"""Perimeter of every instance, all instances at once.
+
+The estimator is scikit-image's `perimeter` with four neighbours: border pixels weigh 1, the square
+root of 2 or the mean of both, by which of their neighbours are border pixels too (Benkrid et al.,
+"Design and FPGA implementation of a perimeter estimator", Proc. Irish Machine Vision and Image
+Processing Conf., 2000).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from kiosk.imaging.tiling import iter_bands
+
+SIDE, CORNER = 2, 10
+_WEIGHTS = np.zeros(1 + 4 * SIDE + 4 * CORNER + 1)
+_WEIGHTS[[5, 7, 15, 17, 25, 27]] = 1
+_WEIGHTS[[21, 33]] = np.sqrt(2)
+_WEIGHTS[[13, 23]] = (1 + np.sqrt(2)) / 2
+# A pixel's weight depends on its neighbours being border pixels, which depends on theirs.
+_MARGIN = 2
+# Rows at a time: what fits a processor's cache is done in half the time.
+BAND_PX = 200_000
+
+
+def perimeters_px(labels: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+    """(instance,) float64: perimeter of each of the wanted labels, holes included.
+
+    Args:
+        labels: (y, x) of any integer dtype, 0 = background.
+        wanted: (instance,) labels, ascending.
+    """
+    height, width = labels.shape
+    total = np.zeros(len(wanted))
+    for band in iter_bands(height, width, BAND_PX):
+        top, bottom = max(0, band.start - _MARGIN), min(height, band.stop + _MARGIN)
+        rows = slice(band.start - top + _MARGIN, band.stop - top + _MARGIN)
+        label, weight = _border_weights(np.pad(labels[top:bottom], _MARGIN), rows)
+        place = np.searchsorted(wanted, label)
+        total += np.bincount(place, weight, len(wanted))
+    return total
+
+
+def _border_weights(padded: np.ndarray, rows: slice) -> tuple[np.ndarray, np.ndarray]:
+    """(label, weight) of the border pixels in some rows of labels with a margin of zeros."""
+    centre = padded[1:-1, 1:-1]
+    inside = padded[:-2, 1:-1] == centre
+    for neighbour in (padded[2:, 1:-1], padded[1:-1, :-2], padded[1:-1, 2:]):
+        inside &= neighbour == centre
+    borders = np.zeros_like(padded)
+    np.copyto(borders[1:-1, 1:-1], centre, where=~inside)
+    width = padded.shape[1]
+    flat = borders.ravel()
+    place = np.flatnonzero(flat[rows.start * width : rows.stop * width]) + rows.start * width
+    label = flat[place]
+    code = np.ones(len(place), np.int64)
+    for step, points in (
+        (1, SIDE),
+        (width, SIDE),
+        (width - 1, CORNER),
+        (width + 1, CORNER),
+    ):
+        code += points * (flat[place - step] == label)
+        code += points * (flat[place + step] == label)
+    return label, _WEIGHTS[code]
