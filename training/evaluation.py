@@ -12,7 +12,6 @@ from kiosk.imaging.instances import InstanceParameters, find_instances
 from kiosk.imaging.intensity import plane_limits
 from kiosk.imaging.matching import MatchCounts, count_matches, intersection_over_union
 from kiosk.imaging.scaling import resized, scale_for, scaled_shape, typical_diameter_px
-from kiosk.pipelines.sizing import ROUNDS
 from training.dataset import LabelledPlane
 from training.network import DIVISOR_PX, MapNetwork
 
@@ -33,12 +32,9 @@ def measured_scales(
     parameters: InstanceParameters = POSTPROCESSING,
 ) -> list[float]:
     """The scale of each plane as the kiosk finds it, see `kiosk.pipelines.sizing`."""
-    scales = [1.0] * len(planes)
-    for _ in range(ROUNDS):
-        maps = predict_maps(network, planes, device, scales)
-        labels = [find_instances(*found, parameters) for found in maps]
-        scales = [scale_for(typical_diameter_px(found), network_diameter_px) for found in labels]
-    return scales
+    maps = predict_maps(network, planes, device, [1.0] * len(planes))
+    labels = [find_instances(*found, parameters) for found in maps]
+    return [scale_for(typical_diameter_px(found), network_diameter_px) for found in labels]
 
 
 @torch.no_grad()

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -115,7 +116,10 @@ class Run:
 
     def fit(self, dataset: CropDataset, validate: Validate, report: Report) -> None:
         """Take the steps that are left; validate and save now and then and at the end."""
-        batches = iter(torch.utils.data.DataLoader(dataset, self.settings.batch, num_workers=1))
+        # A CPU is busy with the network, and one worker keeps up; a GPU has to be fed.
+        workers = 1 if self.device == "cpu" else max(1, (os.cpu_count() or 2) - 1)
+        loader = torch.utils.data.DataLoader(dataset, self.settings.batch, num_workers=workers)
+        batches = iter(loader)
         losses: list[float] = []
         while self.step < self.settings.steps:
             losses.append(self._step(batches))
@@ -179,6 +183,7 @@ def main() -> None:
     )
     parser.add_argument("--out", type=Path, required=True, help="where state and logs go")
     parser.add_argument("--steps", type=int, default=TrainingSettings.steps)
+    parser.add_argument("--batch", type=int, default=TrainingSettings.batch, help="crops per step")
     parser.add_argument("--learning-rate", type=float, default=TrainingSettings.learning_rate)
     parser.add_argument("--seed", type=int, default=TrainingSettings.seed)
     parser.add_argument(
@@ -195,6 +200,7 @@ def main() -> None:
         torch.set_num_threads(arguments.threads)
     settings = TrainingSettings(
         steps=arguments.steps,
+        batch=arguments.batch,
         learning_rate=arguments.learning_rate,
         seed=arguments.seed,
         network_diameter_px=arguments.diameter_px,

@@ -12,9 +12,9 @@ from kiosk.imaging.matching import MatchCounts
 from training.dataset import LabelledPlane
 from training.evaluation import count_by_modality
 
-FOREGROUND_THRESHOLDS = (0.4, 0.5)
+FOREGROUND_THRESHOLDS = (0.45, 0.5)
 SMOOTHING_PX = (0.5, 0.7, 1.0)
-MERGE_HEIGHTS = (0.15, 0.25, 0.35, 0.45, 0.55)
+MERGE_HEIGHTS = (0.25, 0.35, 0.45, 0.55)
 PEAK_THRESHOLDS = (0.15, 0.3)
 MIN_AREAS_PX = (12, 20)
 

@@ -1,8 +1,7 @@
 """How large a job's instances are, and so at which scale the network sees its image.
 
 The caller may say the diameter; else it is measured in a first pass over small windows of a few
-planes, and once more at the scale which that suggests. It is decided once, in the plan, so that all
-planes and blocks of a job are treated alike.
+planes. It is decided once, in the plan, so that all planes and blocks of a job are treated alike.
 """
 
 from __future__ import annotations
@@ -27,8 +26,6 @@ PLANES = 3
 WINDOW_PX = 768
 WINDOW_CHOICES = 3  # along each axis
 FEWEST_INSTANCES = 3
-# Small instances that touch are found as one at first; seen larger they fall apart.
-ROUNDS = 2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,19 +62,13 @@ async def size_instances(
         await _window(context, source, channels, place)
         for place in _some(plane_places(source.sizes))
     ]
-    sizing = Sizing()
-    for _ in range(ROUNDS):
-        found = [await _measured(context, window, parameters, sizing.scale) for window in windows]
-        diameters = np.concatenate(found)
-        if len(diameters) < FEWEST_INSTANCES:
-            break
-        diameter_px = round(float(np.median(diameters)), 1)
-        scale = scale_for(diameter_px, wanted_px)
-        settled = scale == sizing.scale
-        sizing = Sizing(scale=scale, diameter_px=diameter_px, source="measured")
-        if settled:
-            break
-    return sizing
+    found = [await _measured(context, window, parameters) for window in windows]
+    diameters = np.concatenate(found)
+    if len(diameters) < FEWEST_INSTANCES:
+        return Sizing()
+    diameter_px = round(float(np.median(diameters)), 1)
+    scale = scale_for(diameter_px, wanted_px)
+    return Sizing(scale=scale, diameter_px=diameter_px, source="measured")
 
 
 def sizing_note(sizing: Sizing) -> str:
@@ -102,10 +93,10 @@ async def _window(
 
 
 async def _measured(
-    context: JobContext, window: tuple[np.ndarray, Limits], parameters: Any, scale: float
+    context: JobContext, window: tuple[np.ndarray, Limits], parameters: Any
 ) -> np.ndarray:
-    """Diameters of the instances in a window that the network sees at this scale."""
-    maps = await predicted_maps(context, *window, scale=scale)
+    """Diameters of the instances in a window."""
+    maps = await predicted_maps(context, *window)
     labels = await asyncio.to_thread(label_maps, context.card.head, maps, parameters)
     return diameters_px(labels)
 
