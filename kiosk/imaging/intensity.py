@@ -15,6 +15,7 @@ import numpy as np
 SAMPLE_LIMIT_PX = 2_000_000
 
 UINT16_MAX = 65_535
+FLOAT16_MAX = 65_504
 
 
 @dataclass(frozen=True)
@@ -55,9 +56,10 @@ def plane_limits(
 def as_uint16(plane: np.ndarray, limits: Limits) -> tuple[np.ndarray, Limits]:
     """The plane as uint16, the dtype in which pixels travel to the model, and its limits there.
 
-    8-bit and 16-bit unsigned values are kept as they are. Anything else (floats, signed or
-    32-bit integers) is stretched linearly, so that half a span below `low` becomes 0 and a
-    whole span above `high` becomes 65535; values beyond are clipped, NaN becomes 0. The model
+    8-bit and 16-bit unsigned values are kept as they are; only where the limits are further apart
+    than float16 reaches, in which a GPU may compute, are they halved. Anything else (floats,
+    signed or 32-bit integers) is stretched linearly, so that half a span below `low` becomes 0 and
+    a whole span above `high` becomes 65535; values beyond are clipped, NaN becomes 0. The model
     cuts off nearer to the limits than that, so nothing that it could see is lost, and a few
     wild values do not squeeze all others together.
 
@@ -68,6 +70,8 @@ def as_uint16(plane: np.ndarray, limits: Limits) -> tuple[np.ndarray, Limits]:
     Returns:
         uint16 array of the same shape, and the limits in its values.
     """
+    if plane.dtype == np.uint16 and limits.high - limits.low > FLOAT16_MAX:
+        return plane >> 1, Limits(limits.low // 2, limits.high // 2)
     if plane.dtype in (np.uint8, np.uint16):
         return plane.astype(np.uint16), limits
     scale = UINT16_MAX / (2.5 * (limits.high - limits.low))

@@ -138,3 +138,12 @@ def test_large_plane_is_sampled(monkeypatch: pytest.MonkeyPatch) -> None:
     plane = np.random.default_rng(4).normal(0, 1, (300, 400))
     limits = plane_limits(plane, 1, 99)
     np.testing.assert_allclose([limits.low, limits.high], np.percentile(plane, [1, 99]), atol=0.4)
+
+
+def test_a_full_range_of_16_bits_fits_float16() -> None:
+    plane = np.array([[0, 1000, 40_000, 65_535]], np.uint16)
+    pixels, limits = as_uint16(plane, Limits(0, 65_535))
+    assert np.isfinite(np.float16(limits.high - limits.low))
+    seen = (pixels - limits.low) / (limits.high - limits.low)
+    np.testing.assert_allclose(seen, plane / 65_535, atol=1e-4)
+    assert pixels.dtype == np.uint16
