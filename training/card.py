@@ -19,7 +19,7 @@ from kiosk.evaluation.scores import COARSE_THRESHOLDS
 
 
 def accuracy_tables(groups: Mapping[str, Scores], before: Mapping[str, Scores]) -> str:
-    """Markdown: all groups together per IoU, then each group at IoU 0.5.
+    """Markdown: all groups together per IoU, then, where there are several, each at IoU 0.5.
 
     Args:
         groups: figures of each group of images, by name.
@@ -39,9 +39,15 @@ def accuracy_tables(groups: Mapping[str, Scores], before: Mapping[str, Scores]) 
             * bool(before)
         ),
     ]
+    if len(groups) == 1:
+        return "\n".join(lines)
+    return "\n".join([*lines, "", group_table(groups, before)])
+
+
+def group_table(groups: Mapping[str, Scores], before: Mapping[str, Scores]) -> str:
+    """Markdown: each group at IoU 0.5."""
     extra = (" F1 before |", " --- |") if before else ("", "")
-    lines += [
-        "",
+    lines = [
         "| kind, at IoU 0.5 | images | instances | precision | recall | F1 | AP |" + extra[0],
         "| --- | --- | --- | --- | --- | --- | --- |" + extra[1],
     ]
@@ -76,6 +82,7 @@ def main() -> None:
     parser.add_argument("--truth", type=Path, required=True)
     parser.add_argument("--groups", type=Path, help="CSV with the group of each image")
     parser.add_argument("--group-by", default="")
+    parser.add_argument("--only-groups", action="store_true", help="without the pooled table")
     parser.add_argument("--before", type=Path, help="results of the version before")
     arguments = parser.parse_args()
     groups = read_groups(arguments.groups, arguments.group_by) if arguments.groups else None
@@ -85,7 +92,8 @@ def main() -> None:
         return found.groups or {arguments.section: found.pooled}
 
     before = figures(arguments.before) if arguments.before else {}
-    tables = accuracy_tables(figures(arguments.results), before)
+    make = group_table if arguments.only_groups else accuracy_tables
+    tables = make(figures(arguments.results), before)
     card = arguments.card.read_text()
     arguments.card.write_text(with_section(card, arguments.section, tables))
     print(tables)

@@ -11,7 +11,8 @@ import math
 import cv2
 import numpy as np
 
-# A network copes with this ratio of sizes by itself; within it the pixel grid is left alone.
+# A network copes with this ratio of sizes by itself; within it the pixel grid is left alone. On the
+# validation images 1.2 to 1.4 give the same F1; more is faster, less finds more in tissue.
 TOLERANCE = 1.25
 # Scales are rounded to quarters of an octave, from 0.35 to 2.4 times: near enough for a network,
 # and images of one experiment keep one shape, for which an engine has its kernels ready.

@@ -44,7 +44,7 @@ def test_a_run_ends_with_a_model_its_curves_and_a_card(data: Path, tmp_path: Pat
     assert {"model.onnx", "curves.png", "log.json", "README.md"} <= {p.name for p in out.iterdir()}
     card = (out / "README.md").read_text()
     assert "kiosk.postprocessing.merge_height" in card
-    assert "| discs | 1 | " in card
+    assert "1 images with 7 instances" in card
 
 
 def test_tables_say_what_was_measured() -> None:
