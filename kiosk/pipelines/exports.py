@@ -222,7 +222,10 @@ def _write_labels(
 
 
 def _text(value: float) -> str:
-    return f"{value:.6g}" if isinstance(value, float) else str(value)
+    """Whole numbers whole, whatever their size; others with eight digits."""
+    if isinstance(value, float) and not value.is_integer():
+        return f"{value:.8g}"
+    return str(int(value))
 
 
 def _overlay(pixels: np.ndarray, labels: np.ndarray) -> bytes:

@@ -219,10 +219,10 @@ async def test_table_measures_the_pixels_of_the_file() -> None:
     assert (
         second
         | {
-            "major_axis_px": "5.65685",
-            "minor_axis_px": "3.26599",
+            "major_axis_px": "5.6568542",
+            "minor_axis_px": "3.2659863",
             "orientation_rad": "0",
-            "eccentricity": "0.816497",
+            "eccentricity": "0.81649658",
             "perimeter_px": "12",
             "solidity": "1",
             "sd_intensity": "0",
@@ -258,6 +258,14 @@ async def test_table_measures_the_pixels_of_the_file() -> None:
         first["mean_intensity"],
         first["touches_border"],
     ) == ("6.5", "12.5", "24", "2000", "0")
+
+
+async def test_large_totals_keep_all_their_digits() -> None:
+    image = np.zeros((60, 60), np.uint16)
+    image[5:50, 5:50] = 65_535
+    image[10, 10] = 65_534
+    found = await segmented(tiff(image))
+    assert found.rows[0]["total_intensity"] == str(45 * 45 * 65_535 - 1)
 
 
 async def test_run_record_says_how_it_was_made() -> None:
