@@ -13,14 +13,14 @@ import pytest
 import tifffile
 
 from kiosk.adapters.image_files import ImageFileReader
-from kiosk.errors import InvalidRequest, PermanentError
+from kiosk.errors import InvalidRequest, PermanentError, TransientError
 from kiosk.imaging.matching import count_matches, intersection_over_union
 from kiosk.imaging.measurements import INTENSITY_COLUMNS, SHAPE_COLUMNS
 from kiosk.jobs import JobState
 from kiosk.pipelines.context import SegmentationOptions
 from kiosk.pipelines.tensors import head_maps
 from kiosk.settings import LimitSettings
-from kiosk.testing import FakeInference, FakeKiosk, make_card, make_kiosk
+from kiosk.testing import FakeInference, FakeKiosk, MemoryQueue, make_card, make_kiosk
 
 
 def spots(shape: tuple[int, ...], seed: int = 1, *, number: int = 40) -> np.ndarray:
@@ -475,6 +475,7 @@ def sized_kiosk(**options: int) -> FakeKiosk:
     return make_kiosk(
         ImageFileReader(LimitSettings()),
         inference=inference,
+        queue=MemoryQueue(retry_delay_s=0.0),
         options=SegmentationOptions(**options),
     )
 
@@ -515,6 +516,13 @@ async def test_nothing_found_in_the_first_pass_changes_nothing() -> None:
     found = await segmented(tiff(np.zeros((40, 40), np.uint8)), sized_kiosk())
     assert found.run["scale"]["diameter_source"] == "none"
     assert found.run["scale"]["scale"] == 1.0
+
+
+async def test_a_first_pass_that_fails_is_tried_again() -> None:
+    kiosk = sized_kiosk()
+    kiosk.inference.failures = [TransientError("Triton is being restarted.")]
+    found = await segmented(tiff(discs(10)), kiosk)
+    assert found.run["scale"]["scale"] == 2.0
 
 
 async def test_what_is_seen_enlarged_is_cut_into_smaller_blocks() -> None:
