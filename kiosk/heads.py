@@ -22,6 +22,7 @@ class MapSpec:
         axes: "yx", or "cyx" where it has channels.
         channels: fewest and most channels; (1, 1) for "yx".
         uint8, floats: what the values of a uint8 map, and of a float16 or float32 map, mean.
+        is_length: the values are pixels, and so grow with the image.
     """
 
     name: str
@@ -29,6 +30,7 @@ class MapSpec:
     channels: tuple[int, int] = (1, 1)
     uint8: str = "255 = 1.0"
     floats: str = "0 to 1"
+    is_length: bool = False
 
 
 @dataclass(frozen=True)
@@ -234,6 +236,7 @@ HEADS: dict[str, Head] = {
                 channels=(3, 256),
                 uint8="pixels, up to 255",
                 floats="pixels",
+                is_length=True,
             ),
         ),
         parameters=StarParameters,

@@ -21,7 +21,7 @@ from kiosk.model_run import Runner
 from kiosk.models import KEY_GROUPS, KEYS, ModelCard, card_from_config
 from kiosk.parameters import chosen, parameters_of
 from kiosk.pipelines import PIPELINES
-from kiosk.pipelines.tensors import head_maps, model_inputs
+from kiosk.pipelines.tensors import head_maps, model_inputs, without_channel_axis
 
 REFERENCE = "docs/reference/model-configuration.md"
 IMAGE_PX = 256
@@ -262,8 +262,7 @@ def _run_once(
         return [Check(name, False, f"On an image of {shape} px {fault}")]
     answer = Check(name, True, f"It answers an image of {shape} px in {seconds:.1f} s.")
     parameters: Any = chosen(HEADS[card.head].parameters, card.postprocessing, {})
-    flat = {spec.name for spec in HEADS[card.head].maps if spec.axes == "yx"}
-    planes = {key: value[0] if key in flat else value for key, value in maps.items()}
+    planes = without_channel_axis(HEADS[card.head], maps)
     began = time.perf_counter()
     found = int(label_maps(card.head, planes, parameters).max())
     milliseconds = (time.perf_counter() - began) * 1e3

@@ -17,12 +17,11 @@ import numpy as np
 
 from kiosk.errors import InvalidRequest
 from kiosk.imaging.instances import InstanceParameters
-from kiosk.imaging.matching import MatchCounts
 from kiosk.imaging.scaling import diameters_px, scale_for
 from kiosk.parameters import chosen
 from training.adapted_card import Adaptation, adapted_card
 from training.dataset import CropDataset, LabelledPlane
-from training.evaluation import count_by_modality, predict_maps
+from training.evaluation import pooled_counts, predict_maps
 from training.export import export, load_network, sha256_of
 from training.folders import read_folder
 from training.model_folder import ModelFolder, read_model_folder, write_version
@@ -78,7 +77,7 @@ def adapt(request: Request, report: Report) -> Adaptation:
     network = folded_network(base.weights(request.base_version))
     device = best_device()
     network.to(device)
-    before = _score(held_out, _maps(network, held_out, device, scale), parameters)
+    before = pooled_counts(held_out, _maps(network, held_out, device, scale), parameters)
     report.say(f"before: F1 {before.f1:.3f} at IoU 0.5 on the images kept for checking")
 
     # Named after all that decides the outcome: a run goes on only where the same one stopped.
@@ -86,13 +85,15 @@ def adapt(request: Request, report: Report) -> Adaptation:
     run.log = run.log or [{"step": 0, "f1": before.f1}]
 
     def validate(trained) -> dict[str, float]:
-        return {"f1": _score(held_out, _maps(trained, held_out, device, scale), parameters).f1}
+        return {
+            "f1": pooled_counts(held_out, _maps(trained, held_out, device, scale), parameters).f1
+        }
 
     scales = [scale] * len(training)
     run.fit(CropDataset(training, request.seed + run.step, scales), validate, report)
     trained = load_network(run.state_file).to(device)
     tuned = tune(planes, _maps(trained, planes, device, scale), parameters)
-    after = _score(held_out, _maps(trained, held_out, device, scale), tuned)
+    after = pooled_counts(held_out, _maps(trained, held_out, device, scale), tuned)
     report.say(f"after: F1 {after.f1:.3f}")
     adaptation = Adaptation(
         base=f"{base.card.name}:{request.base_version or base.card.latest}",
@@ -132,7 +133,7 @@ def tune(planes, maps, start: InstanceParameters) -> InstanceParameters:
         replace(start, smoothing_px=smoothing, merge_height=height)
         for smoothing, height in itertools.product(SMOOTHINGS_PX, MERGE_HEIGHTS)
     ]
-    return max([start, *candidates], key=lambda one: _score(planes, maps, one).f1)
+    return max([start, *candidates], key=lambda one: pooled_counts(planes, maps, one).f1)
 
 
 def all_diameters_px(planes: Sequence[LabelledPlane]) -> np.ndarray:
@@ -188,10 +189,6 @@ def _settings(request: Request) -> TrainingSettings:
 
 def _maps(network, planes, device: str, scale: float) -> list[np.ndarray]:
     return predict_maps(network, planes, device, [scale] * len(planes))
-
-
-def _score(planes, maps, parameters: InstanceParameters) -> MatchCounts:
-    return sum(count_by_modality(planes, maps, parameters).values(), MatchCounts(0, 0, 0))
 
 
 def _write(request: Request, base: ModelFolder, run: Run, network, found: Adaptation) -> None:

@@ -10,7 +10,7 @@ import torch
 from kiosk.evaluation import Scores, score_plane
 from kiosk.imaging.instances import InstanceParameters, find_instances
 from kiosk.imaging.intensity import plane_limits
-from kiosk.imaging.matching import MatchCounts, count_matches, intersection_over_union
+from kiosk.imaging.matching import MatchCounts
 from kiosk.imaging.scaling import resized, scale_for, scaled_shape, typical_diameter_px
 from training.dataset import LabelledPlane
 from training.network import DIVISOR_PX, MapNetwork
@@ -66,29 +66,6 @@ def predict_maps(
     return maps
 
 
-def count_by_modality(
-    planes: Sequence[LabelledPlane],
-    maps: Sequence[np.ndarray],
-    parameters: InstanceParameters,
-    threshold: float = 0.5,
-) -> dict[str, MatchCounts]:
-    """Matches at one IoU threshold, pooled over the planes of each modality."""
-    counts: dict[str, MatchCounts] = {}
-    for plane, (foreground, distance) in zip(planes, maps, strict=True):
-        labels = find_instances(foreground, distance, parameters)
-        found = count_matches(intersection_over_union(plane.labels, labels), threshold)
-        counts[plane.modality] = counts.get(plane.modality, MatchCounts(0, 0, 0)) + found
-    return counts
-
-
-def mean_scores(planes: Sequence[LabelledPlane], maps: Sequence[np.ndarray]) -> dict[str, float]:
-    """F1 and AP at IoU 0.5 over all planes, and F1 per modality."""
-    counts = count_by_modality(planes, maps, POSTPROCESSING)
-    total = sum(counts.values(), MatchCounts(0, 0, 0))
-    scores = {f"f1_{name}": round(count.f1, 4) for name, count in sorted(counts.items())}
-    return {"f1": round(total.f1, 4), "ap": round(total.average_precision, 4), **scores}
-
-
 def scores_by_modality(
     planes: Sequence[LabelledPlane],
     maps: Sequence[np.ndarray],
@@ -100,3 +77,18 @@ def scores_by_modality(
         found = score_plane(plane.labels, find_instances(foreground, distance, parameters))
         scores[plane.modality] = scores.get(plane.modality, Scores()) + found
     return scores
+
+
+def pooled_counts(
+    planes: Sequence[LabelledPlane], maps: Sequence[np.ndarray], parameters: InstanceParameters
+) -> MatchCounts:
+    """Matches at IoU 0.5 over all planes."""
+    return sum(scores_by_modality(planes, maps, parameters).values(), Scores()).at(0.5)
+
+
+def mean_scores(planes: Sequence[LabelledPlane], maps: Sequence[np.ndarray]) -> dict[str, float]:
+    """F1 and AP at IoU 0.5 over all planes, and F1 per modality."""
+    scores = scores_by_modality(planes, maps, POSTPROCESSING)
+    total = sum(scores.values(), Scores()).at(0.5)
+    modalities = {f"f1_{n}": round(one.at(0.5).f1, 4) for n, one in sorted(scores.items())}
+    return {"f1": round(total.f1, 4), "ap": round(total.average_precision, 4), **modalities}

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from kiosk.evaluation import Scores
 from kiosk.imaging.instances import InstanceParameters
 from training.card import accuracy_tables, with_section
 from training.dataset import LabelledPlane
@@ -36,7 +35,7 @@ def finish(
     parameters = best_parameters(validation, maps)
     scores = scores_by_modality(validation, maps, parameters)
     card = _card(settings, parameters, sha256_of(out / "model.onnx"), difference)
-    tables = accuracy_tables(dict(sorted(scores.items())), dict[str, Scores]())
+    tables = accuracy_tables(dict(sorted(scores.items())), {})
     (out / "README.md").write_text(with_section(card, "validation", tables))
     return out / "README.md"
 

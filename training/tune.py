@@ -8,9 +8,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from kiosk.imaging.instances import InstanceParameters
-from kiosk.imaging.matching import MatchCounts
 from training.dataset import LabelledPlane
-from training.evaluation import count_by_modality
+from training.evaluation import pooled_counts
 
 FOREGROUND_THRESHOLDS = (0.45, 0.5)
 SMOOTHING_PX = (0.5, 0.7, 1.0)
@@ -25,9 +24,4 @@ def best_parameters(
     """Those of the grid with the highest F1 at IoU 0.5, pooled over all instances."""
     grid = (FOREGROUND_THRESHOLDS, SMOOTHING_PX, MERGE_HEIGHTS, PEAK_THRESHOLDS, MIN_AREAS_PX)
     candidates = [InstanceParameters(*values) for values in itertools.product(*grid)]
-
-    def f1(parameters: InstanceParameters) -> float:
-        counts = count_by_modality(planes, maps, parameters)
-        return sum(counts.values(), MatchCounts(0, 0, 0)).f1
-
-    return max(candidates, key=f1)
+    return max(candidates, key=lambda one: pooled_counts(planes, maps, one).f1)

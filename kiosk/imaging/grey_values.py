@@ -35,11 +35,12 @@ def grey_value_columns(runs: Runs, channel: np.ndarray) -> dict[str, np.ndarray]
 def _chunks(runs: Runs, channel: np.ndarray) -> Iterator[tuple[slice, np.ndarray, np.ndarray]]:
     """(instances, finite pixels of each, their values ascending, instance after instance)."""
     areas = runs.total(runs.length)
+    through = np.cumsum(areas)  # pixels of all instances up to and with each
     ends = np.append(runs.first[1:], len(runs.y))
     begin = 0
     while begin < len(areas):
-        reach = int(np.searchsorted(np.cumsum(areas[begin:]), CHUNK_PX, side="right"))
-        end = begin + max(1, reach)
+        before = through[begin] - areas[begin]
+        end = max(begin + 1, int(np.searchsorted(through, before + CHUNK_PX, side="right")))
         part = slice(begin, end)
         of_runs = slice(int(runs.first[begin]), int(ends[end - 1]))
         values = _gathered(runs, channel, of_runs)

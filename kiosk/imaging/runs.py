@@ -1,6 +1,6 @@
 """A label plane as runs: stretches of one label within one row.
 
-A plane with 8,000 cells has four million pixels and a hundred thousand runs, so everything that
+A plane with 8,000 cells has four million pixels and some hundred thousand runs, so everything that
 follows from the shape of instances is quicker said of runs.
 """
 

@@ -6,13 +6,13 @@ import asyncio
 
 import numpy as np
 
-from kiosk.heads import HEADS
+from kiosk.heads import HEADS, MapSpec
 from kiosk.imaging.intensity import Limits, as_uint16
 from kiosk.imaging.orientations import mean_map, turned, turned_back
 from kiosk.imaging.scaling import resized, scaled_shape
 from kiosk.imaging.tiling import Blender, Tile, cut_plane, read_tile
 from kiosk.pipelines.context import JobContext
-from kiosk.pipelines.tensors import head_maps, model_inputs
+from kiosk.pipelines.tensors import head_maps, model_inputs, without_channel_axis
 
 Maps = dict[str, np.ndarray]
 
@@ -32,15 +32,15 @@ async def predicted_maps(
         Map name -> (y, x) or (channel, y, x), of the dtype that the model gives.
     """
     shape = pixels.shape[1:]
+    head = HEADS[context.card.head]
     pixels, limits = await asyncio.to_thread(_prepared, pixels, limits, scale)
     maps = await _tiled(context, pixels, limits, views)
     if scale != 1.0:
         maps = {
-            name: await asyncio.to_thread(_at_size, name, values, shape, scale)
-            for name, values in maps.items()
+            spec.name: await asyncio.to_thread(_at_size, spec, maps[spec.name], shape, scale)
+            for spec in head.maps
         }
-    flat = {spec.name for spec in HEADS[context.card.head].maps if spec.axes == "yx"}
-    return {name: values[0] if name in flat else values for name, values in maps.items()}
+    return without_channel_axis(head, maps)
 
 
 def _prepared(pixels: np.ndarray, limits: Limits, scale: float) -> tuple[np.ndarray, Limits]:
@@ -50,8 +50,8 @@ def _prepared(pixels: np.ndarray, limits: Limits, scale: float) -> tuple[np.ndar
     return as_uint16(pixels, limits)
 
 
-def _at_size(name: str, maps: np.ndarray, shape: tuple[int, int], scale: float) -> np.ndarray:
-    if name == "rays":  # the one map whose values are lengths
+def _at_size(spec: MapSpec, maps: np.ndarray, shape: tuple[int, int], scale: float) -> np.ndarray:
+    if spec.is_length:
         maps = maps.astype(np.float32) / np.float32(scale)
     return resized(maps, *shape)
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from kiosk.errors import PermanentError
-from kiosk.heads import HEADS, MapSpec
+from kiosk.heads import HEADS, Head, MapSpec
 from kiosk.imaging.intensity import Limits
 from kiosk.models import ModelCard
 
@@ -51,6 +51,14 @@ def head_maps(card: ModelCard, outputs: Mapping[str, np.ndarray]) -> dict[str, n
             raise PermanentError(f"The model '{card.name}' does not fit its head: {fault}")
         maps[spec.name] = tensor if spec.axes == "yx" else tensor[0]
     return maps
+
+
+def without_channel_axis(head: Head, maps: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """(channel, y, x) maps as post-processing takes them: (y, x) where there are no channels."""
+    return {
+        spec.name: maps[spec.name][0] if spec.axes == "yx" else maps[spec.name]
+        for spec in head.maps
+    }
 
 
 def map_fault(spec: MapSpec, tensor: np.ndarray) -> str:

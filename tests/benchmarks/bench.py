@@ -4,7 +4,8 @@ Both do the same work on the same images (1280 x 1080, 16 bit): read the file, n
 network with all cores, find the instances. The kiosk also uploads, queues, stores and downloads.
 Rounds of both alternate in one run, so a busy machine slows both; the ratio is what counts. Where
 the processor computes in bfloat16 the kiosk does so and the reference does not: then the ratio is
-below one and single instances may differ.
+below one and single instances may differ. The kiosk also measures the nuclei in a first pass and
+shows the image to the network at the scale that it finds.
 
     make bench                                  12 images, 3 rounds
     .venv/bin/python tests/benchmarks/bench.py --images 24 --rounds 5 --json bench.json

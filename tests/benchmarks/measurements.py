@@ -13,6 +13,7 @@ import numpy as np
 from skimage.measure import regionprops_table
 
 from kiosk.imaging.measurements import measure
+from kiosk.imaging.sample import make_sample
 
 PROPERTIES = (
     "label",
@@ -32,25 +33,6 @@ PROPERTIES = (
 )
 
 
-def cells(side_px: int, count: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """A label plane with ellipses on a jittered grid, and a grey image: (y, x), (y, x)."""
-    random = np.random.default_rng(seed)
-    labels = np.zeros((side_px, side_px), np.int32)
-    across = int(np.ceil(np.sqrt(count)))
-    pitch = side_px / across
-    y, x = np.mgrid[: int(pitch) + 1, : int(pitch) + 1] - pitch / 2
-    for label in range(1, count + 1):
-        row, column = divmod(label - 1, across)
-        a, b = random.uniform(0.25, 0.47, 2) * pitch
-        turn = random.uniform(0, np.pi)
-        u, v = y * np.cos(turn) + x * np.sin(turn), x * np.cos(turn) - y * np.sin(turn)
-        top, left = int(row * pitch), int(column * pitch)
-        window = labels[top : top + y.shape[0], left : left + y.shape[1]]
-        inside = (u / a) ** 2 + (v / b) ** 2 <= 1
-        window[inside[: window.shape[0], : window.shape[1]]] = label
-    return labels, random.normal(1000, 200, labels.shape).astype(np.float32)
-
-
 def best_of(times: int, work: Callable[[], object]) -> float:
     seconds = []
     for _ in range(times):
@@ -66,7 +48,8 @@ def main() -> None:
     parser.add_argument("--cells", type=int, default=8000)
     parser.add_argument("--rounds", type=int, default=3)
     arguments = parser.parse_args()
-    labels, image = cells(arguments.side_px, arguments.cells)
+    sample = make_sample(1, arguments.side_px, arguments.side_px, arguments.cells)
+    labels, image = sample.labels[0].astype(np.int32), sample.images[0].astype(np.float32)
     covered = float((labels > 0).mean())
     print(
         f"{labels.max()} cells on {labels.shape[0]} x {labels.shape[1]} px, {covered:.0%} covered"

@@ -534,6 +534,19 @@ async def test_what_is_seen_enlarged_is_cut_into_smaller_blocks() -> None:
     assert found.f1 == 1.0
 
 
+async def test_lengths_in_maps_shrink_with_the_scale() -> None:
+    """A star's rays are pixels of what the network saw, which was twice as large."""
+    kiosk = sized_kiosk()
+    defaults = {"min_area_px": 1.0}
+    card = make_card(head="stars", network_diameter_px=20.0, postprocessing=defaults)
+    kiosk.inference.cards = [card]
+    image = discs(10)
+    found = await segmented(tiff(image), kiosk, parameters={"diameter_px": 10.0})
+    assert found.counts == count(image)
+    areas = [float(row["area_px"]) for row in found.rows]
+    assert np.median(areas) == pytest.approx((image > 0).sum() / len(areas), rel=0.25)
+
+
 async def test_a_model_for_no_size_refuses_a_diameter() -> None:
     kiosk = kiosk_with()
     upload_id = await kiosk.upload(tiff(discs(10)), "cells.tif")
