@@ -14,6 +14,7 @@ import numpy as np
 
 from kiosk.jobs import DeadLetter, Job, JobEvent, Lease, Part
 from kiosk.models import ModelCard
+from kiosk.reading import ReadOptions
 
 
 @dataclass(frozen=True)
@@ -110,35 +111,83 @@ class ObjectStore(Protocol):
         """A seekable file for lazy reading; for use in a thread. Raises NotFound."""
 
 
+# Rows and columns of a plane, both with start and stop.
+Window = tuple[slice, slice]
+
+
 class ImageSource(Protocol):
-    """One opened image. Planes are read lazily; all methods are for use in a thread.
+    """One opened image. Pixels are read lazily; all methods are for use in a thread.
 
     Attributes:
+        format: what the file is, e.g. "OME-TIFF".
         sizes: {"t": n, "c": n, "z": n, "y": n, "x": n}, every axis at least 1.
+        axes: the axes as they lie in the file, slowest first, e.g. "TCYX".
         is_rgb: the three channels are red, green and blue samples.
         channel_names: one per channel; made up ("channel 0") where the file has none.
         pixel_size_um: (y, x), or None when the file does not say.
+        z_step_um: distance of planes along z, or None.
+        frame_interval_s: seconds from one time point to the next, or None.
+        levels: (y, x) sizes of a plane at each stored resolution, full size first.
         notes: what was guessed or left out, in plain sentences.
     """
 
+    format: str
     sizes: Mapping[str, int]
+    axes: str
     dtype: np.dtype[Any]
     is_rgb: bool
     channel_names: Sequence[str]
     pixel_size_um: tuple[float, float] | None
+    z_step_um: float | None
+    frame_interval_s: float | None
+    levels: Sequence[tuple[int, int]]
     notes: Sequence[str]
 
-    def plane(self, t: int, z: int, channels: Sequence[int]) -> np.ndarray:
-        """(len(channels), y, x) pixels in the file's dtype."""
+    def plane(
+        self,
+        t: int,
+        z: int,
+        channels: Sequence[int],
+        window: Window | None = None,
+        level: int = 0,
+    ) -> np.ndarray:
+        """(len(channels), y, x) pixels in the file's dtype: a whole plane, or a window of it.
+
+        Args:
+            window: rows and columns at that level; None = all.
+            level: number of a resolution in `levels`.
+        """
 
     def close(self) -> None: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageEntry:
+    """One image of a file that may hold several.
+
+    Attributes:
+        member, series: as in ReadOptions.
+        title: what the file calls it; may be empty.
+    """
+
+    member: str = ""
+    series: int = 0
+    title: str = ""
 
 
 class ImageFiles(Protocol):
     """Opens image files, whatever their format."""
 
-    def open(self, file: BinaryIO, file_name: str) -> ImageSource:
+    def open(
+        self, file: BinaryIO, file_name: str, options: ReadOptions = ReadOptions()
+    ) -> ImageSource:
         """Raises InvalidRequest with a plain sentence when the file cannot be read."""
+
+    def entries(self, file: BinaryIO, file_name: str) -> list[ImageEntry]:
+        """The images in a file: one for most files, more for archives and multi-series files.
+
+        Raises InvalidRequest as `open` does. `file` stays open and belongs to the caller.
+        """
 
 
 class InferenceClient(Protocol):

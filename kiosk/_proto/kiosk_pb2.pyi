@@ -116,20 +116,96 @@ class Upload(_message.Message):
     def __init__(self, name: _Optional[str] = ..., file_name: _Optional[str] = ..., size_bytes: _Optional[int] = ..., offset_bytes: _Optional[int] = ..., sha256: _Optional[str] = ..., complete: _Optional[bool] = ..., expire_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class CreateUploadRequest(_message.Message):
-    __slots__ = ("file_name", "size_bytes", "sha256")
+    __slots__ = ("file_name", "size_bytes", "sha256", "url")
     FILE_NAME_FIELD_NUMBER: _ClassVar[int]
     SIZE_BYTES_FIELD_NUMBER: _ClassVar[int]
     SHA256_FIELD_NUMBER: _ClassVar[int]
+    URL_FIELD_NUMBER: _ClassVar[int]
     file_name: str
     size_bytes: int
     sha256: str
-    def __init__(self, file_name: _Optional[str] = ..., size_bytes: _Optional[int] = ..., sha256: _Optional[str] = ...) -> None: ...
+    url: str
+    def __init__(self, file_name: _Optional[str] = ..., size_bytes: _Optional[int] = ..., sha256: _Optional[str] = ..., url: _Optional[str] = ...) -> None: ...
 
 class GetUploadRequest(_message.Message):
     __slots__ = ("name",)
     NAME_FIELD_NUMBER: _ClassVar[int]
     name: str
     def __init__(self, name: _Optional[str] = ...) -> None: ...
+
+class ReadOptions(_message.Message):
+    __slots__ = ("member", "series", "axes", "pixel_size_um", "z_step_um")
+    MEMBER_FIELD_NUMBER: _ClassVar[int]
+    SERIES_FIELD_NUMBER: _ClassVar[int]
+    AXES_FIELD_NUMBER: _ClassVar[int]
+    PIXEL_SIZE_UM_FIELD_NUMBER: _ClassVar[int]
+    Z_STEP_UM_FIELD_NUMBER: _ClassVar[int]
+    member: str
+    series: int
+    axes: str
+    pixel_size_um: float
+    z_step_um: float
+    def __init__(self, member: _Optional[str] = ..., series: _Optional[int] = ..., axes: _Optional[str] = ..., pixel_size_um: _Optional[float] = ..., z_step_um: _Optional[float] = ...) -> None: ...
+
+class InspectUploadRequest(_message.Message):
+    __slots__ = ("name", "reading", "thumbnail_px")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    READING_FIELD_NUMBER: _ClassVar[int]
+    THUMBNAIL_PX_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    reading: ReadOptions
+    thumbnail_px: int
+    def __init__(self, name: _Optional[str] = ..., reading: _Optional[_Union[ReadOptions, _Mapping]] = ..., thumbnail_px: _Optional[int] = ...) -> None: ...
+
+class InspectUploadResponse(_message.Message):
+    __slots__ = ("images",)
+    IMAGES_FIELD_NUMBER: _ClassVar[int]
+    images: _containers.RepeatedCompositeFieldContainer[Image]
+    def __init__(self, images: _Optional[_Iterable[_Union[Image, _Mapping]]] = ...) -> None: ...
+
+class Image(_message.Message):
+    __slots__ = ("reading", "title", "format", "size_t", "size_c", "size_z", "size_y", "size_x", "axes", "dtype", "is_rgb", "channel_names", "pixel_size_y_um", "pixel_size_x_um", "z_step_um", "frame_interval_s", "resolutions", "notes", "thumbnail", "error")
+    READING_FIELD_NUMBER: _ClassVar[int]
+    TITLE_FIELD_NUMBER: _ClassVar[int]
+    FORMAT_FIELD_NUMBER: _ClassVar[int]
+    SIZE_T_FIELD_NUMBER: _ClassVar[int]
+    SIZE_C_FIELD_NUMBER: _ClassVar[int]
+    SIZE_Z_FIELD_NUMBER: _ClassVar[int]
+    SIZE_Y_FIELD_NUMBER: _ClassVar[int]
+    SIZE_X_FIELD_NUMBER: _ClassVar[int]
+    AXES_FIELD_NUMBER: _ClassVar[int]
+    DTYPE_FIELD_NUMBER: _ClassVar[int]
+    IS_RGB_FIELD_NUMBER: _ClassVar[int]
+    CHANNEL_NAMES_FIELD_NUMBER: _ClassVar[int]
+    PIXEL_SIZE_Y_UM_FIELD_NUMBER: _ClassVar[int]
+    PIXEL_SIZE_X_UM_FIELD_NUMBER: _ClassVar[int]
+    Z_STEP_UM_FIELD_NUMBER: _ClassVar[int]
+    FRAME_INTERVAL_S_FIELD_NUMBER: _ClassVar[int]
+    RESOLUTIONS_FIELD_NUMBER: _ClassVar[int]
+    NOTES_FIELD_NUMBER: _ClassVar[int]
+    THUMBNAIL_FIELD_NUMBER: _ClassVar[int]
+    ERROR_FIELD_NUMBER: _ClassVar[int]
+    reading: ReadOptions
+    title: str
+    format: str
+    size_t: int
+    size_c: int
+    size_z: int
+    size_y: int
+    size_x: int
+    axes: str
+    dtype: str
+    is_rgb: bool
+    channel_names: _containers.RepeatedScalarFieldContainer[str]
+    pixel_size_y_um: float
+    pixel_size_x_um: float
+    z_step_um: float
+    frame_interval_s: float
+    resolutions: _containers.RepeatedScalarFieldContainer[str]
+    notes: _containers.RepeatedScalarFieldContainer[str]
+    thumbnail: bytes
+    error: JobError
+    def __init__(self, reading: _Optional[_Union[ReadOptions, _Mapping]] = ..., title: _Optional[str] = ..., format: _Optional[str] = ..., size_t: _Optional[int] = ..., size_c: _Optional[int] = ..., size_z: _Optional[int] = ..., size_y: _Optional[int] = ..., size_x: _Optional[int] = ..., axes: _Optional[str] = ..., dtype: _Optional[str] = ..., is_rgb: _Optional[bool] = ..., channel_names: _Optional[_Iterable[str]] = ..., pixel_size_y_um: _Optional[float] = ..., pixel_size_x_um: _Optional[float] = ..., z_step_um: _Optional[float] = ..., frame_interval_s: _Optional[float] = ..., resolutions: _Optional[_Iterable[str]] = ..., notes: _Optional[_Iterable[str]] = ..., thumbnail: _Optional[bytes] = ..., error: _Optional[_Union[JobError, _Mapping]] = ...) -> None: ...
 
 class DeleteUploadRequest(_message.Message):
     __slots__ = ("name",)
@@ -200,7 +276,7 @@ class Job(_message.Message):
     def __init__(self, name: _Optional[str] = ..., pipeline: _Optional[str] = ..., upload: _Optional[str] = ..., file_name: _Optional[str] = ..., model: _Optional[str] = ..., model_version: _Optional[str] = ..., state: _Optional[_Union[JobState, str]] = ..., stage: _Optional[str] = ..., parts_done: _Optional[int] = ..., parts_total: _Optional[int] = ..., error: _Optional[_Union[JobError, _Mapping]] = ..., notes: _Optional[_Iterable[str]] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., end_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., expire_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., parameters: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ...) -> None: ...
 
 class SegmentRequest(_message.Message):
-    __slots__ = ("upload", "model", "model_version", "channel", "parameters", "request_id")
+    __slots__ = ("upload", "model", "model_version", "channel", "parameters", "request_id", "reading", "region", "volume", "formats", "within")
     class ParametersEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -214,13 +290,35 @@ class SegmentRequest(_message.Message):
     CHANNEL_FIELD_NUMBER: _ClassVar[int]
     PARAMETERS_FIELD_NUMBER: _ClassVar[int]
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    READING_FIELD_NUMBER: _ClassVar[int]
+    REGION_FIELD_NUMBER: _ClassVar[int]
+    VOLUME_FIELD_NUMBER: _ClassVar[int]
+    FORMATS_FIELD_NUMBER: _ClassVar[int]
+    WITHIN_FIELD_NUMBER: _ClassVar[int]
     upload: str
     model: str
     model_version: str
     channel: str
     parameters: _containers.ScalarMap[str, float]
     request_id: str
-    def __init__(self, upload: _Optional[str] = ..., model: _Optional[str] = ..., model_version: _Optional[str] = ..., channel: _Optional[str] = ..., parameters: _Optional[_Mapping[str, float]] = ..., request_id: _Optional[str] = ...) -> None: ...
+    reading: ReadOptions
+    region: Region
+    volume: bool
+    formats: _containers.RepeatedScalarFieldContainer[str]
+    within: str
+    def __init__(self, upload: _Optional[str] = ..., model: _Optional[str] = ..., model_version: _Optional[str] = ..., channel: _Optional[str] = ..., parameters: _Optional[_Mapping[str, float]] = ..., request_id: _Optional[str] = ..., reading: _Optional[_Union[ReadOptions, _Mapping]] = ..., region: _Optional[_Union[Region, _Mapping]] = ..., volume: _Optional[bool] = ..., formats: _Optional[_Iterable[str]] = ..., within: _Optional[str] = ...) -> None: ...
+
+class Region(_message.Message):
+    __slots__ = ("min_y_px", "min_x_px", "max_y_px", "max_x_px")
+    MIN_Y_PX_FIELD_NUMBER: _ClassVar[int]
+    MIN_X_PX_FIELD_NUMBER: _ClassVar[int]
+    MAX_Y_PX_FIELD_NUMBER: _ClassVar[int]
+    MAX_X_PX_FIELD_NUMBER: _ClassVar[int]
+    min_y_px: int
+    min_x_px: int
+    max_y_px: int
+    max_x_px: int
+    def __init__(self, min_y_px: _Optional[int] = ..., min_x_px: _Optional[int] = ..., max_y_px: _Optional[int] = ..., max_x_px: _Optional[int] = ...) -> None: ...
 
 class TrackRequest(_message.Message):
     __slots__ = ("upload", "model", "model_version", "channel", "request_id")

@@ -60,6 +60,11 @@ class KioskStub:
                 request_serializer=kiosk_dot___proto_dot_kiosk__pb2.WriteUploadRequest.SerializeToString,
                 response_deserializer=kiosk_dot___proto_dot_kiosk__pb2.Upload.FromString,
                 _registered_method=True)
+        self.InspectUpload = channel.unary_unary(
+                '/kiosk.v1.Kiosk/InspectUpload',
+                request_serializer=kiosk_dot___proto_dot_kiosk__pb2.InspectUploadRequest.SerializeToString,
+                response_deserializer=kiosk_dot___proto_dot_kiosk__pb2.InspectUploadResponse.FromString,
+                _registered_method=True)
         self.DeleteUpload = channel.unary_unary(
                 '/kiosk.v1.Kiosk/DeleteUpload',
                 request_serializer=kiosk_dot___proto_dot_kiosk__pb2.DeleteUploadRequest.SerializeToString,
@@ -148,6 +153,14 @@ class KioskServicer:
         """Send the bytes of an upload, in messages of at most 4 MiB (1 MiB is a good size). The
         stream may break at any time: GetUpload then says at which offset to go on. The answer
         comes when the client closes its side.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def InspectUpload(self, request, context):
+        """What the kiosk sees in an upload before anything runs: its images, their axes, channels,
+        pixel sizes, and what was guessed. FAILED_PRECONDITION while the upload is not complete.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -251,6 +264,11 @@ def add_KioskServicer_to_server(servicer, server):
                     servicer.WriteUpload,
                     request_deserializer=kiosk_dot___proto_dot_kiosk__pb2.WriteUploadRequest.FromString,
                     response_serializer=kiosk_dot___proto_dot_kiosk__pb2.Upload.SerializeToString,
+            ),
+            'InspectUpload': grpc.unary_unary_rpc_method_handler(
+                    servicer.InspectUpload,
+                    request_deserializer=kiosk_dot___proto_dot_kiosk__pb2.InspectUploadRequest.FromString,
+                    response_serializer=kiosk_dot___proto_dot_kiosk__pb2.InspectUploadResponse.SerializeToString,
             ),
             'DeleteUpload': grpc.unary_unary_rpc_method_handler(
                     servicer.DeleteUpload,
@@ -439,6 +457,33 @@ class Kiosk:
             '/kiosk.v1.Kiosk/WriteUpload',
             kiosk_dot___proto_dot_kiosk__pb2.WriteUploadRequest.SerializeToString,
             kiosk_dot___proto_dot_kiosk__pb2.Upload.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def InspectUpload(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/kiosk.v1.Kiosk/InspectUpload',
+            kiosk_dot___proto_dot_kiosk__pb2.InspectUploadRequest.SerializeToString,
+            kiosk_dot___proto_dot_kiosk__pb2.InspectUploadResponse.FromString,
             options,
             channel_credentials,
             insecure,

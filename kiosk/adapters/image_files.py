@@ -13,7 +13,8 @@ from typing import Any, BinaryIO, cast
 from kiosk.adapters.plain_images import open_jpeg, open_png, unsupported
 from kiosk.adapters.tiff_images import open_tiff
 from kiosk.errors import InvalidRequest, KioskError, TransientError
-from kiosk.ports import ImageSource
+from kiosk.ports import ImageEntry, ImageSource
+from kiosk.reading import ReadOptions
 from kiosk.settings import LimitSettings
 
 HEAD_BYTES = 512
@@ -47,7 +48,7 @@ _KNOWN: tuple[tuple[bytes, str], ...] = (
 )
 _TIFF = (b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+")
 
-_Open = Callable[[BinaryIO, int, str, LimitSettings], ImageSource]
+_Open = Callable[[BinaryIO, int, str, LimitSettings, ReadOptions], ImageSource]
 
 
 class ImageFileReader:
@@ -56,7 +57,13 @@ class ImageFileReader:
     def __init__(self, limits: LimitSettings) -> None:
         self._limits = limits
 
-    def open(self, file: BinaryIO, file_name: str) -> ImageSource:
+    def entries(self, file: BinaryIO, file_name: str) -> list[ImageEntry]:
+        """The images in a file. Raises as `open` does."""
+        return [ImageEntry()]
+
+    def open(
+        self, file: BinaryIO, file_name: str, options: ReadOptions = ReadOptions()
+    ) -> ImageSource:
         """Read the headers of an image; the source returned owns `file` from then on.
 
         `file` is any seekable binary file, on disk or over an object store; when it is
@@ -73,7 +80,7 @@ class ImageFileReader:
         opener = _opener(head)
         if opener is None:
             raise _refusal(head, file_name)
-        return opener(cast(BinaryIO, watched), size, file_name, self._limits)
+        return opener(cast(BinaryIO, watched), size, file_name, self._limits, options)
 
 
 def _opener(head: bytes) -> _Open | None:

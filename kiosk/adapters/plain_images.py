@@ -18,6 +18,8 @@ import numpy as np
 from PIL.JpegImagePlugin import JpegImageFile
 
 from kiosk.errors import InvalidRequest, KioskError, TooLarge
+from kiosk.ports import Window
+from kiosk.reading import ReadOptions
 from kiosk.settings import LimitSettings
 
 RGB_NAMES = ("red", "green", "blue")
@@ -106,15 +108,20 @@ class PlainImage:
         shape_yx: tuple[int, int],
         channels: int,
         dtype: np.dtype[Any],
+        format_name: str,
         decode: Callable[[bytes], np.ndarray],
         notes: Sequence[str],
     ) -> None:
         y, x = shape_yx
+        self.format = format_name
+        self.axes = "YX" if channels == 1 else "YXS"
+        self.levels: Sequence[tuple[int, int]] = (shape_yx,)
         self.sizes: Mapping[str, int] = {"t": 1, "c": channels, "z": 1, "y": y, "x": x}
         self.dtype = dtype
         self.is_rgb = channels == 3
         self.channel_names: Sequence[str] = RGB_NAMES if self.is_rgb else ("channel 0",)
         self.pixel_size_um: tuple[float, float] | None = None
+        self.z_step_um: float | None = None
         self.frame_interval_s: float | None = None
         self.notes: Sequence[str] = tuple(notes)
         self._file = file
@@ -122,9 +129,16 @@ class PlainImage:
         self._decode = decode
         self._lock = threading.Lock()
 
-    def plane(self, t: int, z: int, channels: Sequence[int]) -> np.ndarray:
+    def plane(
+        self,
+        t: int,
+        z: int,
+        channels: Sequence[int],
+        window: Window | None = None,
+        level: int = 0,
+    ) -> np.ndarray:
         """(len(channels), y, x) pixels. Raises InvalidRequest when the pixels are damaged."""
-        if (t, z) != (0, 0) or any(not 0 <= c < self.sizes["c"] for c in channels):
+        if (t, z, level) != (0, 0, 0) or any(not 0 <= c < self.sizes["c"] for c in channels):
             raise out_of_range(self._file_name, t, z, channels)
         with self._lock:
             self._file.seek(0)
@@ -140,6 +154,8 @@ class PlainImage:
             raise corrupt(self._file_name, "its pixels do not fit its header")
         if pixels.ndim == 2:
             pixels = pixels[..., np.newaxis]
+        if window is not None:
+            pixels = pixels[window]
         return np.ascontiguousarray(np.moveaxis(pixels[..., list(channels)], -1, 0))
 
     def close(self) -> None:
@@ -156,7 +172,9 @@ def out_of_range(file_name: str, t: int, z: int, channels: Sequence[int]) -> Inv
     )
 
 
-def open_png(file: BinaryIO, file_bytes: int, file_name: str, limits: LimitSettings) -> PlainImage:
+def open_png(
+    file: BinaryIO, file_bytes: int, file_name: str, limits: LimitSettings, options: ReadOptions
+) -> PlainImage:
     """Open a PNG: 1- to 8-bit as uint8, 16-bit as uint16, palettes expanded, alpha dropped.
 
     Raises InvalidRequest or TooLarge.
@@ -187,6 +205,7 @@ def open_png(file: BinaryIO, file_bytes: int, file_name: str, limits: LimitSetti
         shape_yx=(y, x),
         channels=channels,
         dtype=dtype,
+        format_name="PNG",
         decode=imagecodecs.png_decode,
         notes=notes,
     )
@@ -218,7 +237,9 @@ def _png_palette(file: BinaryIO, file_bytes: int) -> tuple[bool, bool]:
     return grey, transparent
 
 
-def open_jpeg(file: BinaryIO, file_bytes: int, file_name: str, limits: LimitSettings) -> PlainImage:
+def open_jpeg(
+    file: BinaryIO, file_bytes: int, file_name: str, limits: LimitSettings, options: ReadOptions
+) -> PlainImage:
     """Open a JPEG of 8-bit grey or colour as uint8; the EXIF orientation is not applied.
 
     Raises InvalidRequest or TooLarge.
@@ -252,6 +273,7 @@ def open_jpeg(file: BinaryIO, file_bytes: int, file_name: str, limits: LimitSett
         shape_yx=(y, x),
         channels=channels,
         dtype=np.dtype(np.uint8),
+        format_name="JPEG",
         decode=decode,
         notes=["JPEG compression changes the intensities of the image slightly."],
     )

@@ -39,6 +39,8 @@ from kiosk.adapters.tiff_headers import (
 )
 from kiosk.adapters.tiff_metadata import TiffMetadata, colour_table
 from kiosk.errors import KioskError, TooLarge
+from kiosk.ports import Window
+from kiosk.reading import ReadOptions
 from kiosk.settings import LimitSettings
 
 # What tifffile logs about damaged files is said in our errors and notes already.
@@ -50,7 +52,9 @@ _WEBP = 50001
 _ASSOCIATED_ALPHA, _ALPHA = 1, 2
 
 
-def open_tiff(file: BinaryIO, file_bytes: int, file_name: str, limits: LimitSettings) -> TiffImage:
+def open_tiff(
+    file: BinaryIO, file_bytes: int, file_name: str, limits: LimitSettings, options: ReadOptions
+) -> TiffImage:
     """Open the first series of a TIFF. Raises InvalidRequest or TooLarge."""
     notes: list[str] = []
     with _damage(file_name, "its TIFF headers cannot be read"):
@@ -232,6 +236,10 @@ class TiffImage:
         )
         self.pixel_size_um = metadata.pixel_size_um()
         self.frame_interval_s = metadata.frame_interval_s()
+        self.z_step_um: float | None = None
+        self.format = "OME-TIFF" if tif.is_ome else "TIFF"
+        self.axes = self._axes
+        self.levels: Sequence[tuple[int, int]] = ((self.sizes["y"], self.sizes["x"]),)
         if int(self.keyframe.photometric) == _MIN_IS_WHITE:
             notes.append("The file says that low values are bright; values are read as stored.")
         if self.keyframe.tags.valueof(274, 1) != 1:
@@ -294,7 +302,14 @@ class TiffImage:
             roles["c"] += "S"
         return roles
 
-    def plane(self, t: int, z: int, channels: Sequence[int]) -> np.ndarray:
+    def plane(
+        self,
+        t: int,
+        z: int,
+        channels: Sequence[int],
+        window: Window | None = None,
+        level: int = 0,
+    ) -> np.ndarray:
         """(len(channels), y, x) pixels. Raises InvalidRequest when the pixels are damaged."""
         sizes = self.sizes
         if not (0 <= t < sizes["t"] and 0 <= z < sizes["z"]) or any(
@@ -318,7 +333,7 @@ class TiffImage:
                 if self._axes.index("X") < self._axes.index("Y"):
                     pixels = pixels.T
                 out[...] = pixels if self._lut is None else self._lut[channel][pixels.astype(int)]
-        return result
+        return result if window is None else result[:, *window]
 
     def _place(self, t: int, z: int, c: int) -> dict[str, int]:
         """Axis -> position, for all axes but y and x."""

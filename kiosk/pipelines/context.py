@@ -5,13 +5,16 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from kiosk.errors import InvalidRequest, NotFound
 from kiosk.jobs import Job, upload_key
 from kiosk.models import ModelCard
 from kiosk.ports import ImageFiles, ImageSource, InferenceClient, ObjectStore
+from kiosk.reading import ReadOptions
+from kiosk.request import SegmentationRequest
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +37,19 @@ class JobContext:
     inference: InferenceClient
     options: SegmentationOptions
 
+    @cached_property
+    def request(self) -> SegmentationRequest:
+        """What the job's owner asked for."""
+        return SegmentationRequest.from_parameters(self.job.parameters)
+
+    def image(self) -> AbstractAsyncContextManager[ImageSource]:
+        """The opened image of the job, for one user at a time; see `OpenImages.use`."""
+        return self.images.use(self.job.upload_id, self.job.file_name, self.request.reading)
+
+
+# An upload may be read in several ways: another image of it, other axes.
+_Key = tuple[str, ReadOptions]
+
 
 @dataclass
 class _Opened:
@@ -50,45 +66,48 @@ class OpenImages:
         self._store = store
         self._files = files
         self._keep = keep
-        self._opened: OrderedDict[str, _Opened] = OrderedDict()
+        self._opened: OrderedDict[_Key, _Opened] = OrderedDict()
 
     @asynccontextmanager
-    async def use(self, upload_id: str, file_name: str) -> AsyncIterator[ImageSource]:
+    async def use(
+        self, upload_id: str, file_name: str, reading: ReadOptions = ReadOptions()
+    ) -> AsyncIterator[ImageSource]:
         """The opened image, for one user at a time (a file has one reading position).
 
         Users of different images do not wait for each other. Raises InvalidRequest when the
         upload is gone or is not a readable image.
         """
-        opened = await self._locked(upload_id)
+        key = (upload_id, reading)
+        opened = await self._locked(key)
         try:
             if opened.source is None:
-                opened.source = await asyncio.to_thread(self._open, upload_id, file_name)
+                opened.source = await asyncio.to_thread(self._open, upload_id, file_name, reading)
             self._close_oldest()
             yield opened.source
         except asyncio.CancelledError:
             # A thread may still be reading, so nobody else may use this source any more. It is
             # closed when the thread lets go of it.
-            self._forget(upload_id, opened)
+            self._forget(key, opened)
             raise
         finally:
             if opened.source is None:
-                self._forget(upload_id, opened)
+                self._forget(key, opened)
             opened.lock.release()
 
-    async def _locked(self, upload_id: str) -> _Opened:
+    async def _locked(self, key: _Key) -> _Opened:
         while True:
-            opened = self._opened.setdefault(upload_id, _Opened())
-            self._opened.move_to_end(upload_id)
+            opened = self._opened.setdefault(key, _Opened())
+            self._opened.move_to_end(key)
             await opened.lock.acquire()
-            if self._opened.get(upload_id) is opened:
+            if self._opened.get(key) is opened:
                 return opened
             opened.lock.release()  # given up, or closed, while this user waited
 
-    def _forget(self, upload_id: str, opened: _Opened) -> None:
-        if self._opened.get(upload_id) is opened:
-            del self._opened[upload_id]
+    def _forget(self, key: _Key, opened: _Opened) -> None:
+        if self._opened.get(key) is opened:
+            del self._opened[key]
 
-    def _open(self, upload_id: str, file_name: str) -> ImageSource:
+    def _open(self, upload_id: str, file_name: str, reading: ReadOptions) -> ImageSource:
         try:
             file = self._store.open(upload_key(upload_id))
         except NotFound as error:
@@ -96,16 +115,16 @@ class OpenImages:
                 "The uploaded image is no longer there. Upload it again.", reason="UPLOAD_GONE"
             ) from error
         try:
-            return self._files.open(file, file_name)
+            return self._files.open(file, file_name, reading)
         except BaseException:
             file.close()
             raise
 
     def _close_oldest(self) -> None:
-        for upload_id in list(self._opened)[: -self._keep or None]:
-            opened = self._opened[upload_id]
+        for key in list(self._opened)[: -self._keep or None]:
+            opened = self._opened[key]
             if not opened.lock.locked() and opened.source is not None:
-                del self._opened[upload_id]
+                del self._opened[key]
                 opened.source.close()
 
     def close(self) -> None:

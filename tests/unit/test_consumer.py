@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -15,7 +15,8 @@ from kiosk.consumer import Consumer
 from kiosk.errors import InvalidRequest, LeaseLost, PermanentError, TransientError
 from kiosk.jobs import Job, JobState, Lease, PartKind
 from kiosk.pipelines.context import OpenImages
-from kiosk.ports import Backlog, ImageSource
+from kiosk.ports import Backlog, ImageEntry, ImageSource, Window
+from kiosk.reading import ReadOptions
 from kiosk.testing import FakeInference, FakeKiosk, MemoryQueue, MemoryStore, make_kiosk
 
 
@@ -27,17 +28,21 @@ class FakeSource:
     is_rgb = False
     channel_names = ("channel 0",)
     pixel_size_um = None
+    z_step_um = frame_interval_s = None
+    format, axes, levels = "TIFF", "TYX", ((32, 32),)
     notes: tuple[str, ...] = ()
 
     def __init__(self, images: FakeImages) -> None:
         self._images = images
 
-    def plane(self, t: int, z: int, channels: list[int]) -> np.ndarray:
+    def plane(
+        self, t: int, z: int, channels: Sequence[int], window: Window | None = None, level: int = 0
+    ) -> np.ndarray:
         if self._images.plane_errors:
             raise self._images.plane_errors.pop(0)
         plane = np.zeros((1, 32, 32), np.uint8)
         plane[0, 10:20, 10 + t : 20 + t] = 200
-        return plane
+        return plane if window is None else plane[:, *window]
 
     def close(self) -> None:
         self._images.closed += 1
@@ -52,7 +57,12 @@ class FakeImages:
         self.opened = 0
         self.closed = 0
 
-    def open(self, file: BinaryIO, file_name: str) -> ImageSource:
+    def entries(self, file: BinaryIO, file_name: str) -> list[ImageEntry]:
+        return [ImageEntry()]
+
+    def open(
+        self, file: BinaryIO, file_name: str, options: ReadOptions = ReadOptions()
+    ) -> ImageSource:
         if self.open_errors:
             raise self.open_errors.pop(0)
         self.opened += 1

@@ -1,0 +1,97 @@
+"""What a caller asks of a segmentation, besides which image and which model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from kiosk.errors import InvalidRequest
+from kiosk.reading import ReadOptions
+
+
+@dataclass(frozen=True, kw_only=True)
+class Region:
+    """A rectangle of every plane: rows [min_y_px, max_y_px), columns [min_x_px, max_x_px)."""
+
+    min_y_px: int
+    min_x_px: int
+    max_y_px: int
+    max_x_px: int
+
+    def __post_init__(self) -> None:
+        if min(self.min_y_px, self.min_x_px) < 0 or (
+            self.max_y_px <= self.min_y_px or self.max_x_px <= self.min_x_px
+        ):
+            raise InvalidRequest(
+                f"The region has rows {self.min_y_px} to {self.max_y_px} and columns"
+                f" {self.min_x_px} to {self.max_x_px}; it must lie inside of the image and be at"
+                " least one pixel wide and high.",
+                reason="BAD_REGION",
+                field="region",
+            )
+
+    def check_within(self, height_px: int, width_px: int) -> None:
+        """Raise InvalidRequest when the region reaches beyond a plane of this size."""
+        if self.max_y_px > height_px or self.max_x_px > width_px:
+            raise InvalidRequest(
+                f"The region ends at row {self.max_y_px} and column {self.max_x_px}, and the image"
+                f" has {height_px} rows and {width_px} columns; choose it inside of the image.",
+                reason="BAD_REGION",
+                field="region",
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class SegmentationRequest:
+    """Everything about a segmentation that is neither the file nor the model.
+
+    Attributes:
+        channel: name or number (from 0) of the channel to segment; "" = the only one.
+        postprocessing: parameters that replace the model's defaults.
+        reading: which image of the file, and how to read it.
+        region: the part of every plane to segment; None = all of it.
+        volume: join the instances of the planes of a z-stack to instances in 3-D.
+        formats: names of the result formats, see `kiosk.exports.FORMATS`; () = the default set.
+        within: id of an upload with a mask or label image; only instances inside of it count.
+    """
+
+    channel: str = ""
+    postprocessing: Mapping[str, float] = field(default_factory=dict)
+    reading: ReadOptions = ReadOptions()
+    region: Region | None = None
+    volume: bool = False
+    formats: tuple[str, ...] = ()
+    within: str = ""
+
+    def as_parameters(self) -> dict[str, Any]:
+        """As it stands in the record of a job: JSON values, without what was not asked."""
+        values: dict[str, Any] = {
+            "channel": self.channel,
+            "postprocessing": dict(self.postprocessing),
+        }
+        if reading := self.reading.as_dict():
+            values["reading"] = reading
+        if self.region is not None:
+            values["region"] = dict(vars(self.region))
+        if self.volume:
+            values["volume"] = True
+        if self.formats:
+            values["formats"] = list(self.formats)
+        if self.within:
+            values["within"] = self.within
+        return values
+
+    @classmethod
+    def from_parameters(cls, values: Mapping[str, Any]) -> SegmentationRequest:
+        """The inverse of `as_parameters`; what is missing has its default."""
+        region = values.get("region")
+        return cls(
+            channel=str(values.get("channel", "")),
+            postprocessing=values.get("postprocessing") or {},
+            reading=ReadOptions.from_dict(values.get("reading") or {}),
+            region=Region(**{k: int(v) for k, v in region.items()}) if region else None,
+            volume=bool(values.get("volume", False)),
+            formats=tuple(values.get("formats") or ()),
+            within=str(values.get("within", "")),
+        )
