@@ -117,8 +117,7 @@ class KioskServicer(pb_grpc.KioskServicer):
             upload_id=wire.id_of(request.upload, "uploads"),
             model=request.model.removeprefix("models/"),
             model_version=request.model_version,
-            channel=request.channel,
-            parameters=dict(request.parameters),
+            request=wire.segmentation_from_proto(request),
             request_id=request.request_id,
         )
         return wire.job_to_proto(job)

@@ -36,8 +36,8 @@ class ReadOptions:
         letters = self.axes.upper()
         if set(letters) - set(AXES) or len(set(letters)) != len(letters):
             raise InvalidRequest(
-                f"The axes '{self.axes}' are not an order of axes. Give each axis of the image once,"
-                " slowest first, with the letters T, C, Z, Y, X, for example ZYX.",
+                f"The axes '{self.axes}' are not an order of axes. Name each axis of the image"
+                " once, slowest first, with the letters T, C, Z, Y, X, for example ZYX.",
                 reason="BAD_AXES",
                 field="axes",
             )

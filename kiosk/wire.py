@@ -25,6 +25,8 @@ from kiosk.errors import (
 )
 from kiosk.jobs import Job, JobEvent, ResultFile, Upload
 from kiosk.models import ModelCard
+from kiosk.reading import ReadOptions
+from kiosk.request import Region, SegmentationRequest
 
 DOMAIN = "kiosk"
 RETRY_AFTER_S = 5
@@ -114,6 +116,40 @@ def result_of(name: str) -> tuple[str, str]:
 
 
 # ---------------------------------------------------------------------------- proto
+
+
+def segmentation_from_proto(request: pb.SegmentRequest) -> SegmentationRequest:
+    """What is asked for. Raises InvalidRequest."""
+    return SegmentationRequest(
+        channel=request.channel,
+        postprocessing=dict(request.parameters),
+        reading=reading_from_proto(request.reading),
+        region=region_from_proto(request.region) if request.HasField("region") else None,
+        volume=request.volume,
+        formats=tuple(request.formats),
+        within=id_of(request.within, "uploads") if request.within else "",
+    )
+
+
+def reading_from_proto(reading: pb.ReadOptions) -> ReadOptions:
+    """How an upload is to be read. Raises InvalidRequest."""
+    return ReadOptions(
+        member=reading.member,
+        series=reading.series,
+        axes=reading.axes,
+        pixel_size_um=reading.pixel_size_um,
+        z_step_um=reading.z_step_um,
+    )
+
+
+def region_from_proto(region: pb.Region) -> Region:
+    """Raises InvalidRequest for a rectangle that is none."""
+    return Region(
+        min_y_px=region.min_y_px,
+        min_x_px=region.min_x_px,
+        max_y_px=region.max_y_px,
+        max_x_px=region.max_x_px,
+    )
 
 
 def model_to_proto(card: ModelCard) -> pb.Model:
