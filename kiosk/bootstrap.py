@@ -8,6 +8,8 @@ import os
 import platform
 import secrets
 import signal
+from pathlib import Path
+from typing import BinaryIO
 
 from kiosk.adapters.image_files import ImageFileReader
 from kiosk.adapters.object_store import ObstoreObjectStore
@@ -15,9 +17,12 @@ from kiosk.adapters.redis_queue import QueuePolicy, RedisQueue
 from kiosk.adapters.triton import TritonInference
 from kiosk.consumer import Consumer
 from kiosk.errors import KioskError, PermanentError
+from kiosk.folder_zip import zipped_folder
 from kiosk.grpc_api import GrpcServer
+from kiosk.inspection import inspect_file
 from kiosk.pipelines.context import SegmentationOptions
 from kiosk.previews import Previews
+from kiosk.reading import InspectedImage, ReadOptions
 from kiosk.service import KioskService
 from kiosk.settings import Settings
 from kiosk.telemetry import configure_logging
@@ -134,3 +139,15 @@ def _stop_on_signals() -> asyncio.Event:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
     return stopping
+
+
+def inspect_local(
+    settings: Settings, path: Path, reading: ReadOptions, *, thumbnail_px: int = 0
+) -> list[InspectedImage]:
+    """What the kiosk sees in a file of this machine. Raises InvalidRequest."""
+    files = ImageFileReader(settings.limits)
+
+    def opened() -> BinaryIO:
+        return zipped_folder(path) if path.is_dir() else path.open("rb")
+
+    return inspect_file(files, opened, path.name, reading, thumbnail_px=thumbnail_px)

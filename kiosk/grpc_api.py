@@ -99,6 +99,16 @@ class KioskServicer(pb_grpc.KioskServicer):
         return pb.DeleteUploadResponse()
 
     @_unary
+    async def InspectUpload(self, request: pb.InspectUploadRequest, context: Context) -> Any:
+        images = await self._service.inspect(
+            wire.id_of(request.name, "uploads"),
+            wire.reading_from_proto(request.reading),
+            thumbnail_px=request.thumbnail_px,
+            list_only=request.list_only,
+        )
+        return pb.InspectUploadResponse(images=[wire.image_to_proto(image) for image in images])
+
+    @_unary
     async def WriteUpload(
         self, requests: AsyncIterator[pb.WriteUploadRequest], context: Context
     ) -> Any:

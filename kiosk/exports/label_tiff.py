@@ -38,7 +38,7 @@ class LabelTiff(Writer):
     def add_plane(self, plane: LabelPlane) -> None:
         common: dict[str, Any] = {**ZLIB, "dtype": self.image.label_dtype, "metadata": None}
         # Only the first page carries the description of the whole file.
-        first = {"description": self._description.encode(), "software": "kiosk"} if self._description else {}
+        first = {"description": self._description, "software": "kiosk"} if self._description else {}
         self._description = None
         if max(self._shape) <= LARGE_PX:
             labels = plane.labels().astype(self.image.label_dtype, copy=False)
