@@ -22,7 +22,7 @@ _CV2_TYPES = (np.uint8, np.uint16)
 
 
 def level_count(shape: tuple[int, int], smallest_px: int) -> int:
-    """How many resolutions there are when a plane is halved until no side is above `smallest_px`."""
+    """How many resolutions there are when halving ends at a side of `smallest_px` or less."""
     longest, count = max(shape), 1
     while longest > smallest_px:
         longest, count = -(-longest // 2), count + 1
@@ -52,7 +52,7 @@ class Pyramid:
         self._waiting: list[list[np.ndarray]] = [[] for _ in range(levels)]
 
     def push(self, band: np.ndarray, level: int = 0) -> Iterator[tuple[int, int, np.ndarray]]:
-        """(level, first row, band) of what is complete now; each band has `band_px` rows or is last.
+        """(level, first row, band) of what is complete now: `band_px` rows, or the last ones.
 
         Args:
             band: (y, x) the next rows of the plane.

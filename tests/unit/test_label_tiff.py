@@ -10,12 +10,12 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 import tifffile
+from result_makers import discs, result_image, stack, write
 
 from kiosk.exports import label_tiff
 from kiosk.exports.label_tiff import LabelTiff
 from kiosk.exports.writer import ResultImage
 from kiosk.testing import MemoryPlane
-from result_makers import discs, result_image, stack, write
 
 NAMESPACE = "{http://www.openmicroscopy.org/Schemas/OME/2016-06}"
 
