@@ -35,8 +35,16 @@ class LimitSettings(Group):
     plane_px: int = Field(
         100_000_000,
         gt=0,
-        description="Largest plane in pixels (10,000 x 10,000). A plane is read as a whole,"
-        " so this bounds the memory of a consumer to about 1 GiB.",
+        description="Most pixels that are unpacked at a time (10,000 x 10,000). It bounds planes"
+        " of PNG and JPEG and the strips and tiles of TIFF, and with them the memory of a consumer"
+        " to about 1 GiB.",
+    )
+    slide_px: int = Field(
+        10_000_000_000,
+        gt=0,
+        description="Largest plane in pixels (100,000 x 100,000) where windows of it can be read,"
+        " as in tiled TIFF. Whole slides reach this; memory does not grow with it, but time and"
+        " disk do.",
     )
     planes: int = Field(
         20_000, gt=0, description="Most planes in one image; each is a part in the queue."
