@@ -54,7 +54,10 @@ def make_slide(path: Path, side_px: int) -> None:
     ]
     random = np.random.default_rng(1)
     count = -(-side_px // PIECE_PX)
-    choice, turns = random.integers(PIECES, size=(count, count)), random.integers(4, size=(count,) * 2)
+    choice, turns = (
+        random.integers(PIECES, size=(count, count)),
+        random.integers(4, size=(count,) * 2),
+    )
 
     def tiles() -> Iterator[np.ndarray]:
         for i in range(count):
@@ -159,7 +162,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="kiosk-slide-") as name:
         slide = Path(name) / "slide.tif"
         make_slide(slide, arguments.side)
-        console.print(f"{arguments.side} x {arguments.side} px, {slide.stat().st_size / 1e6:.0f} MB")
+        console.print(
+            f"{arguments.side} x {arguments.side} px, {slide.stat().st_size / 1e6:.0f} MB"
+        )
         runs = []
         for block_px in arguments.blocks:
             runs.append(run(slide, Path(name) / str(block_px), block_px))
