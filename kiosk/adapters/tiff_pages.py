@@ -70,8 +70,10 @@ class PageStack:
 
     def is_like(self, other: PageStack) -> bool:
         """Whether the values are of the same kind: type, colour model."""
-        kinds = [(s.keyframe.photometric, s._stored_dtype, s.keyframe.planarconfig) for s in
-                 (self, other)]
+        kinds = [
+            (s.keyframe.photometric, s._stored_dtype, s.keyframe.planarconfig)
+            for s in (self, other)
+        ]
         return kinds[0] == kinds[1]
 
     def _split(self) -> str:
