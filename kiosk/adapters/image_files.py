@@ -1,4 +1,4 @@
-"""Opens image files by their content: TIFF in its many forms, PNG and JPEG.
+"""Opens image files by their content: TIFF in its many forms, PNG, JPEG and NumPy arrays.
 
 The name of a file is used in messages only. Whatever is wrong with a file, the answer is an
 InvalidRequest (or TooLarge) with one plain sentence; the errors of the libraries stay inside.
@@ -10,8 +10,11 @@ import io
 from collections.abc import Callable
 from typing import Any, BinaryIO, cast
 
+from kiosk.adapters.npy_arrays import NPY_MAGIC, is_npz, open_npy, refuse_npz
 from kiosk.adapters.plain_images import open_jpeg, open_png, unsupported
+from kiosk.adapters.reinterpreted import as_asked
 from kiosk.adapters.tiff_images import open_tiff
+from kiosk.adapters.tiff_series import tiff_entries
 from kiosk.errors import InvalidRequest, KioskError, TransientError
 from kiosk.ports import ImageEntry, ImageSource
 from kiosk.reading import ReadOptions
@@ -37,7 +40,6 @@ _KNOWN: tuple[tuple[bytes, str], ...] = (
     (b"\x70\x00\x00\x00", f"is a Leica LIF file, which is not read yet; {_EXPORT}"),
     (b"\x89HDF\r\n\x1a\n", f"is an HDF5 (or Imaris) file, which is not read yet; {_EXPORT}"),
     (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", f"is an OIB, ZVI or Office file; {_EXPORT}"),
-    (b"\x93NUMPY", "is a NumPy array, which is not read yet; save it as TIFF."),
     (b"%PDF", "is a PDF document; export the image in it as TIFF or PNG."),
     (b"GIF8", "is a GIF image, which is not read; save it as PNG or TIFF."),
     (b"BM", "is a BMP image, which is not read; save it as PNG or TIFF."),
@@ -52,13 +54,17 @@ _Open = Callable[[BinaryIO, int, str, LimitSettings, ReadOptions], ImageSource]
 
 
 class ImageFileReader:
-    """`ports.ImageFiles` for TIFF (plain, BigTIFF, OME, ImageJ), PNG and JPEG."""
+    """`ports.ImageFiles` for TIFF (plain, BigTIFF, OME, ImageJ, SVS), PNG, JPEG and .npy."""
 
     def __init__(self, limits: LimitSettings) -> None:
         self._limits = limits
 
     def entries(self, file: BinaryIO, file_name: str) -> list[ImageEntry]:
         """The images in a file. Raises as `open` does."""
+        watched, opener = self._known(file, file_name)
+        if opener is open_tiff:
+            size = watched.size_bytes
+            return tiff_entries(cast(BinaryIO, watched), size, file_name, self._limits)
         return [ImageEntry()]
 
     def open(
@@ -70,9 +76,15 @@ class ImageFileReader:
         refused it is left open. Raises InvalidRequest or TooLarge with a plain sentence, and
         TransientError when the store behind the file fails.
         """
-        watched = _WatchedFile(file)
+        watched, opener = self._known(file, file_name)
         size = watched.size_bytes
-        if size == 0:
+        source = opener(cast(BinaryIO, watched), size, file_name, self._limits, options)
+        return as_asked(source, file_name, options)
+
+    def _known(self, file: BinaryIO, file_name: str) -> tuple[_WatchedFile, _Open]:
+        """The file, watched, and what opens it. Raises InvalidRequest where nothing does."""
+        watched = _WatchedFile(file)
+        if watched.size_bytes == 0:
             raise InvalidRequest(
                 f"'{file_name}' is empty (0 bytes); copy or upload it again.", reason="EMPTY_FILE"
             )
@@ -80,7 +92,7 @@ class ImageFileReader:
         opener = _opener(head)
         if opener is None:
             raise _refusal(head, file_name)
-        return opener(cast(BinaryIO, watched), size, file_name, self._limits, options)
+        return watched, opener
 
 
 def _opener(head: bytes) -> _Open | None:
@@ -90,6 +102,10 @@ def _opener(head: bytes) -> _Open | None:
         return open_png
     if head.startswith(b"\xff\xd8\xff"):
         return open_jpeg
+    if head.startswith(NPY_MAGIC):
+        return open_npy
+    if is_npz(head):
+        return refuse_npz
     return None
 
 

@@ -181,6 +181,26 @@ def series_not_found(file_name: str, count: int) -> InvalidRequest:
     )
 
 
+def axes_do_not_fit(
+    file_name: str, given: str, shape: Sequence[int], axes: str = ""
+) -> InvalidRequest:
+    """The error for axes that a caller gives and the file does not have.
+
+    Args:
+        shape: lengths of the axes of the file, slowest first.
+        axes: how the file is read without.
+    """
+    long = [length for length in shape if length > 1]
+    has = f"{len(long)} axes longer than 1: {' x '.join(map(str, long))}"
+    has += f" (read as {axes} by itself)" if axes else ""
+    return InvalidRequest(
+        f"The axes '{given}' do not fit '{file_name}', which has {has}; name each of them once, in"
+        " this order, with Y and X for the pixels of a plane.",
+        reason="AXES_DO_NOT_FIT",
+        field="axes",
+    )
+
+
 def cut_to(window: Window | None, size_yx: tuple[int, int]) -> Window:
     """A window that lies within a plane, as slices with start and stop; None = all of it."""
     if window is None:

@@ -37,7 +37,7 @@ class _Entry(NamedTuple):
     """One tag of a page: `value` is its 4 or 8 bytes in the directory."""
 
     kind: int
-    count: int
+    values: int
     value: bytes
 
 
@@ -135,9 +135,9 @@ class _Directories:
             return []
         form = "I" if entry.kind in (4, 13) else "Q"
         size = struct.calcsize(form)
-        count = min(entry.count, cap + 1)
+        count = min(entry.values, cap + 1)
         data = entry.value
-        if entry.count * size > len(data):
+        if entry.values * size > len(data):
             (where,) = struct.unpack(self._order + self._offset, entry.value)
             self._file.seek(where)
             data = self._file.read(count * size)

@@ -132,8 +132,7 @@ class TiffImage:
     axes, the slowest first. Samples of a pixel are the fastest channels.
 
     Attributes:
-        stored: (role, length) of every stored axis but y and x, slowest first; see
-            `reinterpreted`.
+        stored: (role, length) of every stored axis, slowest first; see `reinterpreted`.
     """
 
     def __init__(
@@ -162,23 +161,14 @@ class TiffImage:
             role: math.prod(self._length[axis] for axis in axes)
             for role, axes in self._roles.items()
         } | {"y": self._length["Y"], "x": self._length["X"]}
-        self.stored = tuple(
-            (role, self._length[axis])
-            for axis in stack.axes
-            for role, axes in self._roles.items()
-            if axis in axes
-        )
-        self._name_axes()
+        roles = {axis: role for role, axes in self._roles.items() for axis in axes}
+        roles |= {"Y": "y", "X": "x", "S": "s"}
+        self.stored = tuple((roles[axis], self._length[axis]) for axis in stack.axes)
+        self.axes = "".join(dict.fromkeys(role.upper() for role, _ in self.stored))
         self._use_colours()
         self.levels: Sequence[tuple[int, int]] = ((self.sizes["y"], self.sizes["x"]),)
         self._describe(options.series, series.kind, notes)
         self.notes: Sequence[str] = tuple(dict.fromkeys(notes))
-
-    def _name_axes(self) -> None:
-        """`axes`: the letters of the file, with the roles of axes that it does not name."""
-        names = {axis: role.upper() for role, axes in self._roles.items() for axis in axes}
-        letters = [a if a in "YXS" else names[a] for a in self._stacks[0].axes]
-        self.axes = "".join(dict.fromkeys(letters))
 
     def _use_colours(self) -> None:
         """Expand a palette where it is one of colours."""
@@ -281,13 +271,12 @@ class TiffImage:
             raise out_of_range(self.file_name, t, z, channels, level)
         rows, columns = cut_to(window, self.levels[level])
         shape = (len(channels), rows.stop - rows.start, columns.stop - columns.start)
-        result = np.empty(shape, self.dtype)
-        if not result.size:
-            return result
-        wanted = list(self._wanted(t, z, channels, result))
         stack = self._stacks[level]
         with self._lock, damage(self.file_name, f"the pixels of t={t}, z={z} cannot be unpacked"):
-            stack.read(wanted, *((columns, rows) if stack.is_transposed else (rows, columns)))
+            result = np.empty(shape, self.dtype)
+            if result.size:
+                wanted = list(self._wanted(t, z, channels, result))
+                stack.read(wanted, *((columns, rows) if stack.is_transposed else (rows, columns)))
         return result
 
     def _wanted(
@@ -297,7 +286,8 @@ class TiffImage:
         for out, channel in zip(result, channels, strict=True):
             place: dict[str, int] = {}
             positions = {"t": t, "z": z, "c": 0 if self._lut is not None else channel}
-            for role, rest in positions.items():
+            for role, position in positions.items():
+                rest = position
                 for axis in reversed(self._roles[role]):
                     rest, place[axis] = divmod(rest, self._length[axis])
             colours = None if self._lut is None else self._lut[channel]

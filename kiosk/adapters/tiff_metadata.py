@@ -14,7 +14,7 @@ _UNITS_UM = {"pm": 1e-6, "å": 1e-4, "nm": 1e-3, "µm": 1.0, "um": 1.0, "micron"
 _UNITS_UM |= {"microns": 1.0, "micrometer": 1.0, "micrometers": 1.0, "micrometre": 1.0}
 _UNITS_UM |= {"mm": 1e3, "cm": 1e4, "m": 1e6, "inch": 25400.0, "inches": 25400.0, "in": 25400.0}
 _UNITS_S = {"ns": 1e-9, "µs": 1e-6, "us": 1e-6, "ms": 1e-3, "s": 1.0, "sec": 1.0, "min": 60.0}
-_UNITS_S |= {"h": 3600.0, "hour": 3600.0, "d": 86400.0}
+_UNITS_S |= {"h": 3600.0, "hr": 3600.0, "hour": 3600.0, "d": 86400.0}
 # Where only the resolution tag speaks: sizes that a light microscope gives, with wide margins.
 # Resolutions for screen and print (72 to 1200 dpi) are 21 µm and more.
 _PLAUSIBLE_UM = (0.005, 20.0)
@@ -69,17 +69,17 @@ class TiffMetadata:
         """(y, x), or None."""
         if self._pixels is not None:
             y, x = self._ome_quantity("PhysicalSizeY"), self._ome_quantity("PhysicalSizeX")
-            return _size(y or x, x or y, _POSSIBLE_UM)
+            return self._possible(y or x, x or y)
         if self._slide:  # Aperio: micrometres per pixel
             mpp = re.search(r"\|\s*MPP\s*=\s*([0-9.]+)", self._slide) if self._is_slide else None
-            return _size(_number(mpp[1]), _number(mpp[1]), _POSSIBLE_UM) if mpp else None
+            return self._possible(_number(mpp[1]), _number(mpp[1])) if mpp else None
         tags = self._page.tags
         y, x = (_pixel_length(tags.valueof(code)) for code in (_Y_RESOLUTION, _X_RESOLUTION))
         if "unit" in self._imagej:
             scale_x, scale_y = self._imagej_scale(), self._imagej_scale("yunit")
             if scale_x is None or scale_y is None or x is None:
                 return None
-            return _size((y or x) * scale_y, x * scale_x, _POSSIBLE_UM)
+            return self._possible((y or x) * scale_y, x * scale_x)
         unit = tags.valueof(_RESOLUTION_UNIT, _INCH)
         scale = {_INCH: 25400.0, _CENTIMETRE: 10000.0}.get(unit)
         if self._imagej or scale is None or x is None or y is None:
@@ -106,11 +106,22 @@ class TiffMetadata:
             unit = _UNITS_S.get(_unit(self._imagej.get("tunit", "s")))
         return seconds * unit if seconds and unit else None
 
+    def _possible(self, y: float | None, x: float | None) -> tuple[float, float] | None:
+        """(y, x) where the file names a unit, or None and a note for nonsense."""
+        if y is None or x is None:
+            return None
+        size = _size(y, x, _POSSIBLE_UM)
+        if size is None:
+            self._notes.append(
+                f"The file says pixels of {y:.4g} x {x:.4g} µm, which cannot be; it was not used."
+            )
+        return size
+
     def _imagej_scale(self, key: str = "unit") -> float | None:
         """Micrometres per unit of ImageJ; an axis without a unit of its own has that of x."""
-        unit = str(self._imagej.get(key, self._imagej.get("unit", ""))).strip().strip("\0")
-        scale = _UNITS_UM.get(_unit(unit))
-        if scale is None and _unit(unit) not in _NO_UNITS:
+        unit = _unit(self._imagej.get(key, self._imagej.get("unit", "")))
+        scale = _UNITS_UM.get(unit)
+        if scale is None and unit not in _NO_UNITS:
             self._notes.append(
                 f"The file gives lengths in '{unit[:40]}', which is no known unit of length;"
                 " they were not used."
@@ -182,9 +193,12 @@ def _describes(image: ElementTree.Element, pixels: ElementTree.Element, series: 
 
 
 def _unit(text: Any) -> str:
-    r"""A unit as it stands in the tables: ImageJ writes µ as \u00B5, others as Greek mu."""
-    plain = str(text).strip().strip("\0").replace("\\u00B5", "µ").replace("\\u00b5", "µ")
-    return plain.replace("μ", "µ").lower()
+    r"""A unit as it stands in the tables.
+
+    ImageJ writes µ as \u00B5 or \u03BC, others as Greek mu; scripts leave brackets around units.
+    """
+    plain = re.sub(r"\\u([0-9A-Fa-f]{4})", lambda code: chr(int(code[1], 16)), str(text))
+    return re.sub(r"^[^\w]+|[^\w]+$", "", plain).replace("μ", "µ").lower()
 
 
 def _number(value: Any) -> float | None:
