@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 import platform
@@ -148,6 +149,7 @@ def inspect_local(
     files = ImageFileReader(settings.limits)
 
     def opened() -> BinaryIO:
-        return zipped_folder(path) if path.is_dir() else path.open("rb")
+        return stack.enter_context(zipped_folder(path)) if path.is_dir() else path.open("rb")
 
-    return inspect_file(files, opened, path.name, reading, thumbnail_px=thumbnail_px)
+    with contextlib.ExitStack() as stack:
+        return inspect_file(files, opened, path.name, reading, thumbnail_px=thumbnail_px)

@@ -55,6 +55,15 @@ class LimitSettings(Group):
         description="Most bytes of pixels per byte of file. Deflate reaches about 1,000 on"
         " an empty plane; more is taken for a decompression bomb.",
     )
+    zip_members: int = Field(
+        10_000, gt=0, description="Most images in one zip archive or plate; each is a job."
+    )
+    zip_entries: int = Field(
+        200_000,
+        gt=0,
+        description="Most entries in one zip archive, chunks of an OME-Zarr included. The list of"
+        " them is in memory while the archive is read (about 60 MB).",
+    )
     open_jobs: int = Field(
         10_000, gt=0, description="Most unfinished jobs; more are answered 'try again later'."
     )
