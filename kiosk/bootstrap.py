@@ -61,7 +61,12 @@ async def run_server(settings: Settings) -> None:
     stopping = _stop_on_signals()
     queue, inference, store = make_queue(settings), make_inference(settings), make_store(settings)
     images = ImageFileReader(settings.limits)
-    uploads = Uploads(store, settings.limits.upload_bytes, settings.listen.retention_s)
+    uploads = Uploads(
+        store,
+        settings.limits.upload_bytes,
+        settings.listen.retention_s,
+        settings.image_urls,
+    )
     service = KioskService(
         queue=queue, store=store, images=images, inference=inference, uploads=uploads
     )

@@ -84,6 +84,10 @@ class KioskServicer(pb_grpc.KioskServicer):
 
     @_unary
     async def CreateUpload(self, request: pb.CreateUploadRequest, context: Context) -> Any:
+        if request.url:
+            return wire.upload_to_proto(
+                await self._service.uploads.link(request.url, request.file_name)
+            )
         size_bytes = request.size_bytes if request.size_bytes > 0 else -1
         upload = await self._service.uploads.create(request.file_name, size_bytes, request.sha256)
         return wire.upload_to_proto(upload)

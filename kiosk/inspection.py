@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import BinaryIO
 
 import numpy as np
 
 from kiosk.errors import InvalidRequest, KioskError
 from kiosk.imaging.rendering import display_plane, encode_png
 from kiosk.pipelines.label_planes import small_pixels
-from kiosk.ports import ImageEntry, ImageFiles, ImageSource
+from kiosk.ports import File, ImageEntry, ImageFiles, ImageSource
 from kiosk.reading import InspectedImage, ReadOptions
 
 # Images of one file that are opened; a zip may have thousands, and headers take milliseconds.
@@ -21,7 +20,7 @@ LARGEST_THUMBNAIL_PX = 512
 
 def inspect_file(
     files: ImageFiles,
-    opened: Callable[[], BinaryIO],
+    opened: Callable[[], File],
     file_name: str,
     reading: ReadOptions = ReadOptions(),
     *,
@@ -48,8 +47,11 @@ def inspect_file(
         )
     entries = [ImageEntry(member=reading.member, series=reading.series)]
     if not reading.member and not reading.series:
-        with opened() as file:
+        file = opened()
+        try:
             entries = files.entries(file, file_name)
+        finally:
+            _close(file)
     asked = [replace(reading, member=item.member, series=item.series) for item in entries]
     found = []
     for number, (entry, options) in enumerate(zip(entries, asked, strict=True)):
@@ -62,7 +64,7 @@ def inspect_file(
 
 def _inspected(
     files: ImageFiles,
-    opened: Callable[[], BinaryIO],
+    opened: Callable[[], File],
     file_name: str,
     entry: ImageEntry,
     options: ReadOptions,
@@ -72,10 +74,10 @@ def _inspected(
     try:
         source = files.open(file, file_name, options)
     except KioskError as error:
-        file.close()
+        _close(file)
         return InspectedImage(reading=options, title=entry.title, error=error)
     except BaseException:
-        file.close()
+        _close(file)
         raise
     try:
         return InspectedImage(
@@ -98,6 +100,11 @@ def _inspected(
         return InspectedImage(reading=options, title=entry.title, error=error)
     finally:
         source.close()
+
+
+def _close(file: File) -> None:
+    if not isinstance(file, str):
+        file.close()
 
 
 def _thumbnail(source: ImageSource, longest_px: int) -> bytes:

@@ -19,11 +19,10 @@ from kiosk.jobs import (
     new_id,
     parts_prefix,
     results_prefix,
-    upload_key,
 )
 from kiosk.models import ModelCard
 from kiosk.pipelines import PIPELINES
-from kiosk.pipelines.context import OpenImages
+from kiosk.pipelines.context import OpenImages, open_upload
 from kiosk.ports import Backlog, ImageFiles, InferenceClient, JobQueue, ObjectStore
 from kiosk.reading import InspectedImage, ReadOptions
 from kiosk.request import SegmentationRequest
@@ -97,7 +96,7 @@ class KioskService:
                 return await asyncio.to_thread(
                     inspect_file,
                     self._files,
-                    lambda: self._store.open(upload_key(upload.id)),
+                    lambda: open_upload(self._store, upload.id),
                     upload.file_name,
                     reading,
                     thumbnail_px=thumbnail_px,

@@ -16,11 +16,12 @@ from kiosk.adapters.plain_images import open_jpeg, open_png, unsupported
 from kiosk.adapters.reinterpreted import as_asked
 from kiosk.adapters.tiff_images import open_tiff
 from kiosk.adapters.tiff_series import tiff_entries
+from kiosk.adapters.url_files import open_url_file
 from kiosk.adapters.zarr_images import open_zarr, zarr_entries
-from kiosk.adapters.zarr_keys import UrlKeys, ZipKeys
+from kiosk.adapters.zarr_keys import UrlKeys, ZipKeys, is_zarr
 from kiosk.adapters.zip_archive import ZipArchive
 from kiosk.errors import InvalidRequest, KioskError, NotFound, TransientError
-from kiosk.ports import ImageEntry, ImageSource
+from kiosk.ports import File, ImageEntry, ImageSource
 from kiosk.reading import ReadOptions
 from kiosk.settings import LimitSettings
 
@@ -62,8 +63,10 @@ class ImageFileReader:
     def __init__(self, limits: LimitSettings) -> None:
         self._limits = limits
 
-    def entries(self, file: BinaryIO, file_name: str) -> list[ImageEntry]:
+    def entries(self, file: File, file_name: str) -> list[ImageEntry]:
         """The images in a file. Raises as `open` does."""
+        if isinstance(file, str):
+            return self._url_entries(file, file_name)
         watched, head = _watched(file, file_name)
         if head.startswith(_TIFF):
             return tiff_entries(
@@ -85,15 +88,15 @@ class ImageFileReader:
             raise _no_images(file_name)
         return found
 
-    def open(
-        self, file: BinaryIO, file_name: str, options: ReadOptions = ReadOptions()
-    ) -> ImageSource:
+    def open(self, file: File, file_name: str, options: ReadOptions = ReadOptions()) -> ImageSource:
         """Read the headers of an image; the source returned owns `file` from then on.
 
-        `file` is any seekable binary file, on disk or over an object store; when it is
-        refused it is left open. Raises InvalidRequest or TooLarge with a plain sentence, and
-        TransientError when the store behind the file fails.
+        `file` is any seekable binary file, on disk or over an object store, or the address of a
+        file or of an OME-Zarr folder; when it is refused it is left open. Raises InvalidRequest
+        or TooLarge with a plain sentence, and TransientError when the store behind it fails.
         """
+        if isinstance(file, str):
+            return self._open_url(file, file_name, options)
         watched, head = _watched(file, file_name)
         if _is_archive(head):
             source = self._open_in_archive(watched, file_name, options)
@@ -108,19 +111,24 @@ class ImageFileReader:
         source = self._open_plain(watched, head, file_name, options)
         return as_asked(source, file_name, options)
 
-    def open_url(self, url: str, options: ReadOptions = ReadOptions()) -> ImageSource:
-        """Open an OME-Zarr folder at file:///folder, s3://bucket/prefix or gs://bucket/prefix.
-
-        Which addresses a caller may name is for the caller's caller to decide: the files are
-        read with the rights of this process. Raises as `open` does.
-        """
+    def _open_url(self, url: str, file_name: str, options: ReadOptions) -> ImageSource:
+        """Open what lies at an address, with the rights of this process."""
         keys = UrlKeys(url)
-        source = open_zarr(keys, options.series, self._limits, keys.close)
-        return as_asked(source, url, options)
+        if is_zarr(keys):
+            image = open_zarr(keys, options.series, self._limits, keys.close)
+            return as_asked(image, file_name, options)
+        with contextlib.ExitStack() as on_error:
+            file = on_error.enter_context(open_url_file(url))
+            source = self.open(file, file_name, options)
+            on_error.pop_all()
+        return source
 
-    def url_entries(self, url: str) -> list[ImageEntry]:
-        """The images of an OME-Zarr folder. Raises as `open_url` does."""
-        return zarr_entries(UrlKeys(url), self._limits)
+    def _url_entries(self, url: str, file_name: str) -> list[ImageEntry]:
+        keys = UrlKeys(url)
+        if is_zarr(keys):
+            return zarr_entries(keys, self._limits)
+        with open_url_file(url) as file:
+            return self.entries(file, file_name)
 
     def _open_plain(
         self, file: _WatchedFile, head: bytes, name: str, options: ReadOptions

@@ -18,7 +18,10 @@ from obstore.store import LocalStore, from_url
 from kiosk.adapters.plain_images import corrupt
 from kiosk.adapters.zip_archive import ZipArchive
 from kiosk.errors import InvalidRequest, NotFound, TransientError
+from kiosk.folder_zip import ZARR_MARKS
 
+# Documents that mark a hierarchy may be long, but not endless.
+MARK_BYTES = 64 * 1024 * 1024
 SCHEMES = ("file", "s3", "gs")
 # A compressed member has to be unpacked whole, also where a part of it would do.
 WHOLE_MEMBER_BYTES = 256 * 1024 * 1024
@@ -42,6 +45,11 @@ class ZarrKeys(Protocol):
         """Names of the folders directly below a folder ("" = top), in no order."""
 
     def close(self) -> None: ...
+
+
+def is_zarr(keys: ZarrKeys) -> bool:
+    """Whether a Zarr hierarchy begins there."""
+    return any(keys.read(mark, MARK_BYTES) is not None for mark in ZARR_MARKS)
 
 
 def too_long(name: str, key: str) -> InvalidRequest:

@@ -124,8 +124,8 @@ def _bands(page: tifffile.TiffPage) -> Iterator[np.ndarray]:
         left = index[-2]
         band[:, left : left + page.tilewidth] = 0
         if tile is not None:
-            tile = tile[0, :, :, 0]
-            band[: tile.shape[0], left : left + tile.shape[1]] = tile
+            pixels = tile[0, :, :, 0]
+            band[: pixels.shape[0], left : left + pixels.shape[1]] = pixels
         if (number + 1) % across == 0:
             top = (number // across) * page.tilelength
             yield band[: height - top, :width]
