@@ -25,7 +25,7 @@ class Inspections:
         app.router.add_get(f"{API}/formats", self.formats)
 
     async def images(self, request: web.Request) -> web.Response:
-        """The images of an upload; the query has the fields of ReadOptions and `thumbnail_px`."""
+        """The images of an upload; the query is ReadOptions, `thumbnail_px`, `list_only`."""
         query = request.query
         reading = ReadOptions(
             member=query.get("member", ""),
@@ -35,7 +35,10 @@ class Inspections:
             z_step_um=_number(query, "z_step_um"),
         )
         images = await self._service.inspect(
-            request.match_info["id"], reading, thumbnail_px=int(_number(query, "thumbnail_px"))
+            request.match_info["id"],
+            reading,
+            thumbnail_px=int(_number(query, "thumbnail_px")),
+            list_only=bool(_number(query, "list_only")),
         )
         return web.json_response({"images": [wire.image_to_json(image) for image in images]})
 
