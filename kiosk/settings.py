@@ -62,7 +62,7 @@ class LimitSettings(Group):
         200_000,
         gt=0,
         description="Most entries in one zip archive, chunks of an OME-Zarr included. The list of"
-        " them is in memory while the archive is read (about 60 MB).",
+        " them is in memory while the archive is read (about 90 MB).",
     )
     open_jobs: int = Field(
         10_000, gt=0, description="Most unfinished jobs; more are answered 'try again later'."

@@ -11,6 +11,7 @@ import tempfile
 import threading
 import zlib
 from collections.abc import Iterator, Mapping
+from itertools import islice
 from typing import Any, BinaryIO, cast
 
 from kiosk.adapters.plain_images import corrupt, unsupported
@@ -23,7 +24,7 @@ _STORED, _DEFLATED = 0, 8
 _CHUNK_BYTES = 1024 * 1024
 _SUFFIXES = frozenset((".tif", ".tiff", ".btf", ".tf2", ".tf8", ".stk", ".lsm", ".svs", ".scn"))
 _SUFFIXES |= {".ndpi", ".png", ".jpg", ".jpeg", ".czi", ".nd2", ".lif"}
-_ARCHIVES = frozenset((".zip",))
+_MEMBERS = _SUFFIXES | {".zip"}
 # Members without a telling suffix whose first bytes are looked at.
 _PEEKS = 100
 
@@ -58,14 +59,16 @@ class ZipArchive:
         TooLarge when there are more than `limits.zip_members`.
         """
         folders = set(self.zarr_folders())
-        plain = [
+        names = [
             name
             for name in self.entries
-            if not _has_junk(name) and folders.isdisjoint(_parents(name))
+            if _suffix(name) in _MEMBERS
+            and not _has_junk(name)
+            and folders.isdisjoint(_parents(name))
         ]
-        names = [name for name in plain if _suffix(name) in _SUFFIXES | _ARCHIVES]
         if not names and not folders:
-            names = [name for name in plain[:_PEEKS] if self._looks_like_an_image(name)]
+            plain = (name for name in self.entries if not _has_junk(name))
+            names = [n for n in islice(plain, _PEEKS) if self._looks_like_an_image(n)]
         if len(names) > self._limits.zip_members:
             raise TooLarge(
                 f"'{self.file_name}' holds {len(names)} images and this kiosk takes at most"

@@ -6,6 +6,7 @@ entries are counted while they are read. Layout after APPNOTE.TXT 6.3.10 (PKWARE
 
 from __future__ import annotations
 
+import re
 import struct
 from itertools import pairwise
 from typing import BinaryIO, NamedTuple
@@ -28,6 +29,8 @@ _ENCRYPTED, _UTF_8 = 1, 0x800
 _UNIX, _MAC_OS_X = 3, 19
 _SYMLINK = 0o120000
 SHOWN_CHARACTERS = 120
+# From the root, from a drive, upwards, or with characters that steer a terminal.
+_UNSAFE = re.compile(r"^/|^.:|(?:^|/)\.\.(?:/|$)|[\x00-\x1f\x7f]")
 MAX_DEPTH = 64  # folders within folders
 
 
@@ -177,15 +180,7 @@ def _large_sizes(extra: bytes, plain: tuple[int, int, int], file_name: str) -> t
 
 def _check_name(name: str, file_name: str) -> None:
     """Names are never used as paths here, but others may do so with results named after them."""
-    steps = name.split("/")
-    if (
-        name.startswith("/")
-        or ".." in steps
-        or steps[0][1:2] == ":"
-        or any(ord(letter) < 32 or ord(letter) == 127 for letter in name)
-        or not name
-        or len(steps) > MAX_DEPTH
-    ):
+    if not name or _UNSAFE.search(name) or name.count("/") >= MAX_DEPTH:
         raise InvalidRequest(
             f"'{file_name}' holds a member with the unsafe name {shown(name)!r}; zip the folder of"
             " images again with names that stay inside of it.",
