@@ -7,7 +7,7 @@ import tempfile
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import tifffile
@@ -57,7 +57,8 @@ class LabelTiff(Writer):
             return
         options |= {"tile": (TILE_PX, TILE_PX)}
         levels = level_count(self._shape, SMALLEST_PX)
-        with _Smaller(self._shape, levels, dtype, self.path.parent) as smaller:
+        with tempfile.TemporaryFile(dir=self.path.parent) as file:
+            smaller = _Smaller(self._shape, levels, dtype, file)
             self._tiff.write(
                 self._tiles(plane, smaller),
                 shape=self._shape,
@@ -91,12 +92,11 @@ class _Smaller:
     """Packed tiles of the smaller resolutions, kept in a file until their turn comes."""
 
     def __init__(
-        self, shape: tuple[int, int], levels: int, dtype: np.dtype[Any], folder: Path
+        self, shape: tuple[int, int], levels: int, dtype: np.dtype[Any], file: IO[bytes]
     ) -> None:
         self._pyramid = Pyramid(shape, levels, TILE_PX, nearest)
         self._places: list[list[tuple[int, int]]] = [[] for _ in range(levels)]
-        self._dtype = dtype
-        self._file = tempfile.TemporaryFile(dir=folder)
+        self._dtype, self._file = dtype, file
 
     def push(self, band: np.ndarray) -> None:
         for level, _, rows in self._pyramid.push(band):
@@ -111,12 +111,6 @@ class _Smaller:
         for place, length in self._places[level]:
             self._file.seek(place)
             yield self._file.read(length)
-
-    def __enter__(self) -> _Smaller:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._file.close()
 
 
 def _cut(band: np.ndarray) -> Iterator[np.ndarray]:

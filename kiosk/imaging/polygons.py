@@ -67,7 +67,7 @@ class Rings:
         point = self.points[self.first[hole]] + (0.5, -0.5)
         inside = ((boxes[:, 0] < point) & (point < boxes[:, 1])).all(axis=1)
         found = []
-        for number in np.flatnonzero(inside):
+        for number in np.flatnonzero(inside).tolist():
             ring = self.ring(outer[number]).astype(np.float32)
             if cv2.pointPolygonTest(ring, point.tolist(), False) > 0:
                 found.append(outer[number])

@@ -93,7 +93,7 @@ def test_the_description_is_the_one_that_tifffile_writes(tmp_path: Path, t: int,
     metadata |= {"PhysicalSizeXUnit": "µm", "PhysicalSizeY": 0.5, "PhysicalSizeYUnit": "µm"}
     metadata |= {"Channel": {"Name": "labels of channel 0"}}
     metadata |= {"Creator": "kiosk"}
-    shape = tuple(n for n in (t, z) if n > 1) + (40, 30)
+    shape = (*tuple(n for n in (t, z) if n > 1), 40, 30)
     with tifffile.TiffWriter(tmp_path / "theirs.tif", ome=True) as tif:
         tif.write(np.zeros(shape, np.uint16), photometric="minisblack", metadata=metadata)
     texts = []
