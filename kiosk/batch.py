@@ -5,121 +5,222 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from kiosk.client import AsyncKiosk
-from kiosk.client import Progress as Step
-from kiosk.errors import InvalidRequest, KioskError
+from kiosk._proto import kiosk_pb2 as pb
+from kiosk.client import AsyncKiosk, Rectangle
+from kiosk.connection import Progress as Step
+from kiosk.connection import ProgressCallback
+from kiosk.errors import AlreadyExists, InvalidRequest, KioskError
+from kiosk.folder_zip import is_ome_zarr, natural_key
 
 # Files at a time: enough that uploads, inference and downloads overlap.
 FILES_IN_FLIGHT = 4
-IMAGE_SUFFIXES = {".tif", ".tiff", ".png", ".jpg", ".jpeg"}
+# Members of one zip at a time.
+MEMBERS_IN_FLIGHT = 4
+IMAGE_SUFFIXES = {".tif", ".tiff", ".png", ".jpg", ".jpeg", ".npy", ".svs", ".ndpi", ".stk"}
+IMAGE_SUFFIXES |= {".lsm", ".czi", ".nd2", ".lif", ".btf", ".tf8", ".tf2"}
+ZIP_SUFFIXES = {".zip", ".ozx"}
+ZARR_SUFFIX = ".zarr"
 # A file in a watched folder is taken once its size has not changed between two looks.
 LOOK_S = 2.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class SegmentRequest:
-    """What to do with every file of a batch."""
+    """What to do with every file of a batch; the fields are those of `AsyncKiosk.segment`."""
 
     out: Path
     model: str
     version: str = ""
     channel: str = ""
     parameters: Mapping[str, float] = field(default_factory=dict)
+    axes: str = ""
+    pixel_size_um: float = 0.0
+    z_step_um: float = 0.0
+    series: int = 0
+    region: Rectangle | None = None
+    volume: bool = False
+    formats: Sequence[str] = ()
+    within: Path | None = None
+    overwrite: bool = False
+
+    def reading(self, member: str = "") -> pb.ReadOptions:
+        return pb.ReadOptions(
+            member=member,
+            series=self.series,
+            axes=self.axes,
+            pixel_size_um=self.pixel_size_um,
+            z_step_um=self.z_step_um,
+        )
 
 
-def find_images(paths: Sequence[Path]) -> list[Path]:
-    """The files named, and the images in the folders named, in order.
+def find_images(names: Sequence[str | Path]) -> list[str]:
+    """The files and addresses named, and the images in the folders named, in natural order.
 
     Raises:
         InvalidRequest: a path does not exist, a folder holds no image, or two files would
             write results of the same name.
     """
-    found: list[Path] = []
-    for path in paths:
-        if path.is_dir():
-            images = sorted(p for p in path.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES)
+    found: list[str] = []
+    for name in map(str, names):
+        path = Path(name)
+        if "://" in name or is_image_folder(path):
+            found.append(name)
+        elif path.is_dir():
+            images = sorted(filter(is_image, path.iterdir()), key=lambda p: natural_key(p.name))
             if not images:
-                raise InvalidRequest(f"There is no TIFF, PNG or JPEG file in '{path}'.")
-            found += images
+                raise InvalidRequest(
+                    f"There is no image in '{path}' (TIFF, PNG, JPEG, OME-Zarr, zip, ...)."
+                )
+            found += map(str, images)
         elif path.exists():
-            found.append(path)
+            found.append(name)
         else:
             raise InvalidRequest(f"The file '{path}' does not exist.")
-    seen: dict[str, Path] = {}
-    for path in found:
-        other = seen.setdefault(path.stem, path)
-        if other is not path:
+    seen: dict[str, str] = {}
+    for name in found:
+        other = seen.setdefault(stem_of(name), name)
+        if other is not name:
             raise InvalidRequest(
-                f"'{other}' and '{path}' would both write {path.stem}_labels.tif. Run them with"
-                " different --out folders."
+                f"'{other}' and '{name}' would both write {stem_of(name)}_labels.tif. Run them"
+                " with different --out folders."
             )
     return found
 
 
+def is_image(path: Path) -> bool:
+    """Whether a file or folder looks like an image or a zip of images, by its name."""
+    if path.name.startswith("."):
+        return False
+    suffix = path.suffix.lower()
+    return is_image_folder(path) if path.is_dir() else suffix in IMAGE_SUFFIXES | ZIP_SUFFIXES
+
+
+def is_image_folder(path: Path) -> bool:
+    return path.is_dir() and (path.suffix.lower() == ZARR_SUFFIX or is_ome_zarr(path))
+
+
+def stem_of(name: str) -> str:
+    """First part of the names of the results of a file, folder or address."""
+    return Path(name.rstrip("/").rpartition("://")[2]).stem or "image"
+
+
 async def segment_files(
-    kiosk: AsyncKiosk, files: Sequence[Path], request: SegmentRequest, console: Console
-) -> int:
-    """Segment all files; prints one line per file. Returns how many failed."""
+    kiosk: AsyncKiosk, names: Sequence[str], request: SegmentRequest, console: Console
+) -> tuple[int, int]:
+    """Segment all files; prints one line per image. Returns how many failed, of how many."""
     slots = asyncio.Semaphore(FILES_IN_FLIGHT)
     with _bars(console) as bars:
-        total = bars.add_task("files", total=len(files), visible=len(files) > 1)
+        mask = await kiosk.mask(request.within or "")
+        total = bars.add_task("files", total=len(names), visible=len(names) > 1)
 
-        async def one(path: Path) -> bool:
+        async def one(name: str) -> list[bool]:
             async with slots:
-                done = await segment_file(kiosk, path, request, bars)
+                done = await segment_file(kiosk, name, request, bars, mask)
                 bars.advance(total)
                 return done
 
-        succeeded = await asyncio.gather(*(one(path) for path in files))
-    return succeeded.count(False)
+        outcomes = [done for found in await asyncio.gather(*map(one, names)) for done in found]
+    return outcomes.count(False), len(outcomes)
 
 
 async def segment_file(
-    kiosk: AsyncKiosk, path: Path, request: SegmentRequest, bars: Progress
+    kiosk: AsyncKiosk, name: str, request: SegmentRequest, bars: Progress, mask: str = ""
+) -> list[bool]:
+    """One file all the way, or every image of a zip; whether each has succeeded."""
+    stem = stem_of(name)
+    shown = Path(name).name
+    with _bar(bars, shown) as show:
+        try:
+            is_zip = Path(name).suffix.lower() in ZIP_SUFFIXES
+            if not is_zip:
+                _check_free(request, stem)
+            upload = await kiosk.upload(name, progress=show)
+            images = await kiosk.inspect(upload, list_only=True) if is_zip else []
+        except (KioskError, OSError) as error:
+            return [_failed(bars, shown, error)]
+    if len(images) <= 1:
+        member = images[0].reading.member if images else ""
+        return [await _segment_image(kiosk, upload, shown, stem, request, bars, mask, member)]
+    slots = asyncio.Semaphore(MEMBERS_IN_FLIGHT)
+
+    async def one(member: str) -> bool:
+        async with slots:
+            where = f"{shown}: {member}"
+            return await _segment_image(
+                kiosk, upload, where, _member_stem(member), request, bars, mask, member
+            )
+
+    return await asyncio.gather(*(one(image.reading.member) for image in images))
+
+
+async def _segment_image(
+    kiosk: AsyncKiosk,
+    upload: str,
+    shown: str,
+    stem: str,
+    request: SegmentRequest,
+    bars: Progress,
+    mask: str,
+    member: str,
 ) -> bool:
-    """One file all the way; prints how it went. Returns whether it succeeded."""
-    task = bars.add_task(path.name, total=None)
-
-    def show(step: Step) -> None:
-        bars.update(
-            task,
-            description=f"{path.name}: {step.stage}",
-            completed=step.done,
-            total=step.total or None,
-        )
-
+    """One image of an upload; prints how it went. Returns whether it succeeded."""
     started = time.monotonic()
-    try:
-        upload = await kiosk.upload(path, progress=show)
-        job = await kiosk.submit(
-            upload,
-            model=request.model,
-            version=request.version,
-            channel=request.channel,
-            parameters=request.parameters,
-        )
-        job = await kiosk.wait(job.name, progress=show)
-        written = await kiosk.download(job.name, request.out, stem=path.stem)
-    except KioskError as error:
-        _say(bars, f"[red]failed[/red] {_escaped(path)}: {_escaped(error.message)}")
-        return False
-    except OSError as error:
-        _say(bars, f"[red]failed[/red] {_escaped(path)}: {_escaped(error)}")
-        return False
-    finally:
-        bars.remove_task(task)
+    with _bar(bars, shown) as show:
+        try:
+            _check_free(request, stem)
+            job = await kiosk.submit(
+                upload,
+                model=request.model,
+                version=request.version,
+                channel=request.channel,
+                parameters=request.parameters,
+                reading=request.reading(member),
+                region=request.region,
+                volume=request.volume,
+                formats=request.formats,
+                within=mask,
+            )
+            job = await kiosk.wait(job.name, progress=show)
+            written = await kiosk.download(
+                job.name, request.out, stem=stem, overwrite=request.overwrite
+            )
+        except (KioskError, OSError) as error:
+            return _failed(bars, shown, error)
     seconds = time.monotonic() - started
-    _say(bars, f"[green]done[/green]   {_escaped(path)}: {_summary(written)}, {seconds:.1f} s")
+    _say(bars, f"[green]done[/green]   {_escaped(shown)}: {_summary(written)}, {seconds:.1f} s")
     for note in job.notes:
         _say(bars, f"[dim]       {_escaped(note)}[/dim]")
     return True
+
+
+def _check_free(request: SegmentRequest, stem: str) -> None:
+    """Before the work is done, not after: results that are there are not replaced unasked."""
+    record = request.out / f"{stem}_run.json"
+    if record.exists() and not request.overwrite:
+        raise AlreadyExists(
+            f"results of that name are in '{request.out}' already. Add --overwrite to replace"
+            " them, or choose another --out folder.",
+            reason="FILE_EXISTS",
+        )
+
+
+def _member_stem(member: str) -> str:
+    """Members of different folders of a zip may have the same name; their results may not."""
+    return member.rpartition(".")[0].replace("/", "_") or "image"
+
+
+def _failed(bars: Progress, shown: str, error: Exception) -> bool:
+    message = error.message if isinstance(error, KioskError) else str(error)
+    _say(bars, f"[red]failed[/red] {_escaped(shown)}: {_escaped(message)}")
+    return False
 
 
 async def watch_folder(
@@ -132,7 +233,7 @@ async def watch_folder(
     """
     with _bars(console) as bars:
         async for path in _arrivals(folder, request.out):
-            await segment_file(kiosk, path, request, bars)
+            await segment_file(kiosk, str(path), request, bars)
 
 
 async def _arrivals(folder: Path, out: Path) -> AsyncIterator[Path]:
@@ -140,7 +241,7 @@ async def _arrivals(folder: Path, out: Path) -> AsyncIterator[Path]:
     taken: set[Path] = set()
     while True:
         for path in sorted(await asyncio.to_thread(lambda: list(folder.iterdir()))):
-            if path.suffix.lower() not in IMAGE_SUFFIXES or path in taken:
+            if path.suffix.lower() not in IMAGE_SUFFIXES | ZIP_SUFFIXES or path in taken:
                 continue
             size = path.stat().st_size
             if (out / f"{path.stem}_run.json").exists():
@@ -155,6 +256,25 @@ async def _arrivals(folder: Path, out: Path) -> AsyncIterator[Path]:
 def _say(bars: Progress, line: str) -> None:
     """One line above the bars; not wrapped, so that it can be searched and copied."""
     bars.console.print(line, soft_wrap=True, highlight=False)
+
+
+@contextmanager
+def _bar(bars: Progress, shown: str) -> Iterator[ProgressCallback]:
+    """A bar for one image, and the function that moves it."""
+    task = bars.add_task(shown, total=None)
+
+    def show(step: Step) -> None:
+        bars.update(
+            task,
+            description=f"{shown}: {step.stage}",
+            completed=step.done,
+            total=step.total or None,
+        )
+
+    try:
+        yield show
+    finally:
+        bars.remove_task(task)
 
 
 def _bars(console: Console) -> Progress:

@@ -15,64 +15,29 @@ Only light packages are imported here: gRPC, numpy, and tifffile when an array i
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import inspect
 import io
 import threading
 import uuid
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import grpc
 import numpy as np
-from google.rpc import error_details_pb2, status_pb2
 
 from kiosk._proto import kiosk_pb2 as pb
-from kiosk._proto import kiosk_pb2_grpc as pb_grpc
-from kiosk.errors import (
-    AlreadyExists,
-    InvalidRequest,
-    JobFailed,
-    KioskError,
-    NotFound,
-    Overloaded,
-    TransientError,
-    Unimplemented,
-    WrongState,
-)
+from kiosk.connection import ATTEMPTS, FIRST_PAUSE_S, Connection, Progress, ProgressCallback
+from kiosk.errors import AlreadyExists, InvalidRequest, JobFailed
+from kiosk.folder_zip import zipped_folder
 from kiosk.segmentation import Segmentation, as_tiff
 from kiosk.settings import Settings
 
-SEND_BYTES = 1024 * 1024
-MESSAGE_BYTES = 8 * 1024 * 1024
-# Short outages (a server that restarts) are bridged: 0.2, 0.4, ... s, about 25 s in all.
-ATTEMPTS = 8
-FIRST_PAUSE_S = 0.2
+# A rectangle of a plane: (min_y_px, min_x_px, max_y_px, max_x_px), the maxima not included.
+Rectangle = tuple[int, int, int, int]
 
 _FINAL = {pb.JOB_STATE_SUCCEEDED, pb.JOB_STATE_FAILED, pb.JOB_STATE_CANCELLED}
-_ERROR_OF_STATUS: dict[grpc.StatusCode, type[KioskError]] = {
-    grpc.StatusCode.NOT_FOUND: NotFound,
-    grpc.StatusCode.ALREADY_EXISTS: AlreadyExists,
-    grpc.StatusCode.FAILED_PRECONDITION: WrongState,
-    grpc.StatusCode.INVALID_ARGUMENT: InvalidRequest,
-    grpc.StatusCode.RESOURCE_EXHAUSTED: Overloaded,
-    grpc.StatusCode.UNAVAILABLE: TransientError,
-    grpc.StatusCode.UNIMPLEMENTED: Unimplemented,
-}
-
-
-@dataclass(frozen=True)
-class Progress:
-    """How far a call is. `stage` is uploading, or the stage of the job; 0 of 0 = not known yet."""
-
-    stage: str
-    done: int
-    total: int
-
-
-ProgressCallback = Callable[[Progress], None]
 
 
 class AsyncKiosk:
@@ -83,9 +48,11 @@ class AsyncKiosk:
     """
 
     def __init__(self, server: str = "") -> None:
-        self.server = server or Settings().server
-        self._channel: grpc.aio.Channel | None = None
-        self._stub: Any = None
+        self._connection = Connection(server or Settings().server)
+
+    @property
+    def server(self) -> str:
+        return self._connection.server
 
     async def __aenter__(self) -> AsyncKiosk:
         return self
@@ -94,20 +61,18 @@ class AsyncKiosk:
         await self.close()
 
     async def close(self) -> None:
-        if self._channel is not None:
-            await self._channel.close(None)
-            self._channel = None
+        await self._connection.close()
 
     # ------------------------------------------------------------------ models
 
     async def models(self) -> list[pb.Model]:
         """The models that are ready."""
-        answer = await self._call("ListModels", pb.ListModelsRequest())
+        answer = await self._connection.call("ListModels", pb.ListModelsRequest())
         return list(answer.models)
 
     async def model(self, name: str) -> pb.Model:
         """One model, with every parameter that a request may set. Raises NotFound."""
-        return await self._call("GetModel", pb.GetModelRequest(name=f"models/{name}"))
+        return await self._connection.call("GetModel", pb.GetModelRequest(name=f"models/{name}"))
 
     # ------------------------------------------------------------------ the whole way
 
@@ -120,17 +85,33 @@ class AsyncKiosk:
         channel: str | int = "",
         parameters: Mapping[str, float] | None = None,
         axes: str = "",
+        member: str = "",
+        series: int = 0,
+        pixel_size_um: float = 0.0,
+        z_step_um: float = 0.0,
+        region: Rectangle | None = None,
+        volume: bool = False,
+        formats: Sequence[str] = (),
+        within: str | Path | np.ndarray = "",
         progress: bool | ProgressCallback = False,
     ) -> Segmentation:
         """Upload an image, segment it, wait, and fetch the results.
 
         Args:
-            image: path of an image file, or an array (see `axes`).
+            image: path of an image file, of an OME-Zarr folder, or an array (see `axes`).
             model: name of a model, see `models()`; version: "" = the latest.
             channel: name or index from 0, needed when the image has several channels.
             parameters: post-processing parameters in place of the model's defaults.
-            axes: order of an array's axes, letters of TCZYXS; default YX, TYX or TZYX by
-                the number of axes.
+            axes: order of the axes, letters of TCZYXS; for an array by default YX, TYX or TZYX
+                by the number of axes, for a file what the file says.
+            member: path of the image inside a zip.
+            series: number of the image inside a file that holds several.
+            pixel_size_um, z_step_um: in place of what the file says; 0 = as it says.
+            region: segment only this part of every plane.
+            volume: join the instances of the planes of a z-stack to instances in 3-D.
+            formats: result formats by name, see docs/reference/results.md; () = the default set.
+            within: mask or label image, as a path, an array, or the name of an upload
+                ("uploads/..."): only instances inside of it count.
             progress: True for a bar, or a function that is called with a `Progress`.
 
         Raises:
@@ -139,9 +120,26 @@ class AsyncKiosk:
             TransientError: the kiosk does not answer.
         """
         with _reporting(progress) as report:
+            mask = await self.mask(within)
             upload = await self.upload(image, axes=axes, progress=report)
             job = await self.submit(
-                upload, model=model, version=version, channel=channel, parameters=parameters
+                upload,
+                model=model,
+                version=version,
+                channel=channel,
+                parameters=parameters,
+                reading=pb.ReadOptions(
+                    member=member,
+                    series=series,
+                    # An array was sent with its axes.
+                    axes="" if isinstance(image, np.ndarray) else axes,
+                    pixel_size_um=pixel_size_um,
+                    z_step_um=z_step_um,
+                ),
+                region=region,
+                volume=volume,
+                formats=formats,
+                within=mask,
             )
             job = await self.wait(job.name, progress=report)
         return await self.fetch(job.name)
@@ -155,22 +153,61 @@ class AsyncKiosk:
         axes: str = "",
         progress: ProgressCallback | None = None,
     ) -> str:
-        """Upload a file or an array; returns the upload's name. Bridges short outages."""
+        """Upload a file, an OME-Zarr folder or an array; returns the upload's name.
+
+        Bridges short outages. An address like s3://bucket/plate.ome.zarr is not uploaded: the
+        kiosk reads it from there, if its owner allows that place.
+        """
         if isinstance(image, np.ndarray):
             data = as_tiff(image, axes)
             with io.BytesIO(data) as file:
-                return await self._upload(file, "array.tif", len(data), progress)
+                return await self._connection.send(file, "array.tif", len(data), progress)
+        if "://" in str(image):
+            answer = await self._connection.call(
+                "CreateUpload",
+                pb.CreateUploadRequest(
+                    file_name=str(image).rstrip("/").rpartition("/")[2], url=str(image)
+                ),
+            )
+            return str(answer.name)
         path = Path(image)
+        opened: AbstractContextManager[BinaryIO]
         try:
-            file_size = path.stat().st_size  # noqa: ASYNC240 - one local call
-            opened = path.open("rb")  # noqa: ASYNC230
+            if path.is_dir():  # noqa: ASYNC240 - local calls
+                opened, name = zipped_folder(path), f"{path.name}.zip"
+            else:
+                opened, name = path.open("rb"), path.name  # noqa: ASYNC230
         except OSError as error:
             raise InvalidRequest(
                 f"The file '{path}' cannot be read: {error.strerror or error}.",
                 reason="CANNOT_READ_FILE",
             ) from error
-        with opened:
-            return await self._upload(opened, path.name, file_size, progress)
+        with opened as file:
+            size = await asyncio.to_thread(file.seek, 0, io.SEEK_END)
+            return await self._connection.send(file, name, size, progress)
+
+    async def mask(self, within: str | Path | np.ndarray) -> str:
+        """The name of an upload with a mask, which is uploaded unless it is there; "" for none."""
+        if isinstance(within, np.ndarray):
+            return await self.upload(within)
+        if not str(within) or str(within).startswith("uploads/"):
+            return str(within)
+        return await self.upload(within)
+
+    async def inspect(
+        self,
+        upload: str,
+        *,
+        reading: pb.ReadOptions | None = None,
+        thumbnail_px: int = 0,
+        list_only: bool = False,
+    ) -> list[pb.Image]:
+        """What the kiosk sees in an upload: its images, axes, channels, pixel sizes, guesses."""
+        request = pb.InspectUploadRequest(
+            name=upload, reading=reading, thumbnail_px=thumbnail_px, list_only=list_only
+        )
+        answer = await self._connection.call("InspectUpload", request)
+        return list(answer.images)
 
     async def submit(
         self,
@@ -180,6 +217,11 @@ class AsyncKiosk:
         version: str = "",
         channel: str | int = "",
         parameters: Mapping[str, float] | None = None,
+        reading: pb.ReadOptions | None = None,
+        region: Rectangle | None = None,
+        volume: bool = False,
+        formats: Sequence[str] = (),
+        within: str = "",
         request_id: str = "",
     ) -> pb.Job:
         """Queue the segmentation of an upload; a request_id of yours makes it repeatable."""
@@ -191,8 +233,18 @@ class AsyncKiosk:
             parameters=dict(parameters or {}),
             # Also when the caller gives none: the call may be sent twice over a bad connection.
             request_id=request_id or str(uuid.uuid4()),
+            reading=reading,
+            region=_region(region),
+            volume=volume,
+            formats=formats,
+            within=within,
         )
-        job: pb.Job = await self._call("Segment", request)
+        job: pb.Job = await self._connection.call("Segment", request)
+        return job
+
+    async def track(self) -> pb.Job:
+        """Not available yet: the kiosk answers Unimplemented."""
+        job: pb.Job = await self._connection.call("Track", pb.TrackRequest())
         return job
 
     async def watch(self, job: str) -> AsyncIterator[pb.Job]:
@@ -201,7 +253,7 @@ class AsyncKiosk:
         while True:
             try:
                 request = pb.WatchJobRequest(name=job, after_event_id=after)
-                async for event in self._connected().WatchJob(request):
+                async for event in self._connection.stub.WatchJob(request):
                     after, failures = event.id, 0
                     yield event.job
                     if event.job.state in _FINAL:
@@ -210,7 +262,7 @@ class AsyncKiosk:
             except grpc.aio.AioRpcError as error:
                 failures += 1
                 if error.code() is not grpc.StatusCode.UNAVAILABLE or failures >= ATTEMPTS:
-                    raise self._error(error) from None
+                    raise self._connection.error(error) from None
             await asyncio.sleep(FIRST_PAUSE_S * 2**failures)
 
     async def wait(self, job: str, *, progress: ProgressCallback | None = None) -> pb.Job:
@@ -227,7 +279,7 @@ class AsyncKiosk:
 
     async def results(self, job: str) -> list[pb.Result]:
         """The result files of a succeeded job."""
-        answer = await self._call("ListResults", pb.ListResultsRequest(job=job))
+        answer = await self._connection.call("ListResults", pb.ListResultsRequest(job=job))
         return list(answer.results)
 
     async def fetch(self, job: str) -> Segmentation:
@@ -235,29 +287,37 @@ class AsyncKiosk:
         files = {}
         for result in await self.results(job):
             with io.BytesIO() as file:
-                await self._download(result, file)
+                await self._connection.receive(result, file)
                 files[result.file_name] = file.getvalue()
         return Segmentation(_id(job), files)
 
-    async def download(self, job: str, directory: str | Path, *, stem: str = "") -> list[Path]:
-        """Write the results of a job to a directory; `stem` replaces the uploaded file's."""
+    async def download(
+        self, job: str, directory: str | Path, *, stem: str = "", overwrite: bool = False
+    ) -> list[Path]:
+        """Write the results of a job to a directory; `stem` replaces the uploaded file's.
+
+        Raises AlreadyExists when one of the files is there and `overwrite` is not set.
+        """
         folder = Path(directory)
         folder.mkdir(parents=True, exist_ok=True)  # noqa: ASYNC240
-        written = []
-        for result in await self.results(job):
-            # Result names end in _labels.tif, _instances.csv and the like, after the stem.
-            ending = result.file_name.rpartition("_")[2]
-            path = folder / (f"{stem}_{ending}" if stem else result.file_name)
+        results = await self.results(job)
+        paths = [folder / _renamed(result.file_name, stem) for result in results]
+        for path in paths:
+            if not overwrite and path.exists():
+                raise AlreadyExists(
+                    f"'{path}' is there already. Choose another folder, or allow overwriting.",
+                    reason="FILE_EXISTS",
+                )
+        for result, path in zip(results, paths, strict=True):
             partial = path.with_name(f".{path.name}.part")
             with partial.open("wb") as file:
-                await self._download(result, file)
+                await self._connection.receive(result, file)
             partial.replace(path)
-            written.append(path)
-        return written
+        return paths
 
     async def job(self, job: str) -> pb.Job:
         """A job as it stands; `job` is its name or its bare id."""
-        answer: pb.Job = await self._call("GetJob", pb.GetJobRequest(name=_name(job)))
+        answer: pb.Job = await self._connection.call("GetJob", pb.GetJobRequest(name=_name(job)))
         return answer
 
     async def jobs(self, limit: int = 50) -> list[pb.Job]:
@@ -266,7 +326,7 @@ class AsyncKiosk:
         token = ""
         while len(found) < limit:
             request = pb.ListJobsRequest(page_size=min(500, limit - len(found)), page_token=token)
-            answer = await self._call("ListJobs", request)
+            answer = await self._connection.call("ListJobs", request)
             found += answer.jobs
             token = answer.next_page_token
             if not token:
@@ -275,100 +335,14 @@ class AsyncKiosk:
 
     async def cancel(self, job: str) -> pb.Job:
         """Stop a job."""
-        answer: pb.Job = await self._call("CancelJob", pb.CancelJobRequest(name=_name(job)))
+        answer: pb.Job = await self._connection.call(
+            "CancelJob", pb.CancelJobRequest(name=_name(job))
+        )
         return answer
 
     async def delete(self, job: str) -> None:
         """Delete a finished job and its results."""
-        await self._call("DeleteJob", pb.DeleteJobRequest(name=_name(job)))
-
-    # ------------------------------------------------------------------ inner
-
-    async def _upload(
-        self, file: BinaryIO, file_name: str, size: int, progress: ProgressCallback | None
-    ) -> str:
-        sha256 = await asyncio.to_thread(_sha256, file)
-        upload = await self._call(
-            "CreateUpload",
-            pb.CreateUploadRequest(file_name=file_name, size_bytes=size, sha256=sha256),
-        )
-        name = upload.name
-        for attempt in range(ATTEMPTS):
-            try:
-                messages = self._messages(file, name, upload.offset_bytes, size, progress)
-                upload = await self._connected().WriteUpload(messages)
-                return str(upload.name)
-            except grpc.aio.AioRpcError as error:
-                mapped = self._error(error)
-                broken = error.code() is grpc.StatusCode.UNAVAILABLE
-                # After a break the server may still be busy with the old connection.
-                if not broken and mapped.reason != "UPLOAD_IN_PROGRESS":
-                    raise mapped from None
-                if attempt + 1 == ATTEMPTS:
-                    raise mapped from None
-            await asyncio.sleep(FIRST_PAUSE_S * 2**attempt)
-            upload = await self._call("GetUpload", pb.GetUploadRequest(name=name))
-            if upload.complete:
-                return str(upload.name)
-        raise AssertionError("unreachable")
-
-    async def _messages(
-        self, file: BinaryIO, name: str, offset: int, size: int, progress: ProgressCallback | None
-    ) -> AsyncIterator[pb.WriteUploadRequest]:
-        file.seek(offset)
-        while True:
-            data = await asyncio.to_thread(file.read, SEND_BYTES)
-            finish = offset + len(data) >= size
-            yield pb.WriteUploadRequest(name=name, offset_bytes=offset, data=data, finish=finish)
-            offset += len(data)
-            if progress:
-                progress(Progress("uploading", offset, size))
-            if finish or not data:
-                return
-
-    async def _download(self, result: pb.Result, file: BinaryIO) -> None:
-        for attempt in range(ATTEMPTS):
-            request = pb.DownloadResultRequest(name=result.name, offset_bytes=file.tell())
-            try:
-                async for answer in self._connected().DownloadResult(request):
-                    file.write(answer.data)
-                return
-            except grpc.aio.AioRpcError as error:
-                if error.code() is not grpc.StatusCode.UNAVAILABLE or attempt + 1 == ATTEMPTS:
-                    raise self._error(error) from None
-            await asyncio.sleep(FIRST_PAUSE_S * 2**attempt)
-
-    async def _call(self, method: str, request: Any) -> Any:
-        try:
-            return await getattr(self._connected(), method)(request)
-        except grpc.aio.AioRpcError as error:
-            raise self._error(error) from None
-
-    def _connected(self) -> Any:
-        # Made on first use: the channel belongs to the event loop that runs then.
-        if self._channel is None:
-            self._channel = grpc.aio.insecure_channel(
-                self.server,
-                options=[
-                    # gRPC would send even loopback calls to the proxy of an institute.
-                    ("grpc.enable_http_proxy", 0 if _is_loopback(self.server) else 1),
-                    ("grpc.max_receive_message_length", MESSAGE_BYTES),
-                    ("grpc.max_send_message_length", MESSAGE_BYTES),
-                ],
-            )
-            self._stub = pb_grpc.KioskStub(self._channel)  # type: ignore[no-untyped-call]
-        return self._stub
-
-    def _error(self, error: grpc.aio.AioRpcError) -> KioskError:
-        """The kiosk's own error behind a gRPC error."""
-        info = _error_info(error)
-        if info is None and error.code() is grpc.StatusCode.UNAVAILABLE:
-            return TransientError(
-                f"The kiosk at {self.server} does not answer. Is it running? `kiosk up` starts"
-                " one on this machine; --server or KIOSK_SERVER names another."
-            )
-        kind = _ERROR_OF_STATUS.get(error.code(), KioskError)
-        return kind(error.details() or str(error.code()), reason=info or error.code().name)
+        await self._connection.call("DeleteJob", pb.DeleteJobRequest(name=_name(job)))
 
 
 class Kiosk:
@@ -448,29 +422,16 @@ class _reporting:  # noqa: N801 - used like a function
             self._bar.stop()
 
 
-def _error_info(error: grpc.aio.AioRpcError) -> str | None:
-    """The reason word of an error that comes from a kiosk; None for one of gRPC itself."""
-    metadata: Any = error.trailing_metadata() or ()
-    for key, value in metadata:
-        if key == "grpc-status-details-bin":
-            status = status_pb2.Status.FromString(value)
-            for detail in status.details:
-                info = error_details_pb2.ErrorInfo()
-                if detail.Unpack(info):
-                    return str(info.reason)
-    return None
+def _region(region: Rectangle | None) -> pb.Region | None:
+    if region is None:
+        return None
+    min_y, min_x, max_y, max_x = region
+    return pb.Region(min_y_px=min_y, min_x_px=min_x, max_y_px=max_y, max_x_px=max_x)
 
 
-def _sha256(file: BinaryIO) -> str:
-    file.seek(0)
-    digest = hashlib.sha256()
-    while data := file.read(SEND_BYTES):
-        digest.update(data)
-    return digest.hexdigest()
-
-
-def _is_loopback(server: str) -> bool:
-    return server.rpartition(":")[0] in ("127.0.0.1", "localhost", "[::1]")
+def _renamed(file_name: str, stem: str) -> str:
+    """Result names end in _labels.tif, _instances.csv and the like, after the stem."""
+    return f"{stem}_{file_name.rpartition('_')[2]}" if stem else file_name
 
 
 def _name(job: str) -> str:

@@ -22,8 +22,10 @@ from kiosk.jobs import Job, JobState, result_stem, results_prefix
 from kiosk.models import ModelCard
 from kiosk.pipelines.channels import choose_channels
 from kiosk.pipelines.context import OpenImages
+from kiosk.pipelines.label_planes import small_pixels
 from kiosk.pipelines.planes import plane_places
 from kiosk.ports import ImageFiles, ImageSource, JobQueue, ObjectStore
+from kiosk.request import SegmentationRequest
 
 LONGEST_PX = 1600
 # Pictures made at a time: a plane may take a gigabyte, and the pages of a stack come in a burst.
@@ -95,8 +97,9 @@ class Previews:
                 places = plane_places(source.sizes)
                 if not 0 <= index < len(places):
                     raise _no_plane(index, len(places))
-                t, z = places[index]
-                plane = await asyncio.to_thread(source.plane, t, z, _channels(source, job))
+                plane = await asyncio.to_thread(
+                    small_pixels, source, places[index], _channels(source, job), LONGEST_PX
+                )
             return await asyncio.to_thread(lambda: encode_png(display_plane(plane, LONGEST_PX)))
 
     async def labels(self, job_id: str, index: int) -> LabelPicture:
@@ -123,7 +126,7 @@ class Previews:
         with file, tifffile.TiffFile(file) as tiff:
             if not 0 <= index < len(tiff.pages):
                 raise _no_plane(index, len(tiff.pages))
-            labels: np.ndarray[Any, Any] = tiff.pages[index].asarray()
+            labels = _large_enough(tiff.pages[index])
         small = display_labels(labels, LONGEST_PX)
         # Level 1: labels are long runs of one number, which any level packs well.
         data = gzip.compress(small.astype("<u4").tobytes(), compresslevel=1, mtime=0)
@@ -131,8 +134,9 @@ class Previews:
 
     @asynccontextmanager
     async def _image(self, job: Job) -> AsyncIterator[ImageSource]:
+        reading = SegmentationRequest.from_parameters(job.parameters).reading
         try:
-            async with self._images.use(job.upload_id, job.file_name) as source:
+            async with self._images.use(job.upload_id, job.file_name, reading) as source:
                 yield source
         except InvalidRequest as error:
             if error.reason != "UPLOAD_GONE":
@@ -153,6 +157,16 @@ def _channels(source: ImageSource, job: Job) -> list[int]:
         name=job.model, versions=(job.model_version,), pipeline=job.pipeline, accepts_rgb=True
     )
     return choose_channels(source, stand_in, str(job.parameters.get("channel", "")))
+
+
+def _large_enough(page: Any) -> np.ndarray[Any, Any]:
+    """The labels of a page, of the smallest resolution that a picture can be made from."""
+    # Only the first page is known to tifffile in full; the others may have differing tags.
+    page = page.aspage()
+    smaller = [page, *(page.pages or ())]
+    wanted = [item for item in smaller if max(item.shape) >= LONGEST_PX]
+    labels: np.ndarray[Any, Any] = (wanted[-1] if wanted else page).asarray()
+    return labels
 
 
 def _no_plane(index: int, count: int) -> NotFound:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 
 from kiosk.errors import InvalidRequest, KioskError, NotFound, Unimplemented, WrongState
+from kiosk.exports import kind_of
+from kiosk.inspection import inspect_file
 from kiosk.jobs import (
     Job,
     JobEvent,
@@ -19,9 +22,10 @@ from kiosk.jobs import (
 )
 from kiosk.models import ModelCard
 from kiosk.pipelines import PIPELINES
-from kiosk.pipelines.context import OpenImages
-from kiosk.pipelines.exports import RESULT_KINDS
+from kiosk.pipelines.context import OpenImages, open_upload
 from kiosk.ports import Backlog, ImageFiles, InferenceClient, JobQueue, ObjectStore
+from kiosk.reading import InspectedImage, ReadOptions
+from kiosk.request import SegmentationRequest
 from kiosk.telemetry import BACKLOG_JOBS, BACKLOG_PARTS, JOBS
 from kiosk.uploads import Uploads
 
@@ -48,6 +52,7 @@ class KioskService:
         self._queue = queue
         self._store = store
         self._inference = inference
+        self._files = images
         self._images = OpenImages(store, images)
         self.uploads = uploads
 
@@ -68,6 +73,36 @@ class KioskService:
             field="model",
         )
 
+    # ------------------------------------------------------------------ uploads
+
+    async def inspect(
+        self,
+        upload_id: str,
+        reading: ReadOptions = ReadOptions(),
+        *,
+        thumbnail_px: int = 0,
+        list_only: bool = False,
+    ) -> list[InspectedImage]:
+        """What the kiosk sees in an upload, see `inspection.inspect_file`.
+
+        Raises:
+            NotFound: no such upload.
+            WrongState: the upload is not complete.
+            InvalidRequest: the file cannot be read at all.
+        """
+        upload = await self._complete_upload(upload_id)
+        with _patience(upload):
+            async with asyncio.timeout(OPEN_TIMEOUT_S):
+                return await asyncio.to_thread(
+                    inspect_file,
+                    self._files,
+                    lambda: open_upload(self._store, upload.id),
+                    upload.file_name,
+                    reading,
+                    thumbnail_px=thumbnail_px,
+                    list_only=list_only,
+                )
+
     # ------------------------------------------------------------------ jobs
 
     async def segment(
@@ -76,8 +111,7 @@ class KioskService:
         upload_id: str,
         model: str,
         model_version: str = "",
-        channel: str = "",
-        parameters: Mapping[str, float] | None = None,
+        request: SegmentationRequest = SegmentationRequest(),
         request_id: str = "",
         owner: str = "",
     ) -> Job:
@@ -92,23 +126,17 @@ class KioskService:
             InvalidRequest: the image cannot go through this model as asked.
         """
         card, version = await self._card(model, model_version, "segmentation")
-        upload = await self.uploads.get(upload_id)
-        if not upload.complete:
-            raise WrongState(
-                f"The upload is not complete: {upload.offset_bytes} bytes have arrived. Send the"
-                " rest first.",
-                reason="UPLOAD_INCOMPLETE",
-            )
-        options = {"channel": channel, "postprocessing": dict(parameters or {})}
-        await self._check_image(upload, card, options)
+        upload = await self._complete_upload(upload_id)
+        await self._check_image(upload, card, request)
         job = Job(
             id=new_id(),
             pipeline=card.pipeline,
             upload_id=upload.id,
-            file_name=upload.file_name,
+            # The name of a member of a zip says more than that of the zip.
+            file_name=request.reading.member or upload.file_name,
             model=card.name,
             model_version=version,
-            parameters=options,
+            parameters=request.as_parameters(),
             request_id=request_id,
             owner=owner,
         )
@@ -116,21 +144,25 @@ class KioskService:
         JOBS.labels(card.pipeline).inc()
         return accepted
 
+    async def _complete_upload(self, upload_id: str) -> Upload:
+        upload = await self.uploads.get(upload_id)
+        if not upload.complete:
+            raise WrongState(
+                f"The upload is not complete: {upload.offset_bytes} bytes have arrived. Send the"
+                " rest first.",
+                reason="UPLOAD_INCOMPLETE",
+            )
+        return upload
+
     async def _check_image(
-        self, upload: Upload, card: ModelCard, options: Mapping[str, object]
+        self, upload: Upload, card: ModelCard, request: SegmentationRequest
     ) -> None:
-        try:
+        with _patience(upload):
             async with (
                 asyncio.timeout(OPEN_TIMEOUT_S),
-                self._images.use(upload.id, upload.file_name) as source,
+                self._images.use(upload.id, upload.file_name, request.reading) as source,
             ):
-                PIPELINES[card.pipeline].check(source, card, options)
-        except TimeoutError as error:
-            raise InvalidRequest(
-                f"The headers of '{upload.file_name}' take longer than {OPEN_TIMEOUT_S:g} seconds"
-                " to read. Save the image anew as one plain or OME-TIFF stack.",
-                reason="TOO_COMPLEX",
-            ) from error
+                PIPELINES[card.pipeline].check(source, card, request)
 
     async def track(self) -> Job:
         raise Unimplemented(
@@ -244,14 +276,26 @@ class KioskService:
         return card, version or card.latest
 
 
+@contextmanager
+def _patience(upload: Upload) -> Iterator[None]:
+    """A sentence instead of a TimeoutError."""
+    try:
+        yield
+    except TimeoutError as error:
+        raise InvalidRequest(
+            f"The headers of '{upload.file_name}' take longer than {OPEN_TIMEOUT_S:g} seconds"
+            " to read. Save the image anew as one plain or OME-TIFF stack.",
+            reason="TOO_COMPLEX",
+        ) from error
+
+
 def _is_number(text: str) -> bool:
     """Digits as the queue writes them, and few enough for its 64 bits."""
     return text.isascii() and text.isdigit() and len(text) <= 18
 
 
 def _result_file(job_id: str, file_name: str, size_bytes: int) -> ResultFile:
-    kinds = (kind for ending, kind in RESULT_KINDS.items() if file_name.endswith(ending))
-    media_type, description = next(kinds, ("application/octet-stream", ""))
+    media_type, description = kind_of(file_name)
     return ResultFile(
         job_id=job_id,
         file_name=file_name,

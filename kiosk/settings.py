@@ -55,6 +55,15 @@ class LimitSettings(Group):
         description="Most bytes of pixels per byte of file. Deflate reaches about 1,000 on"
         " an empty plane; more is taken for a decompression bomb.",
     )
+    zip_members: int = Field(
+        10_000, gt=0, description="Most images in one zip archive or plate; each is a job."
+    )
+    zip_entries: int = Field(
+        200_000,
+        gt=0,
+        description="Most entries in one zip archive, chunks of an OME-Zarr included. The list of"
+        " them is in memory while the archive is read (about 90 MB).",
+    )
     open_jobs: int = Field(
         10_000, gt=0, description="Most unfinished jobs; more are answered 'try again later'."
     )
@@ -108,9 +117,10 @@ class ConsumerSettings(Group):
         20.0, ge=0, description="On SIGTERM, parts in hand get this long before they go back."
     )
     block_px: int = Field(
-        4096,
+        2560,
         ge=64,
-        description="Side of a block. Larger planes are cut into blocks, each a part of its own.",
+        description="Side of a block. Larger planes are cut into blocks, each a part of its own."
+        " Planes of most cameras are one block; two blocks at a time take below 1 GiB.",
     )
     block_halo_px: int = Field(
         128,
@@ -172,6 +182,12 @@ class Settings(BaseSettings):
         "",
         description="Where uploads and results are: a folder, s3://bucket/prefix or"
         " gs://bucket/prefix. Default: `objects` under the home folder.",
+    )
+    image_urls: str = Field(
+        "",
+        description="Folders and buckets that uploads may point to instead of sending bytes, with"
+        " spaces between them, e.g. 's3://lab-images/ file:///data/slides/'. Empty: none, because"
+        " the kiosk reads them with its own rights.",
     )
     model_repository: Path = Field(
         CHECKOUT / "model_repository", description="Triton model repository that `kiosk up` serves."

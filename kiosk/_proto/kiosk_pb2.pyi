@@ -148,14 +148,16 @@ class ReadOptions(_message.Message):
     def __init__(self, member: _Optional[str] = ..., series: _Optional[int] = ..., axes: _Optional[str] = ..., pixel_size_um: _Optional[float] = ..., z_step_um: _Optional[float] = ...) -> None: ...
 
 class InspectUploadRequest(_message.Message):
-    __slots__ = ("name", "reading", "thumbnail_px")
+    __slots__ = ("name", "reading", "thumbnail_px", "list_only")
     NAME_FIELD_NUMBER: _ClassVar[int]
     READING_FIELD_NUMBER: _ClassVar[int]
     THUMBNAIL_PX_FIELD_NUMBER: _ClassVar[int]
+    LIST_ONLY_FIELD_NUMBER: _ClassVar[int]
     name: str
     reading: ReadOptions
     thumbnail_px: int
-    def __init__(self, name: _Optional[str] = ..., reading: _Optional[_Union[ReadOptions, _Mapping]] = ..., thumbnail_px: _Optional[int] = ...) -> None: ...
+    list_only: bool
+    def __init__(self, name: _Optional[str] = ..., reading: _Optional[_Union[ReadOptions, _Mapping]] = ..., thumbnail_px: _Optional[int] = ..., list_only: _Optional[bool] = ...) -> None: ...
 
 class InspectUploadResponse(_message.Message):
     __slots__ = ("images",)

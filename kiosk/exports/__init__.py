@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 from kiosk.errors import InvalidRequest
@@ -31,6 +32,11 @@ class Format:
     writer: Callable[[Path, ResultImage], Writer]
     is_default: bool = False
     package: str = ""
+
+    @property
+    def missing(self) -> bool:
+        """Its package is not installed."""
+        return bool(self.package) and find_spec(self.package) is None
 
 
 FORMATS: dict[str, Format] = {
@@ -66,13 +72,15 @@ RUN_DESCRIPTION = (
 
 
 def chosen_formats(names: Sequence[str]) -> dict[str, Format]:
-    """The formats of these names; the default set for none.
+    """The formats of these names; the default set for none, every installed one for "all".
 
     Raises:
         InvalidRequest: there is no such format.
     """
     if not names:
         return {name: item for name, item in FORMATS.items() if item.is_default}
+    if "all" in names:
+        names = [name for name, item in FORMATS.items() if not item.missing]
     for name in names:
         if name not in FORMATS:
             raise InvalidRequest(

@@ -9,8 +9,8 @@ import numpy as np
 from kiosk.imaging.runs import Runs
 
 NAMES = ("mean", "sd", "min", "max", "median", "total")
-# Pixels are gathered and sorted for so many at a time: 40 MB of work space.
-CHUNK_PX = 2_000_000
+# Pixels are gathered and sorted for so many at a time, so that they stay in a processor's cache.
+CHUNK_PX = 100_000
 LARGEST_SORTABLE_BYTES = 4
 
 
@@ -19,12 +19,17 @@ def grey_value_columns(runs: Runs, channel: np.ndarray) -> dict[str, np.ndarray]
 
     Args:
         runs: of the label plane.
-        channel: (y, x) of any real dtype.
+        channel: (y, x) of any real dtype, of the same shape.
 
     Returns:
         One (instance,) float64 array per name of NAMES; `sd` is that of the pixels themselves
         (no correction for a sample). NaN where an instance has no finite pixel; `total` is 0 there.
+
+    Raises:
+        ValueError: the channel has another shape than the label plane.
     """
+    if channel.shape != runs.shape:
+        raise ValueError(f"the labels have shape {runs.shape}, the channel {channel.shape}")
     columns = {name: np.full(len(runs.labels), np.nan) for name in NAMES}
     for part, sizes, values in _chunks(runs, channel):
         for name, found in _statistics(values, sizes).items():

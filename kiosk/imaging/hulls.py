@@ -13,12 +13,21 @@ from kiosk.imaging.runs import Runs
 # Rows are counted in halves, so that middles of edges lie on them.
 HALVES = 2
 _TOLERANCE_PX = 1e-9
+# Instances at a time, so that the work space fits a processor's cache.
+CHUNK_INSTANCES = 1000
 
 
 def hull_areas_px(runs: Runs) -> np.ndarray:
     """(instance,) int64: pixels in the convex hull of each instance."""
-    if not runs.labels.size:
-        return np.zeros(0, np.int64)
+    count = len(runs.labels)
+    areas = np.zeros(count, np.int64)
+    for begin in range(0, count, CHUNK_INSTANCES):
+        part = slice(begin, min(count, begin + CHUNK_INSTANCES))
+        areas[part] = _areas(runs.part(part.start, part.stop))
+    return areas
+
+
+def _areas(runs: Runs) -> np.ndarray:
     row_begins = _rows(runs)
     instance = runs.instance[row_begins]
     y = runs.y[row_begins]
@@ -58,8 +67,9 @@ def _edge_points(
     """(place, value, whether it is an end) of the points that a hull's left side can have.
 
     Every pixel gives three: the middle of its left edge and those of its upper and lower edges,
-    half a row away; where two rows meet, the one further left counts. Ends are the first and the
-    last point of each instance.
+    half a row away; where two rows meet, the one further left counts, and that only where it is
+    further left than the line from row to row. Ends are the first and the last point of each
+    instance.
 
     Args:
         place, edge, instance: of each row, its leftmost pixel, in order.
@@ -76,6 +86,7 @@ def _edge_points(
     is_end[np.append(changes - 1, len(place) - 1), 2] = True
     keep = np.ones(at.shape, bool)
     keep[:, 0] = ~meets[:-1]
+    keep[:-1, 2] = ~meets[1:-1] | (np.abs(np.diff(edge)) > 1)
     return at[keep], value[keep], is_end[keep]
 
 
@@ -93,5 +104,5 @@ def _envelope(
         below |= is_end[1:-1]
         if below.all():
             return np.interp(rows, at, value)
-        keep = np.concatenate([[True], below, [True]])
+        keep = np.concatenate([[0], np.flatnonzero(below) + 1, [len(at) - 1]])
         at, value, is_end = at[keep], value[keep], is_end[keep]

@@ -41,7 +41,20 @@ def plane_limits(
         Limits with `high` > `low`. A constant plane gives (value, value + 1), which the
         model sees as black.
     """
-    sample = _sample(plane)
+    step = sample_step(plane.size)
+    return sample_limits(plane[..., ::step, ::step], low_percentile, high_percentile)
+
+
+def sample_step(pixels: int) -> int:
+    """Every how many-th row and column of a plane is looked at; for all of its channels."""
+    return max(1, int(np.ceil(np.sqrt(pixels / SAMPLE_LIMIT_PX))))
+
+
+def sample_limits(sample: np.ndarray, low_percentile: float, high_percentile: float) -> Limits:
+    """Percentile limits of pixels that stand for a plane, see `plane_limits`."""
+    sample = sample.ravel()
+    if sample.dtype.kind == "f":
+        sample = sample[np.isfinite(sample)]
     if sample.size == 0:
         return Limits(0.0, 1.0)
     low, high = _percentiles(sample, low_percentile, high_percentile)
@@ -92,10 +105,3 @@ def _percentiles(sample: np.ndarray, low: float, high: float) -> tuple[float, fl
         return float(values[0]), float(values[1])
     found = np.percentile(sample.astype(np.float64), [low, high])
     return float(found[0]), float(found[1])
-
-
-def _sample(plane: np.ndarray) -> np.ndarray:
-    """Finite values of an evenly spaced subset of the plane, flat."""
-    step = max(1, int(np.ceil(np.sqrt(plane.size / SAMPLE_LIMIT_PX))))
-    values = plane[..., ::step, ::step].ravel()
-    return values[np.isfinite(values)] if values.dtype.kind == "f" else values

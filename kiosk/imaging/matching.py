@@ -150,17 +150,30 @@ def match_pairs(overlaps: Overlaps, threshold: float) -> np.ndarray:
     higher threshold is therefore the beginning of what is matched at a lower one.
     """
     enough = np.flatnonzero(overlaps.iou >= threshold)
-    order = enough[np.argsort(-overlaps.iou[enough], kind="stable")]
-    rows, columns = overlaps.truth[order].tolist(), overlaps.predicted[order].tolist()
+    truth, predicted = overlaps.truth[enough], overlaps.predicted[enough]
+    return enough[one_to_one(truth, predicted, overlaps.iou[enough])]
+
+
+def one_to_one(rows: np.ndarray, columns: np.ndarray, score: np.ndarray) -> np.ndarray:
+    """Positions of the pairs that are kept when each row and each column may be in one only.
+
+    Pairs are taken greedily from the highest score down; of equal ones the first.
+
+    Args:
+        rows, columns: (pair,) integers.
+        score: (pair,) float.
+    """
+    order = np.argsort(-score, kind="stable")
     used_rows: set[int] = set()
     used_columns: set[int] = set()
-    matched = []
-    for pair, row, column in zip(order.tolist(), rows, columns, strict=True):
+    kept = []
+    in_order = zip(order.tolist(), rows[order].tolist(), columns[order].tolist(), strict=True)
+    for pair, row, column in in_order:
         if row not in used_rows and column not in used_columns:
             used_rows.add(row)
             used_columns.add(column)
-            matched.append(pair)
-    return np.array(matched, np.int64)
+            kept.append(pair)
+    return np.array(kept, np.int64)
 
 
 def count_matches(overlaps: Overlaps, threshold: float) -> MatchCounts:

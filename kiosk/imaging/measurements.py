@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from functools import partial
 
 import numpy as np
 
@@ -56,39 +57,56 @@ PixelSize = tuple[float, float] | None
 def column_names(channel_names: Sequence[str], pixel_size_um: PixelSize) -> list[str]:
     """The columns of `measure`, in order."""
     intensities = [
-        f"{name}{suffix}" for suffix in _suffixes(channel_names) for name in INTENSITY_COLUMNS
+        f"{name}{suffix}"
+        for suffix in intensity_suffixes(channel_names)
+        for name in INTENSITY_COLUMNS
     ]
     return [*SHAPE_COLUMNS, *_micrometres(pixel_size_um), *intensities]
 
 
 def measure(
     labels: np.ndarray,
-    pixels: np.ndarray,
+    pixels: Iterable[np.ndarray],
     channel_names: Sequence[str] = ("",),
     pixel_size_um: PixelSize = None,
+    *,
+    origin_px: tuple[int, int] = (0, 0),
+    plane_shape: tuple[int, int] | None = None,
 ) -> dict[str, np.ndarray]:
-    """Measure all instances of one plane.
+    """Measure all instances of one plane, or of a window of a larger plane.
+
+    Of an instance that the window cuts only what lies inside is measured; set its label to 0 and
+    measure it in a window that holds it whole.
 
     Args:
         labels: (y, x) unsigned labels, 0 = background; may be a memory map.
-        pixels: (channel, y, x) of any real dtype; NaN and infinities are left out.
+        pixels: the channels in turn, each (y, x) of any real dtype; NaN and infinities are left
+            out. One array (channel, y, x) will do; of an iterable only one channel is kept.
         channel_names: one for each channel.
         pixel_size_um: (y, x), or None where it is not known.
+        origin_px: (y, x) of the window's first pixel in its plane.
+        plane_shape: (y, x) of the plane; None = the window is the plane.
 
     Returns:
         One array per name of `column_names`, one entry per instance, ascending by label.
+        Positions, boxes and the border are those of the plane.
+
+    Raises:
+        ValueError: there are more or fewer channels than names, or one has another shape.
     """
     runs = label_runs(labels)
-    columns = {"label": runs.labels, **shape_columns(runs, labels)}
+    columns = {"label": runs.labels, **shape_columns(runs, labels, origin_px, plane_shape)}
     if pixel_size_um is not None:
         columns |= _in_micrometres(columns, pixel_size_um)
-    for suffix, channel in zip(_suffixes(channel_names), pixels, strict=True):
-        found = grey_value_columns(runs, channel)
-        columns |= {f"{name}_intensity{suffix}": found[name] for name in NAMES}
+    suffixes = intensity_suffixes(channel_names)
+    # A loop would hold a channel while the next is read; `map` does not.
+    found = map(partial(grey_value_columns, runs), pixels)
+    for suffix, values in zip(suffixes, found, strict=True):
+        columns |= {f"{name}_intensity{suffix}": values[name] for name in NAMES}
     return columns
 
 
-def _suffixes(channel_names: Sequence[str]) -> list[str]:
+def intensity_suffixes(channel_names: Sequence[str]) -> list[str]:
     """What follows the name of an intensity: "" for a single channel, else `_NAME`, each once."""
     if len(channel_names) == 1:
         return [""]

@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from kiosk.imaging.runs import Places
 from kiosk.imaging.tiling import iter_bands
 
-SIDE, CORNER = 2, 10
+SIDE, CORNER = np.uint8(2), np.uint8(10)
 _WEIGHTS = np.zeros(1 + 4 * SIDE + 4 * CORNER + 1)
 _WEIGHTS[[5, 7, 15, 17, 25, 27]] = 1
 _WEIGHTS[[21, 33]] = np.sqrt(2)
@@ -32,28 +33,34 @@ def perimeters_px(labels: np.ndarray, wanted: np.ndarray) -> np.ndarray:
     """
     height, width = labels.shape
     total = np.zeros(len(wanted))
+    places = Places(wanted)
     for band in iter_bands(height, width, BAND_PX):
         top, bottom = max(0, band.start - _MARGIN), min(height, band.stop + _MARGIN)
         rows = slice(band.start - top + _MARGIN, band.stop - top + _MARGIN)
         label, weight = _border_weights(np.pad(labels[top:bottom], _MARGIN), rows)
-        place = np.searchsorted(wanted, label)
-        total += np.bincount(place, weight, len(wanted))
+        total += np.bincount(places.of(label), weight, len(wanted))
     return total
 
 
 def _border_weights(padded: np.ndarray, rows: slice) -> tuple[np.ndarray, np.ndarray]:
     """(label, weight) of the border pixels in some rows of labels with a margin of zeros."""
     centre = padded[1:-1, 1:-1]
-    inside = padded[:-2, 1:-1] == centre
-    for neighbour in (padded[2:, 1:-1], padded[1:-1, :-2], padded[1:-1, 2:]):
-        inside &= neighbour == centre
-    borders = np.zeros_like(padded)
-    np.copyto(borders[1:-1, 1:-1], centre, where=~inside)
+    is_border = np.zeros(padded.shape, bool)
+    inner = is_border[1:-1, 1:-1]
+    for neighbour in (
+        padded[:-2, 1:-1],
+        padded[2:, 1:-1],
+        padded[1:-1, :-2],
+        padded[1:-1, 2:],
+    ):
+        inner |= neighbour != centre
+    inner &= centre > 0
     width = padded.shape[1]
-    flat = borders.ravel()
-    place = np.flatnonzero(flat[rows.start * width : rows.stop * width]) + rows.start * width
+    flat = (padded * is_border).ravel()
+    of_rows = is_border.ravel()[rows.start * width : rows.stop * width]
+    place = np.flatnonzero(of_rows) + rows.start * width
     label = flat[place]
-    code = np.ones(len(place), np.int64)
+    code = np.ones(len(place), np.uint8)
     for step, points in (
         (1, SIDE),
         (width, SIDE),

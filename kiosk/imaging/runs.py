@@ -12,6 +12,12 @@ import numpy as np
 
 from kiosk.imaging.tiling import iter_bands
 
+# Rows at a time: what fits a processor's cache, and little beside the plane itself.
+BAND_PX = 200_000
+# Labels below this are looked up in a table of 16 MB at most, others in a sorted list.
+LARGEST_TABLE = 4_000_000
+KEY_BITS = 64
+
 
 @dataclass(frozen=True)
 class Runs:
@@ -47,16 +53,60 @@ class Runs:
     def most(self, values: np.ndarray) -> np.ndarray:
         return _reduced(np.maximum, values, self.first)
 
+    def part(self, begin: int, end: int) -> Runs:
+        """The runs of the instances [begin, end), counted in `labels`."""
+        first = self.first[begin:end]
+        stop = self.first[end] if end < len(self.first) else len(self.y)
+        of_runs = slice(first[0] if first.size else stop, stop)
+        return Runs(
+            self.y[of_runs],
+            self.x[of_runs],
+            self.length[of_runs],
+            self.labels[begin:end],
+            first - of_runs.start,
+            self.shape,
+        )
+
+
+class Places:
+    """Where labels stand in an ascending list of labels that contains them all."""
+
+    def __init__(self, listed: np.ndarray) -> None:
+        self._listed = listed
+        self._table: np.ndarray | None = None
+        highest = int(listed[-1]) if listed.size else 0
+        if highest < LARGEST_TABLE:
+            self._table = np.zeros(highest + 1, np.int32)
+            self._table[listed] = np.arange(len(listed))
+
+    def of(self, labels: np.ndarray) -> np.ndarray:
+        """(n,) places of (n,) labels."""
+        if self._table is None:
+            return np.searchsorted(self._listed, labels)
+        return self._table[labels]
+
 
 def label_runs(labels: np.ndarray) -> Runs:
     """The runs of a (y, x) label image of any integer dtype, 0 = background."""
     height, width = labels.shape
-    found = [_band_runs(labels[band], band.start) for band in iter_bands(height, width)]
+    bands = iter_bands(height, width, BAND_PX)
+    found = [_band_runs(labels[band], band.start) for band in bands]
     label, y, x, length = (np.concatenate(part) for part in zip(*found, strict=True))
-    order = np.argsort(label, kind="stable")
-    label, y, x, length = label[order], y[order], x[order], length[order]
+    order = _order(label)
+    label = label[order]
     first = np.flatnonzero(np.diff(label, prepend=0))
-    return Runs(y, x, length, label[first], first, (height, width))
+    return Runs(y[order], x[order], length[order], label[first], first, (height, width))
+
+
+def _order(label: np.ndarray) -> np.ndarray:
+    """Places of the labels in ascending order, equal ones in the order they have."""
+    shift = len(label).bit_length()
+    if int(label.max(initial=0)).bit_length() + shift >= KEY_BITS:
+        return np.argsort(label, kind="stable")
+    # One sort of one integer, label above place, takes a fifth of a stable sort.
+    key = (label << shift) + np.arange(len(label))
+    key.sort()
+    return np.asarray(key & ((1 << shift) - 1))
 
 
 def _band_runs(rows: np.ndarray, first_row: int) -> tuple[np.ndarray, ...]:
@@ -67,11 +117,12 @@ def _band_runs(rows: np.ndarray, first_row: int) -> tuple[np.ndarray, ...]:
     np.not_equal(flat[1:], flat[:-1], out=begins[1:])
     begins[::width] = True
     start = np.flatnonzero(begins)
-    length = np.diff(np.append(start, flat.size))
-    label = flat[start].astype(np.int64)
-    inside = label > 0
-    y, x = np.divmod(start[inside], width)
-    return label[inside], y + first_row, x, length[inside]
+    label = flat[start]
+    inside = np.flatnonzero(label > 0)
+    length = np.diff(start, append=flat.size)[inside]
+    start = start[inside]
+    y = start // width
+    return label[inside].astype(np.int64), y + first_row, start - y * width, length
 
 
 def _reduced(operation: np.ufunc, values: np.ndarray, first: np.ndarray) -> np.ndarray:

@@ -9,52 +9,84 @@ import numpy as np
 
 from kiosk.imaging.hulls import hull_areas_px
 from kiosk.imaging.perimeters import perimeters_px
-from kiosk.imaging.runs import Runs
+from kiosk.imaging.runs import Runs, label_runs
 
 
-def shape_columns(runs: Runs, labels: np.ndarray) -> dict[str, np.ndarray]:
+def label_boxes(labels: np.ndarray, origin_px: tuple[int, int] = (0, 0)) -> dict[str, np.ndarray]:
+    """The bounding boxes of the instances of a plane, or of a window of it.
+
+    Args:
+        labels: (y, x) of any integer dtype, 0 = background.
+        origin_px: (y, x) of the window's first pixel in its plane.
+
+    Returns:
+        (instance,) int64 arrays `label`, ascending, and `min_y_px`, `min_x_px`, `max_y_px`,
+        `max_x_px`: first row and column, last row and column + 1, in the plane.
+    """
+    runs = label_runs(labels)
+    return {"label": runs.labels, **_boxes(runs, origin_px)}
+
+
+def shape_columns(
+    runs: Runs,
+    labels: np.ndarray,
+    origin_px: tuple[int, int] = (0, 0),
+    plane_shape: tuple[int, int] | None = None,
+) -> dict[str, np.ndarray]:
     """One (instance,) array per column.
 
     Args:
-        runs: of the label plane.
-        labels: (y, x), the plane itself.
+        runs: of the label plane, or of a window of it.
+        labels: (y, x), the plane or window itself.
+        origin_px: (y, x) of the window's first pixel in its plane.
+        plane_shape: (y, x) of the plane; None = the window is the plane.
     """
     area = runs.total(runs.length)
-    min_y, min_x = runs.least(runs.y), runs.least(runs.x)
-    max_y, max_x = runs.most(runs.y) + 1, runs.most(runs.x + runs.length)
-    y, x, var_y, var_x, covariance = _moments(runs, area, min_y, min_x)
+    boxes = _boxes(runs, origin_px)
+    y, x, var_y, var_x, covariance = _moments(runs, area)
     major, minor, orientation = _axes(var_y, var_x, covariance)
     with np.errstate(invalid="ignore", divide="ignore"):
         eccentricity = np.where(major > 0, np.sqrt(np.maximum(0, 1 - (minor / major) ** 2)), 0.0)
-    height, width = runs.shape
-    border = (min_y == 0) | (min_x == 0) | (max_y == height) | (max_x == width)
     return {
-        "y_px": y,
-        "x_px": x,
+        "y_px": y + origin_px[0],
+        "x_px": x + origin_px[1],
         "area_px": area,
-        "min_y_px": min_y,
-        "min_x_px": min_x,
-        "max_y_px": max_y,
-        "max_x_px": max_x,
+        **boxes,
         "major_axis_px": major,
         "minor_axis_px": minor,
         "orientation_rad": orientation,
         "eccentricity": eccentricity,
         "perimeter_px": perimeters_px(labels, runs.labels),
         "solidity": area / hull_areas_px(runs),
-        "touches_border": border.astype(np.int64),
+        "touches_border": _touches_border(boxes, plane_shape or runs.shape),
     }
 
 
-def _moments(
-    runs: Runs, area: np.ndarray, min_y: np.ndarray, min_x: np.ndarray
-) -> tuple[np.ndarray, ...]:
+def _boxes(runs: Runs, origin_px: tuple[int, int]) -> dict[str, np.ndarray]:
+    y, x = origin_px
+    return {
+        "min_y_px": runs.least(runs.y) + y,
+        "min_x_px": runs.least(runs.x) + x,
+        "max_y_px": runs.most(runs.y) + 1 + y,
+        "max_x_px": runs.most(runs.x + runs.length) + x,
+    }
+
+
+def _touches_border(boxes: dict[str, np.ndarray], plane_shape: tuple[int, int]) -> np.ndarray:
+    height, width = plane_shape
+    first = (boxes["min_y_px"] == 0) | (boxes["min_x_px"] == 0)
+    last = (boxes["max_y_px"] == height) | (boxes["max_x_px"] == width)
+    return np.asarray((first | last).astype(np.int64))
+
+
+def _moments(runs: Runs, area: np.ndarray) -> tuple[np.ndarray, ...]:
     """Centroid (y, x), variances of y and x, and covariance of the pixel centres.
 
     Sums over a run have closed forms. They are exact integers, taken from the corner of the
     bounding box so that they stay small.
     """
     instance = runs.instance
+    min_y, min_x = runs.least(runs.y), runs.least(runs.x)
     y, x, n = runs.y - min_y[instance], runs.x - min_x[instance], runs.length
     sum_x = n * x + n * (n - 1) // 2
     sum_xx = n * x * x + x * n * (n - 1) + (n - 1) * n * (2 * n - 1) // 6

@@ -6,173 +6,297 @@ instance's centroid owns it and paints it whole, also across the border. Two vie
 instance may differ by a pixel and put the centroid on different sides; therefore instances that
 lie just outside a block's core are painted as well, last, and only where nothing is yet. An
 instance wider than the halo is cut by its block; its pieces overlap and are painted as one.
+
+Only one block is in memory at a time, so a plane may be of any size.
 """
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
+from typing import Protocol
 
 import numpy as np
+
+from kiosk.imaging.runs import Runs, label_runs
+from kiosk.imaging.tiling import iter_bands
 
 # Two views of an instance that overlap by this share of the smaller one are the same instance.
 SAME_SHARE = 0.5
 # How far outside the core a centroid may be for the instance to be painted if nobody else did.
 NEAR_PX = 16
 
+Interval = tuple[int, int]
+Window = tuple[slice, slice]
+
 
 @dataclass(frozen=True)
 class Block:
     """A rectangle of a plane: the core it answers for, and the outer window it looks at."""
 
-    core_y: tuple[int, int]
-    core_x: tuple[int, int]
-    outer_y: tuple[int, int]
-    outer_x: tuple[int, int]
+    core_y: Interval
+    core_x: Interval
+    outer_y: Interval
+    outer_x: Interval
 
     @property
-    def window(self) -> tuple[slice, slice]:
+    def window(self) -> Window:
         return slice(*self.outer_y), slice(*self.outer_x)
 
 
-def cut_blocks(height_px: int, width_px: int, block_px: int, halo_px: int) -> list[Block]:
-    """Blocks whose cores cover the plane without overlap, row by row, about equal in size.
+class Canvas(Protocol):
+    """The label image of a plane, read and written in windows; zeros where nothing is yet."""
 
-    A plane of at most `block_px` along both axes is one block.
+    shape: tuple[int, int]
+
+    def read(self, window: Window) -> np.ndarray:
+        """(y, x) uint32 labels; the caller may change them."""
+
+    def write(self, window: Window, labels: np.ndarray) -> None: ...
+
+
+@dataclass(frozen=True)
+class Group:
+    """Instances with consecutive labels that lie near each other, to be measured together.
+
+    Attributes:
+        first, last: their labels.
+        window: holds all of them, but those in `wide`.
+        wide: label -> window of instances that reach far beyond the block.
+    """
+
+    first: int
+    last: int
+    window: Window
+    wide: dict[int, Window] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Stitched:
+    """What came of stitching: instances 1..count in groups, and how many were cut by blocks."""
+
+    count: int
+    groups: list[Group]
+    cut: int
+
+
+def cut_blocks(
+    rows: Interval,
+    columns: Interval,
+    shape: tuple[int, int],
+    block_px: int,
+    halo_px: int,
+    align_px: int = 1,
+) -> list[Block]:
+    """Blocks whose cores cover a rectangle without overlap, row by row, about equal in size.
+
+    Args:
+        rows, columns: the rectangle, starts and stops; halos reach beyond it, up to the plane.
+        shape: (y, x) of the plane.
+        block_px: a rectangle of at most this along both axes is one block.
+        halo_px: margin around each core; a little more at its top and left where alignment asks.
+        align_px: outer windows begin at multiples of this.
     """
     return [
-        Block(y, x, _outer(y, halo_px, height_px), _outer(x, halo_px, width_px))
-        for y in _cores(height_px, block_px)
-        for x in _cores(width_px, block_px)
+        Block(y, x, _outer(y, halo_px, shape[0], align_px), _outer(x, halo_px, shape[1], align_px))
+        for y in _cores(rows, block_px, halo_px, align_px)
+        for x in _cores(columns, block_px, halo_px, align_px)
     ]
 
 
 def stitch(
-    shape: tuple[int, int], labelled_blocks: Iterable[tuple[Block, np.ndarray]], canvas: np.ndarray
-) -> int:
+    labelled_blocks: Iterable[tuple[Block, np.ndarray]],
+    canvas: Canvas,
+    rows: Interval,
+    columns: Interval,
+) -> Stitched:
     """Paint the labels of all blocks on one canvas.
 
     Args:
-        shape: (y, x) of the plane.
-        labelled_blocks: every block with its (y, x) labels of the outer window; iterated twice
-            if it is a sequence-like object, so pass something that can be (a list, or an object
-            whose __iter__ reads the blocks anew).
-        canvas: (y, x) uint32 zeros, may be a memory map; painted in place.
-
-    Returns:
-        The number of instances; they are numbered 1..n.
+        labelled_blocks: every block with its (y, x) labels of the outer window; iterated twice,
+            so pass a list, or an object whose __iter__ reads the blocks anew.
+        canvas: zeros; painted in place.
+        rows, columns: instances with their centroid in this rectangle are painted.
     """
-    count = 0
-    cut: set[int] = set()  # canvas labels of instances that a block has cut
+    painter = _Painter(canvas, rows, columns)
     for owned in (True, False):
         for block, labels in labelled_blocks:
-            count = _paint(canvas, shape, block, labels, owned, count, cut)
-    return count
+            painter.paint(block, labels, owned)
+    return Stitched(painter.count, painter.groups(), len(painter.cut))
 
 
-def _paint(
-    canvas: np.ndarray,
-    shape: tuple[int, int],
-    block: Block,
-    labels: np.ndarray,
-    owned: bool,
-    count: int,
-    cut: set[int],
-) -> int:
-    """Paint the block's owned (or merely near) instances; returns the new number of instances."""
-    size = int(labels.max(initial=0)) + 1
-    chosen = _chosen(block, labels, size, owned)
-    if not chosen.any():
-        return count
-    is_cut = _cut_instances(block, shape, labels, size)
-    area = np.bincount(labels.ravel(), minlength=size)
-    view = canvas[block.window]
-    twin, overlap = _strongest_overlap(labels, view, chosen)
-    canvas_area = np.bincount(view.ravel(), minlength=count + 1)
+@dataclass
+class _Range:
+    """The labels that one block has given in one pass, and where they are."""
 
-    target = np.zeros(size, np.uint32)
-    for label in np.flatnonzero(chosen).tolist():
-        other = int(twin[label])
-        smaller = min(int(area[label]), int(canvas_area[other])) if other else 0
-        if other and overlap[label] >= SAME_SHARE * smaller:
-            if is_cut[label] or other in cut:
-                target[label] = other
-            continue
-        count += 1
-        target[label] = count
-        if is_cut[label]:
-            cut.add(count)
-    painted = target[labels]
-    free = (view == 0) & (painted > 0)
-    view[free] = painted[free]
-    return count
+    first: int
+    last: int
+    box: list[int]  # min_y, min_x, max_y, max_x
 
 
-def _chosen(block: Block, labels: np.ndarray, size: int, owned: bool) -> np.ndarray:
-    """Which labels have their centroid in the core (owned), or just outside of it (near)."""
-    area = np.bincount(labels.ravel(), minlength=size)
-    rows = np.arange(block.outer_y[0], block.outer_y[1], dtype=np.float64)
-    columns = np.arange(block.outer_x[0], block.outer_x[1], dtype=np.float64)
-    shape = labels.shape
-    with np.errstate(invalid="ignore"):
-        y = np.bincount(labels.ravel(), np.repeat(rows, shape[1]), size) / area
-        x = np.bincount(labels.ravel(), np.tile(columns, shape[0]), size) / area
+class _Painter:
+    """The canvas, how many instances are on it, and where they are."""
 
-    def within(margin: int) -> np.ndarray:
-        return (
-            (y >= block.core_y[0] - margin - 0.5)
-            & (y < block.core_y[1] + margin - 0.5)
-            & (x >= block.core_x[0] - margin - 0.5)
-            & (x < block.core_x[1] + margin - 0.5)
+    def __init__(self, canvas: Canvas, rows: Interval, columns: Interval) -> None:
+        self._canvas, self._rows, self._columns = canvas, rows, columns
+        self.count = 0
+        self.cut: set[int] = set()  # canvas labels of instances that a block has cut
+        self._ranges: list[_Range] = []
+        self._wide: dict[int, list[int]] = {}
+
+    def paint(self, block: Block, labels: np.ndarray, owned: bool) -> None:
+        """Paint the block's owned (or merely near) instances."""
+        seen = _Seen(block, label_runs(labels))
+        chosen = seen.chosen(owned, self._rows, self._columns)
+        if not chosen.any():
+            return
+        size = int(labels.max(initial=0)) + 1
+        view = self._canvas.read(block.window)
+        wanted = np.zeros(size, bool)
+        wanted[seen.runs.labels[chosen]] = True
+        twin, overlap = _strongest_overlap(labels, view, wanted)
+        on_canvas = label_runs(view)
+        canvas_area = dict(
+            zip(on_canvas.labels.tolist(), on_canvas.total(on_canvas.length).tolist(), strict=True)
+        )
+        is_cut = seen.cut(self._canvas.shape)
+        target = np.zeros(size, np.uint32)
+        first, new = self.count + 1, []
+        for place in np.flatnonzero(chosen).tolist():
+            label = int(seen.runs.labels[place])
+            other = int(twin[label])
+            smaller = min(int(seen.area[place]), canvas_area.get(other, 0)) if other else 0
+            if other and overlap[label] >= SAME_SHARE * smaller:
+                if is_cut[place] or other in self.cut:
+                    target[label] = other
+                    self._widen(other, seen.boxes[place].tolist())
+                continue
+            self.count += 1
+            target[label] = self.count
+            new.append(place)
+            if is_cut[place]:
+                self.cut.add(self.count)
+        if new:
+            boxes = seen.boxes[new]
+            box = [*boxes[:, :2].min(axis=0).tolist(), *boxes[:, 2:].max(axis=0).tolist()]
+            self._ranges.append(_Range(first, self.count, box))
+        _fill_free(view, labels, target)
+        self._canvas.write(block.window, view)
+
+    def _widen(self, label: int, box: list[int]) -> None:
+        if label not in self._wide:
+            home = self._ranges[bisect_left([item.last for item in self._ranges], label)]
+            self._wide[label] = list(home.box)
+        self._wide[label] = _united(self._wide[label], box)
+
+    def groups(self) -> list[Group]:
+        found = []
+        for item in self._ranges:
+            wide = {
+                label: _window(box)
+                for label, box in self._wide.items()
+                if item.first <= label <= item.last
+            }
+            found.append(Group(item.first, item.last, _window(item.box), wide))
+        return found
+
+
+class _Seen:
+    """The instances of a block in coordinates of the plane."""
+
+    def __init__(self, block: Block, runs: Runs) -> None:
+        self.block, self.runs = block, runs
+        self.area = runs.total(runs.length)
+        y, x = runs.y + block.outer_y[0], runs.x + block.outer_x[0]
+        end = x + runs.length
+        self._y = runs.total(y * runs.length) / np.maximum(self.area, 1)
+        middle = x + (runs.length - 1) / 2
+        self._x = runs.total(middle * runs.length) / np.maximum(self.area, 1)
+        # (instance, 4): min_y, min_x, max_y, max_x
+        self.boxes = np.stack(
+            [runs.least(y), runs.least(x), runs.most(y) + 1, runs.most(end)], axis=1
         )
 
-    present = area > 0
-    present[0] = False
-    inside = within(0)
-    return present & inside if owned else present & ~inside & within(NEAR_PX)
+    def chosen(self, owned: bool, rows: Interval, columns: Interval) -> np.ndarray:
+        """Which instances have their centroid in the core (owned), or just outside (near)."""
+        core_y, core_x = self.block.core_y, self.block.core_x
+        inside = self._within(core_y, core_x, 0)
+        if owned:
+            return inside
+        return ~inside & self._within(core_y, core_x, NEAR_PX) & self._within(rows, columns, 0)
+
+    def _within(self, rows: Interval, columns: Interval, margin: int) -> np.ndarray:
+        return np.asarray(
+            (self._y >= rows[0] - margin - 0.5)
+            & (self._y < rows[1] + margin - 0.5)
+            & (self._x >= columns[0] - margin - 0.5)
+            & (self._x < columns[1] + margin - 0.5)
+        )
+
+    def cut(self, shape: tuple[int, int]) -> np.ndarray:
+        """Which instances touch an edge of the outer window that is not an edge of the plane."""
+        (top, bottom), (left, right) = self.block.outer_y, self.block.outer_x
+        min_y, min_x, max_y, max_x = self.boxes.T
+        return np.asarray(
+            ((min_y == top) & (top > 0))
+            | ((max_y == bottom) & (bottom < shape[0]))
+            | ((min_x == left) & (left > 0))
+            | ((max_x == right) & (right < shape[1]))
+        )
 
 
-def _cut_instances(
-    block: Block, shape: tuple[int, int], labels: np.ndarray, size: int
-) -> np.ndarray:
-    """Which labels touch an edge of the outer window that is not an edge of the plane."""
-    touching = np.zeros(size, bool)
-    edges = (
-        (block.outer_y[0] > 0, labels[0]),
-        (block.outer_y[1] < shape[0], labels[-1]),
-        (block.outer_x[0] > 0, labels[:, 0]),
-        (block.outer_x[1] < shape[1], labels[:, -1]),
-    )
-    for inner, line in edges:
-        if inner:
-            touching[line] = True
-    touching[0] = False
-    return touching
+def _fill_free(view: np.ndarray, labels: np.ndarray, target: np.ndarray) -> None:
+    """Write the new labels where nothing is yet, in bands, so that no copy of all is made."""
+    for band in iter_bands(*labels.shape):
+        painted = target[labels[band]]
+        free = (view[band] == 0) & (painted > 0)
+        view[band][free] = painted[free]
 
 
 def _strongest_overlap(
-    labels: np.ndarray, view: np.ndarray, chosen: np.ndarray
+    labels: np.ndarray, view: np.ndarray, wanted: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Per label: the canvas label that covers most of it, and the pixels it covers."""
-    twin = np.zeros(chosen.size, np.int64)
-    overlap = np.zeros(chosen.size, np.int64)
-    both = (view > 0) & chosen[labels]
-    if both.any():
-        width = int(view.max()) + 1
-        pairs = labels[both].astype(np.int64) * width + view[both]
-        keys, counts = np.unique(pairs, return_counts=True)
-        order = np.argsort(counts, kind="stable")  # the largest is written last and stays
-        twin[keys[order] // width] = keys[order] % width
-        overlap[keys[order] // width] = counts[order]
+    twin = np.zeros(wanted.size, np.int64)
+    overlap = np.zeros(wanted.size, np.int64)
+    width = int(view.max(initial=0)) + 1
+    found = []
+    for band in iter_bands(*labels.shape):
+        both = (view[band] > 0) & wanted[labels[band]]
+        pairs = labels[band][both].astype(np.int64) * width + view[band][both]
+        found.append(np.unique(pairs, return_counts=True))
+    keys, at = np.unique(np.concatenate([keys for keys, _ in found]), return_inverse=True)
+    counts = np.bincount(at, np.concatenate([counts for _, counts in found]), len(keys))
+    order = np.argsort(counts, kind="stable")  # the largest is written last and stays
+    twin[keys[order] // width] = keys[order] % width
+    overlap[keys[order] // width] = counts[order]
     return twin, overlap
 
 
-def _cores(length_px: int, block_px: int) -> list[tuple[int, int]]:
-    count = max(1, -(-length_px // block_px))
-    edges = [round(i * length_px / count) for i in range(count + 1)]
-    return list(pairwise(edges))
+def _united(one: list[int], other: list[int]) -> list[int]:
+    return [
+        min(one[0], other[0]),
+        min(one[1], other[1]),
+        max(one[2], other[2]),
+        max(one[3], other[3]),
+    ]
 
 
-def _outer(core: tuple[int, int], halo_px: int, length_px: int) -> tuple[int, int]:
-    return max(0, core[0] - halo_px), min(length_px, core[1] + halo_px)
+def _window(box: list[int]) -> Window:
+    return slice(box[0], box[2]), slice(box[1], box[3])
+
+
+def _cores(span: Interval, block_px: int, halo_px: int, align_px: int) -> list[Interval]:
+    """Edges where a halo before them begins at a multiple of the alignment."""
+    start, stop = span
+    count = max(1, -(-(stop - start) // block_px))
+    wanted = (start + i * (stop - start) / count for i in range(1, count))
+    aligned = {round((edge - halo_px) / align_px) * align_px + halo_px for edge in wanted}
+    return list(pairwise([start, *sorted(e for e in aligned if start < e < stop), stop]))
+
+
+def _outer(core: Interval, halo_px: int, length_px: int, align_px: int) -> Interval:
+    start = max(0, core[0] - halo_px)
+    return start - start % align_px, min(length_px, core[1] + halo_px)

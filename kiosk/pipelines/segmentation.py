@@ -9,22 +9,25 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping
-from dataclasses import asdict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
 
+import numpy as np
+
 from kiosk.errors import InvalidRequest
+from kiosk.exports import chosen_formats
 from kiosk.heads import HEADS
-from kiosk.imaging.intensity import plane_limits
+from kiosk.imaging.intensity import Limits, plane_limits
 from kiosk.imaging.measurements import measure
 from kiosk.imaging.postprocessing import label_maps
-from kiosk.imaging.stitching import cut_blocks
+from kiosk.imaging.scaling import alignment_px
 from kiosk.jobs import Part, PartKind
 from kiosk.models import ModelCard
 from kiosk.parameters import chosen
 from kiosk.pipelines.channels import choose_channels
 from kiosk.pipelines.context import JobContext
-from kiosk.pipelines.exports import export_results
+from kiosk.pipelines.cutting import cutting
 from kiosk.pipelines.intermediate import (
     PartReport,
     PlanRecord,
@@ -32,10 +35,13 @@ from kiosk.pipelines.intermediate import (
     write_part,
     write_plan,
 )
+from kiosk.pipelines.limits import limits_of_plane
 from kiosk.pipelines.planes import plane_places
 from kiosk.pipelines.prediction import predicted_maps
+from kiosk.pipelines.results import write_results
 from kiosk.pipelines.sizing import size_instances, sizing_note
 from kiosk.ports import ImageSource
+from kiosk.request import SegmentationRequest
 
 
 def instance_parameters(card: ModelCard, overrides: Mapping[str, float]) -> Any:
@@ -54,25 +60,35 @@ def instance_parameters(card: ModelCard, overrides: Mapping[str, float]) -> Any:
     return chosen(HEADS[card.head].parameters, card.postprocessing, overrides)
 
 
-def check(source: ImageSource, card: ModelCard, parameters: Mapping[str, object]) -> list[int]:
-    """Whether this image can go through this model; the channels that will be used.
+def check(source: ImageSource, card: ModelCard, request: SegmentationRequest) -> list[int]:
+    """Whether this image can go through this model as asked; the channels that will be used.
 
     Raises:
         InvalidRequest: with a sentence for the caller.
     """
-    instance_parameters(card, _overrides(parameters))
-    return choose_channels(source, card, str(parameters.get("channel", "")))
+    instance_parameters(card, request.postprocessing)
+    chosen_formats(request.formats)
+    if request.region is not None:
+        request.region.check_within(source.sizes["y"], source.sizes["x"])
+    if request.volume and source.sizes["z"] == 1:
+        raise InvalidRequest(
+            "The image has one plane along z only, so there is nothing to join in 3-D. Leave that"
+            " option out, or name the axes if they were read wrongly (for example ZYX).",
+            reason="NOT_A_STACK",
+            field="volume",
+        )
+    return choose_channels(source, card, request.channel)
 
 
 async def plan(context: JobContext) -> tuple[list[Part], list[str]]:
     """The parts of a job and what its owner should know about how the image was read."""
-    job, options = context.job, context.options
-    async with context.images.use(job.upload_id, job.file_name) as source:
-        channels = check(source, context.card, job.parameters)
+    job, options, request = context.job, context.options, context.request
+    async with context.image() as source:
+        channels = check(source, context.card, request)
         sizes, notes = dict(source.sizes), list(source.notes)
         if len(source.channel_names) > 1 and len(channels) == 1:
             notes.append(f"Used channel {channels[0]} ({source.channel_names[channels[0]]}).")
-        parameters = instance_parameters(context.card, _overrides(job.parameters))
+        parameters = instance_parameters(context.card, request.postprocessing)
         sizing = await size_instances(context, source, channels, parameters)
     notes += [note for note in [sizing_note(sizing)] if note]
     # The settings of this consumer, not of those that do the parts: all must cut alike. What the
@@ -82,9 +98,10 @@ async def plan(context: JobContext) -> tuple[list[Part], list[str]]:
         block_px=round(options.block_px / max(1.0, sizing.scale)),
         block_halo_px=options.block_halo_px,
         sizing=sizing,
+        align_px=alignment_px(sizing.scale, context.card.divisor_px),
     )
     await write_plan(context.store, job.id, record)
-    blocks = cut_blocks(sizes["y"], sizes["x"], record.block_px, record.block_halo_px)
+    blocks = cutting(sizes, record, request.region).blocks
     parts: list[Part] = []
     for t, z in plane_places(sizes):
         for block in range(len(blocks)):
@@ -95,48 +112,81 @@ async def plan(context: JobContext) -> tuple[list[Part], list[str]]:
 
 async def run(context: JobContext, part: Part) -> None:
     """One plane, or one block of a plane: pixels to labels, left for the join."""
-    job, card, payload = context.job, context.card, part.payload
+    job, card = context.job, context.card
     clock = _Stopwatch()
     record = await read_plan(context.store, job.id)
-    async with context.images.use(job.upload_id, job.file_name) as source:
-        sizes, names, pixel_size_um = source.sizes, source.channel_names, source.pixel_size_um
-        blocks = cut_blocks(sizes["y"], sizes["x"], record.block_px, record.block_halo_px)
-        # Instances of blocks are measured after stitching.
-        channels = list(range(len(names))) if len(blocks) == 1 else record.channels
-        measured = await asyncio.to_thread(source.plane, payload["t"], payload["z"], channels)
-    plane = measured[record.channels] if len(blocks) == 1 else measured
-    block = blocks[payload["block"]]
-    limits = await asyncio.to_thread(plane_limits, plane, card.low_percentile, card.high_percentile)
+    parameters = instance_parameters(card, context.request.postprocessing)
+    read = await _read(context, record, part)
     clock.lap("read")
-    parameters = instance_parameters(card, _overrides(job.parameters))
     # Heads whose maps have directions in them are seen in one orientation only.
     views = int(getattr(parameters, "orientations", 1))
     maps = await predicted_maps(
-        context, plane[:, *block.window], limits, scale=record.sizing.scale, views=views
+        context, read.pixels, read.limits, scale=record.sizing.scale, views=views
     )
     clock.lap("inference")
     labels = await asyncio.to_thread(label_maps, card.head, maps, parameters)
+    del maps
     table = None
-    if len(blocks) == 1:
-        table = await asyncio.to_thread(measure, labels, measured, names, pixel_size_um)
+    if read.measured is not None:
+        table = await asyncio.to_thread(
+            measure, labels, read.measured, read.channel_names, read.pixel_size_um
+        )
     clock.lap("instances")
     report = PartReport(instances=int(labels.max(initial=0)), seconds=clock.seconds)
     await write_part(context.store, job.id, part.index, labels, table, report)
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Read:
+    """The pixels of a part.
+
+    Attributes:
+        pixels: (channel, y, x) that the network gets.
+        measured: (channel, y, x) of all channels; None for a block, whose instances are measured
+            after stitching.
+    """
+
+    pixels: np.ndarray
+    limits: Limits
+    measured: np.ndarray | None
+    channel_names: Sequence[str]
+    pixel_size_um: tuple[float, float] | None
+
+
+async def _read(context: JobContext, record: PlanRecord, part: Part) -> _Read:
+    card, payload = context.card, part.payload
+    place = (payload["t"], payload["z"])
+    async with context.image() as source:
+        cuts = cutting(source.sizes, record, context.request.region)
+        names = list(source.channel_names)
+        measured = None
+        if cuts.is_whole:
+            measured = await asyncio.to_thread(source.plane, *place, list(range(len(names))))
+            pixels = measured[record.channels]
+            limits = await asyncio.to_thread(
+                plane_limits, pixels, card.low_percentile, card.high_percentile
+            )
+        else:
+            limits = await limits_of_plane(context, source, place, record.channels)
+            window = cuts.blocks[payload["block"]].window
+            pixels = await asyncio.to_thread(source.plane, *place, record.channels, window)
+        return _Read(
+            pixels=pixels,
+            limits=limits,
+            measured=measured,
+            channel_names=names,
+            pixel_size_um=source.pixel_size_um,
+        )
+
+
 async def join(context: JobContext) -> None:
-    """All planes together: label image, table, picture, run record."""
+    """All planes together: the result files in the formats that were asked for."""
     record = await read_plan(context.store, context.job.id)
-    parameters = instance_parameters(context.card, _overrides(context.job.parameters))
-    async with context.images.use(context.job.upload_id, context.job.file_name) as source:
+    parameters = instance_parameters(context.card, context.request.postprocessing)
+    async with context.image() as source:
         listed = {item.name for item in context.card.parameters}
         values = {name: value for name, value in asdict(parameters).items() if name in listed}
-        await export_results(context, source, record, values)
-
-
-def _overrides(parameters: Mapping[str, object]) -> Mapping[str, float]:
-    overrides = parameters.get("postprocessing", {})
-    return overrides if isinstance(overrides, Mapping) else {}
+        await write_results(context, source, record, values)
 
 
 class _Stopwatch:

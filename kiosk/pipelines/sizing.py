@@ -7,7 +7,7 @@ planes. It is decided once, in the plan, so that all planes and blocks of a job 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,9 +17,10 @@ from kiosk.imaging.intensity import Limits, plane_limits
 from kiosk.imaging.postprocessing import label_maps
 from kiosk.imaging.scaling import diameters_px, scale_for
 from kiosk.pipelines.context import JobContext
+from kiosk.pipelines.limits import limits_of_plane
 from kiosk.pipelines.planes import plane_places
 from kiosk.pipelines.prediction import predicted_maps
-from kiosk.ports import ImageSource
+from kiosk.ports import ImageSource, Window
 
 # Enough for a stable median of the diameters; a small part of the time for the whole job.
 PLANES = 3
@@ -86,10 +87,21 @@ async def _window(
     context: JobContext, source: ImageSource, channels: Sequence[int], place: tuple[int, int]
 ) -> tuple[np.ndarray, Limits]:
     """The busiest window of the plane at (t, z), and the limits of the whole plane."""
-    plane = await asyncio.to_thread(source.plane, *place, list(channels))
-    card = context.card
-    limits = await asyncio.to_thread(plane_limits, plane, card.low_percentile, card.high_percentile)
-    return plane[:, *await asyncio.to_thread(busiest_window, plane)].copy(), limits
+
+    def read(window: Window) -> np.ndarray:
+        return source.plane(*place, channels, window)
+
+    shape = (source.sizes["y"], source.sizes["x"])
+    if shape[0] * shape[1] <= context.options.block_px**2:
+        # Read once: not every file can be read in pieces.
+        plane = await asyncio.to_thread(source.plane, *place, list(channels))
+        card = context.card
+        limits = await asyncio.to_thread(
+            plane_limits, plane, card.low_percentile, card.high_percentile
+        )
+        return (await asyncio.to_thread(busiest, lambda at: plane[:, *at], shape)).copy(), limits
+    limits = await limits_of_plane(context, source, place, channels)
+    return await asyncio.to_thread(busiest, read, shape), limits
 
 
 async def _measured(
@@ -101,17 +113,15 @@ async def _measured(
     return diameters_px(labels)
 
 
-def busiest_window(plane: np.ndarray) -> tuple[slice, slice]:
+def busiest(read: Callable[[Window], np.ndarray], shape: tuple[int, int]) -> np.ndarray:
     """The window of at most WINDOW_PX a side with the most contrast: where instances will be.
 
     Args:
-        plane: (channel, y, x).
+        read: gives the (channel, y, x) pixels of a window of the plane.
+        shape: (y, x) of the plane.
     """
-    spans = [_spans(length) for length in plane.shape[1:]]
-    windows = [(rows, columns) for rows in spans[0] for columns in spans[1]]
-    if len(windows) == 1:
-        return windows[0]
-    return max(windows, key=lambda window: _contrast(plane[:, *window]))
+    spans = [_spans(length) for length in shape]
+    return max((read((rows, columns)) for rows in spans[0] for columns in spans[1]), key=_contrast)
 
 
 def _spans(length_px: int) -> list[slice]:

@@ -8,14 +8,37 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from kiosk import wire
 from kiosk.errors import InvalidRequest
+from kiosk.reading import ReadOptions
+from kiosk.request import Region, SegmentationRequest
 from kiosk.service import KioskService
 from kiosk.web.answers import API
 
 
-class JobRequest(BaseModel):
-    """Body of POST /api/v1/jobs; the fields are those of SegmentRequest in the proto."""
-
+class _Body(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
+
+
+class ReadingBody(_Body):
+    """As ReadOptions in the proto."""
+
+    member: str = ""
+    series: int = 0
+    axes: str = ""
+    pixel_size_um: float = 0.0
+    z_step_um: float = 0.0
+
+
+class RegionBody(_Body):
+    """As Region in the proto."""
+
+    min_y_px: int = 0
+    min_x_px: int = 0
+    max_y_px: int
+    max_x_px: int
+
+
+class JobRequest(_Body):
+    """Body of POST /api/v1/jobs; the fields are those of SegmentRequest in the proto."""
 
     upload: str
     model: str
@@ -23,6 +46,23 @@ class JobRequest(BaseModel):
     channel: str = ""
     parameters: dict[str, float] = {}
     request_id: str = ""
+    reading: ReadingBody = ReadingBody()
+    region: RegionBody | None = None
+    volume: bool = False
+    formats: list[str] = []
+    within: str = ""
+
+    def segmentation(self) -> SegmentationRequest:
+        """Raises InvalidRequest."""
+        return SegmentationRequest(
+            channel=self.channel,
+            postprocessing=self.parameters,
+            reading=ReadOptions(**self.reading.model_dump()),
+            region=Region(**self.region.model_dump()) if self.region else None,
+            volume=self.volume,
+            formats=tuple(self.formats),
+            within=self.within.removeprefix("uploads/"),
+        )
 
 
 class Jobs:
@@ -60,8 +100,7 @@ class Jobs:
             upload_id=wanted.upload.removeprefix("uploads/"),
             model=wanted.model.removeprefix("models/"),
             model_version=wanted.model_version,
-            channel=wanted.channel,
-            parameters=wanted.parameters,
+            request=wanted.segmentation(),
             request_id=wanted.request_id,
         )
         location = {"Location": f"{API}/jobs/{job.id}"}

@@ -225,7 +225,7 @@ def test_hostile_headers_are_refused_as_what_they_are(answers: dict[str, dict[st
         "header_only.tif": "TRUNCATED_IMAGE",
         "html_error_page.tif": "NOT_AN_IMAGE",
         "zero_gi.tif": "EMPTY_IMAGE",
-        "zip_path_traversal.zip": "UNSUPPORTED_FORMAT",
+        "zip_path_traversal.zip": "UNSAFE_ARCHIVE",
         "png_named.tif": None,
     }
     for name, reason in expected.items():

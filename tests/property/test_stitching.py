@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import tempfile
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kiosk.imaging.stitching import Block, cut_blocks, stitch
+from kiosk.pipelines.canvas import LabelFile
 
 
 def canonical(labels: np.ndarray) -> np.ndarray:
@@ -31,10 +35,50 @@ def views(labels: np.ndarray, blocks: list[Block], seed: int = 0) -> list[tuple[
 
 
 def stitched(labels: np.ndarray, blocks: list[Block], seed: int = 0) -> np.ndarray:
-    canvas = np.zeros(labels.shape, np.uint32)
-    count = stitch(labels.shape, views(labels, blocks, seed), canvas)
-    assert count == canvas.max() == np.unique(canvas[canvas > 0]).size
+    canvas = painted(views(labels, blocks, seed), labels.shape)
     return canvas
+
+
+def painted(found: list[tuple[Block, np.ndarray]], shape: tuple[int, int]) -> np.ndarray:
+    """The canvas after stitching; checks that every instance lies in the window of its group."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = LabelFile(Path(folder) / "labels", shape)
+        stitched = stitch(found, file, (0, shape[0]), (0, shape[1]))
+        canvas = file.read((slice(0, shape[0]), slice(0, shape[1])))
+        file.close()
+    assert stitched.count == canvas.max(initial=0) == np.unique(canvas[canvas > 0]).size
+    seen = []
+    for group in stitched.groups:
+        for label in range(group.first, group.last + 1):
+            window = group.wide.get(label, group.window)
+            whole = np.count_nonzero(canvas == label)
+            assert whole == np.count_nonzero(canvas[window] == label) > 0
+            seen.append(label)
+    assert seen == list(range(1, stitched.count + 1))
+    return canvas
+
+
+@given(st.integers(1, 900), st.integers(1, 900), st.integers(20, 300), st.sampled_from([1, 16, 64]))
+def test_aligned_blocks_cover_a_region_and_begin_at_multiples(
+    height: int, width: int, block_px: int, align_px: int
+) -> None:
+    rows, columns = (height // 3, height), (width // 4, width)
+    covered = np.zeros((height, width), int)
+    for block in cut_blocks(rows, columns, (height, width), block_px, 20, align_px):
+        covered[slice(*block.core_y), slice(*block.core_x)] += 1
+        for core, outer, length in (
+            (block.core_y, block.outer_y, height),
+            (block.core_x, block.outer_x, width),
+        ):
+            assert outer[0] % align_px == 0
+            assert core[0] - outer[0] >= min(core[0], 20)
+            assert outer[1] == min(length, core[1] + 20)
+    assert (covered[slice(*rows), slice(*columns)] == 1).all()
+    assert covered.sum() == (rows[1] - rows[0]) * (columns[1] - columns[0])
+
+
+def blocks_of(height: int, width: int, block_px: int, halo_px: int) -> list[Block]:
+    return cut_blocks((0, height), (0, width), (height, width), block_px, halo_px)
 
 
 def ellipses(
@@ -62,7 +106,7 @@ def test_cores_cover_the_plane_once(height: int, width: int, block_px: int, halo
     if height * width / block_px**2 > 500:
         block_px = 120
     cover = np.zeros((height, width), int)
-    for block in cut_blocks(height, width, block_px, halo_px):
+    for block in blocks_of(height, width, block_px, halo_px):
         assert block.core_y[1] - block.core_y[0] <= block_px
         assert block.core_x[1] - block.core_x[0] <= block_px
         cover[slice(*block.core_y), slice(*block.core_x)] += 1
@@ -79,7 +123,7 @@ def test_cores_cover_the_plane_once(height: int, width: int, block_px: int, halo
 
 
 def test_small_plane_is_one_block() -> None:
-    (block,) = cut_blocks(64, 50, 64, 8)
+    (block,) = blocks_of(64, 50, 64, 8)
     assert Block((0, 64), (0, 50), (0, 64), (0, 50)) == block
 
 
@@ -96,7 +140,7 @@ def test_stitched_is_the_whole(
 ) -> None:
     """Instances that fit into the halo come back pixel by pixel, whatever the blocks."""
     labels = ellipses(shape, seed, halo_px, 60, touching=touching)
-    blocks = cut_blocks(*shape, block_px, halo_px)
+    blocks = blocks_of(*shape, block_px, halo_px)
     np.testing.assert_array_equal(canonical(labels), canonical(stitched(labels, blocks, seed)))
 
 
@@ -107,7 +151,7 @@ def test_instances_wider_than_the_halo_stay_in_one_piece(
 ) -> None:
     """Convex shapes up to four halos wide: no piece gets a number of its own."""
     labels = ellipses((160, 170), seed, 4 * halo_px, 12, touching=False)
-    blocks = cut_blocks(160, 170, block_px, halo_px)
+    blocks = blocks_of(160, 170, block_px, halo_px)
     canvas = stitched(labels, blocks, seed)
     for label in np.unique(labels[labels > 0]):
         pieces = np.unique(canvas[labels == label])
@@ -121,13 +165,13 @@ def test_instances_wider_than_the_halo_stay_in_one_piece(
 def test_bars_across_many_blocks_stay_in_one_piece(block_px: int, halo_px: int) -> None:
     labels = np.zeros((150, 300), np.uint32)
     labels[30:36], labels[60:90], labels[:25, 100:140] = 1, 2, 3
-    canvas = stitched(labels, cut_blocks(150, 300, block_px, halo_px))
+    canvas = stitched(labels, blocks_of(150, 300, block_px, halo_px))
     np.testing.assert_array_equal(canonical(labels), canonical(canvas))
 
 
 def test_instance_that_covers_everything_is_one() -> None:
     labels = np.ones((130, 130), np.uint32)
-    canvas = stitched(labels, cut_blocks(130, 130, 40, 8))
+    canvas = stitched(labels, blocks_of(130, 130, 40, 8))
     assert 1 == canvas.min() == canvas.max()
 
 
@@ -138,13 +182,12 @@ def test_views_that_differ_by_a_pixel_make_no_doubles(seed: int) -> None:
     random = np.random.default_rng(seed)
     labels = ellipses((120, 130), seed, 14.0, 25, touching=False)
     labels[np.isin(labels, np.flatnonzero(np.bincount(labels.ravel()) < 30))] = 0
-    blocks = cut_blocks(120, 130, 40, 16)
+    blocks = blocks_of(120, 130, 40, 16)
     shaken = []
     for block, view in views(labels, blocks, seed):
         dy, dx = random.integers(-1, 2, 2)
         shaken.append((block, np.roll(view, (dy, dx), (0, 1))))
-    canvas = np.zeros(labels.shape, np.uint32)
-    stitch(labels.shape, shaken, canvas)
+    canvas = painted(shaken, labels.shape)
     margin = 20  # rolling moves labels to the other side of a window
     inner = canonical(labels)[margin:-margin, margin:-margin]
     for label in np.unique(inner[inner > 0]):
@@ -157,4 +200,4 @@ def test_views_that_differ_by_a_pixel_make_no_doubles(seed: int) -> None:
 
 def test_no_block_has_anything() -> None:
     labels = np.zeros((100, 100), np.uint32)
-    assert stitched(labels, cut_blocks(100, 100, 30, 8)).max() == 0
+    assert stitched(labels, blocks_of(100, 100, 30, 8)).max() == 0

@@ -67,7 +67,7 @@ def jpeg(image: Image.Image, **options: Any) -> bytes:
         (b"version https://git-lfs.github.com/spec/v1\n", "NOT_AN_IMAGE", "git lfs pull"),
         (bytes(1000), "NOT_AN_IMAGE", "zeros"),
         (b"\x01\x99\xfe\x00random", "NOT_AN_IMAGE", "TIFF, PNG or JPEG"),
-        (b"PK\x03\x04rest", "UNSUPPORTED_FORMAT", "zip"),
+        (b"PK\x03\x04rest", "TRUNCATED_IMAGE", "archive"),
         (b"ZISRAWFILE\0\0", "UNSUPPORTED_FORMAT", "CZI"),
         (b"\xda\xce\xbe\x0a\0\0", "UNSUPPORTED_FORMAT", "ND2"),
         (b"\x70\0\0\0\x10\0\0\0\x2a", "UNSUPPORTED_FORMAT", "LIF"),

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import weakref
+from collections.abc import Iterator
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -9,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from skimage.measure import regionprops_table
 
-from kiosk.imaging import grey_values, perimeters, runs
+from kiosk.imaging import grey_values, hulls, perimeters, runs
 from kiosk.imaging.hulls import hull_areas_px
 from kiosk.imaging.measurements import (
     INTENSITY_COLUMNS,
@@ -20,6 +23,7 @@ from kiosk.imaging.measurements import (
 )
 from kiosk.imaging.runs import label_runs
 from kiosk.imaging.sample import make_sample
+from kiosk.imaging.shapes import label_boxes
 from kiosk.imaging.tiling import iter_bands
 
 ORACLE = {
@@ -98,8 +102,9 @@ def test_a_small_spread_on_a_large_value_keeps_its_digits() -> None:
 
 def test_small_bands_and_chunks_make_no_difference(monkeypatch: pytest.MonkeyPatch) -> None:
     """A plane is measured band by band, pixels some instances at a time; here one by one."""
-    monkeypatch.setattr(runs, "iter_bands", lambda h, w: iter_bands(h, w, band_px=1))
+    monkeypatch.setattr(runs, "BAND_PX", 1)
     monkeypatch.setattr(perimeters, "BAND_PX", 1)
+    monkeypatch.setattr(hulls, "CHUNK_INSTANCES", 1)
     monkeypatch.setattr(grey_values, "CHUNK_PX", 1)
     random = np.random.default_rng(8)
     check(random.integers(0, 5, (20, 9)).astype(np.uint16), random.normal(size=(1, 20, 9)))
@@ -169,3 +174,86 @@ def test_bands_cover_every_row_once() -> None:
     for height, width, band_px in ((10, 3, 7), (1, 1, 1), (5, 1000, 1), (0, 4, 9)):
         rows = [row for band in iter_bands(height, width, band_px) for row in range(height)[band]]
         assert list(range(height)) == rows
+
+
+def test_a_window_gives_the_columns_of_its_plane() -> None:
+    sample = make_sample(1, 260, 300, 70, seed=4)
+    labels, pixels = sample.labels[0], sample.images[[0, 0]] * np.float32([[[1]], [[-2.5]]])
+    names, size = ["DAPI", "actin"], (0.5, 0.5)
+    whole = measure(labels, pixels, names, size)
+    for top, bottom, left, right in ((40, 180, 30, 250), (0, 150, 120, 300), (130, 260, 0, 200)):
+        window = (slice(top, bottom), slice(left, right))
+        cut = measure(
+            labels[window],
+            (channel[window] for channel in pixels),
+            names,
+            size,
+            origin_px=(top, left),
+            plane_shape=labels.shape,
+        )
+        inside = (whole["min_y_px"] >= top) & (whole["max_y_px"] <= bottom)
+        inside &= (whole["min_x_px"] >= left) & (whole["max_x_px"] <= right)
+        same = np.isin(cut["label"], whole["label"][inside])
+        assert same.sum() == inside.sum() > 10
+        for name in whole:
+            np.testing.assert_allclose(cut[name][same], whole[name][inside], rtol=1e-12, atol=1e-12)
+
+
+def test_the_border_is_that_of_the_plane() -> None:
+    labels = np.array([[1, 2], [3, 4]], np.uint8)
+    for origin_px, touching in (((0, 0), [1, 1, 1, 0]), ((4, 7), [0, 1, 1, 1]), ((2, 2), [0] * 4)):
+        columns = measure(labels, [labels], origin_px=origin_px, plane_shape=(6, 9))
+        assert columns["touches_border"].tolist() == touching
+
+
+def test_channels_are_kept_one_at_a_time() -> None:
+    labels = np.ones((3, 3), np.uint8)
+    alive: list[weakref.ref[np.ndarray]] = []
+
+    class Channels:
+        def __init__(self) -> None:
+            self.left = 3
+
+        def __iter__(self) -> Iterator[np.ndarray]:
+            return self
+
+        def __next__(self) -> np.ndarray:
+            assert all(channel() is None for channel in alive)
+            if not self.left:
+                raise StopIteration
+            self.left -= 1
+            channel = np.full((3, 3), self.left, np.uint16)
+            alive.append(weakref.ref(channel))
+            return channel
+
+    columns = measure(labels, Channels(), ["a", "b", "c"])
+    assert [columns[f"mean_intensity_{name}"][0] for name in "abc"] == [2, 1, 0]
+
+
+def test_channels_must_fit_names_and_labels() -> None:
+    labels = np.ones((3, 4), np.uint8)
+    for pixels in (np.ones((2, 3, 4)), np.ones((1, 4, 3)), np.ones((0, 3, 4))):
+        with pytest.raises(ValueError, match=r"shape|zip"):
+            measure(labels, pixels)
+
+
+@pytest.mark.parametrize("highest", [9, 2**31, 2**40])
+def test_labels_of_any_size(highest: int) -> None:
+    random = np.random.default_rng(3)
+    labels = random.integers(0, 6, (12, 14)).astype(np.int64)
+    large = np.where(labels > 0, highest - labels, 0)
+    small, found = (measure(plane, np.ones((1, 12, 14))) for plane in (labels, large))
+    assert found["label"].tolist() == [highest - n for n in (5, 4, 3, 2, 1)]
+    for name in SHAPE_COLUMNS:
+        if name != "label":
+            np.testing.assert_array_equal(found[name], small[name][::-1])
+
+
+def test_boxes_of_a_plane_and_of_a_window() -> None:
+    labels = np.array([[0, 7, 7], [3, 0, 7], [0, 0, 0]], np.uint16)
+    boxes = label_boxes(labels)
+    assert [boxes[name].tolist() for name in boxes] == [[3, 7], [1, 0], [0, 1], [2, 2], [1, 3]]
+    assert list(boxes) == ["label", "min_y_px", "min_x_px", "max_y_px", "max_x_px"]
+    moved = label_boxes(labels, (10, 20))
+    assert (moved["min_y_px"][0], moved["max_x_px"][1]) == (11, 23)
+    assert label_boxes(np.zeros((3, 3), np.uint8))["label"].size == 0

@@ -19,6 +19,7 @@ from kiosk.imaging.measurements import INTENSITY_COLUMNS, SHAPE_COLUMNS
 from kiosk.jobs import JobState
 from kiosk.pipelines.context import SegmentationOptions
 from kiosk.pipelines.tensors import head_maps
+from kiosk.request import SegmentationRequest
 from kiosk.settings import LimitSettings
 from kiosk.testing import FakeInference, FakeKiosk, MemoryQueue, make_card, make_kiosk
 
@@ -81,6 +82,14 @@ def kiosk_with(**options: int) -> FakeKiosk:
     return make_kiosk(images, options=SegmentationOptions(**options))
 
 
+def request_of(wanted: dict[str, Any]) -> dict[str, Any]:
+    """Arguments of the service: a model version by itself, all else in the request."""
+    version = {k: wanted.pop(k) for k in ["model_version"] if k in wanted}
+    if "parameters" in wanted:
+        wanted["postprocessing"] = wanted.pop("parameters")
+    return {**version, "request": SegmentationRequest(**wanted)}
+
+
 async def segmented(
     data: bytes,
     kiosk: FakeKiosk | None = None,
@@ -90,7 +99,7 @@ async def segmented(
 ) -> Results:
     kiosk = kiosk or kiosk_with()
     upload_id = await kiosk.upload(data, file_name)
-    job = await kiosk.service.segment(upload_id=upload_id, model="bright", **request)
+    job = await kiosk.service.segment(upload_id=upload_id, model="bright", **request_of(request))
     await kiosk.work()
     done = await kiosk.service.get_job(job.id)
     assert (done.state, done.error) == (JobState.SUCCEEDED, "")
@@ -554,5 +563,5 @@ async def test_a_model_for_no_size_refuses_a_diameter() -> None:
         await kiosk.service.segment(
             upload_id=upload_id,
             model="bright",
-            parameters={"diameter_px": 10.0},
+            request=SegmentationRequest(postprocessing={"diameter_px": 10.0}),
         )

@@ -23,6 +23,7 @@ from kiosk.errors import (
 )
 from kiosk.jobs import Job, JobState
 from kiosk.ports import Backlog
+from kiosk.request import SegmentationRequest
 from kiosk.settings import LimitSettings
 from kiosk.testing import FakeInference, FakeKiosk, MemoryQueue, make_card, make_kiosk
 
@@ -57,7 +58,11 @@ def kiosk(now: list[float]) -> FakeKiosk:
 
 async def submitted(kiosk: FakeKiosk, **changes: Any) -> Job:
     upload_id = await kiosk.upload(tiff(16, 16), "cells.tif")
-    return await kiosk.service.segment(**{"upload_id": upload_id, "model": "nuclei", **changes})
+    request = SegmentationRequest(
+        channel=changes.pop("channel", ""), postprocessing=changes.pop("parameters", {})
+    )
+    wanted = {"upload_id": upload_id, "model": "nuclei", "request": request, **changes}
+    return await kiosk.service.segment(**wanted)
 
 
 async def refused(kiosk: FakeKiosk, **changes: Any) -> KioskError:

@@ -20,6 +20,7 @@ from yarl import URL
 from kiosk.adapters.image_files import ImageFileReader
 from kiosk.errors import PermanentError
 from kiosk.previews import Previews
+from kiosk.request import SegmentationRequest
 from kiosk.settings import CHECKOUT, LimitSettings
 from kiosk.testing import FakeKiosk, make_kiosk
 from kiosk.web import WebServer, events, make_app
@@ -555,7 +556,8 @@ class TestPictures:
     async def test_picture_is_there_before_the_results(self, web, kiosk):
         image = np.stack([np.zeros((32, 32), np.uint16), stack(1)[0][:32, :32]])
         upload = await kiosk.upload(tiff(image, "CYX"))
-        job = await kiosk.service.segment(upload_id=upload, model="bright", channel="1")
+        request = SegmentationRequest(channel="1")
+        job = await kiosk.service.segment(upload_id=upload, model="bright", request=request)
         kiosk.inference.is_down = True  # the model server is not needed to look at an image
         planes = await (await web.get(f"/api/v1/jobs/{job.id}/planes")).json()
         assert len(planes["channels"]) == 1

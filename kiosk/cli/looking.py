@@ -1,0 +1,151 @@
+"""Commands that look at models and jobs: `kiosk models`, `kiosk jobs`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from kiosk.cli.options import Axes, PixelSizeUm, Series, ZStepUm
+from kiosk.cli.terminal import Server, app, ask, console, job_state, print_checks
+from kiosk.reading import ReadOptions
+from kiosk.settings import Settings
+
+jobs_app = typer.Typer(help="List jobs; show, cancel or delete one.", invoke_without_command=True)
+app.add_typer(jobs_app, name="jobs")
+models_app = typer.Typer(
+    help="List the models; show one with its parameters; check a new one.",
+    invoke_without_command=True,
+)
+app.add_typer(models_app, name="models")
+
+
+@models_app.callback()
+def models(context: typer.Context, server: Server = "") -> None:
+    """List the models that are ready; or show or check one."""
+    if context.invoked_subcommand is not None:
+        return
+
+    table = Table("model", "versions", "finds", "objects (px)", "licence")
+    for card in ask(server, lambda kiosk: kiosk.models()):
+        low, high = card.min_object_diameter_px, card.max_object_diameter_px
+        size = f"{low:g}-{high:g}" if high else ""
+        name = card.name.removeprefix("models/")
+        table.add_row(name, ", ".join(card.versions), card.description, size, card.licence)
+    console.print(table)
+
+
+@models_app.command("show")
+def models_show(name: str, server: Server = "") -> None:
+    """Show a model and every parameter that `--set` may change, with its range and meaning."""
+    card = ask(server, lambda kiosk: kiosk.model(name))
+    console.print(f"{card.display_name}: {card.description}", highlight=False)
+    table = Table("parameter", "default", "range", "unit", "meaning")
+    for item in card.parameters:
+        values = f"{item.minimum:g} to {item.maximum:g}"
+        table.add_row(item.name, f"{item.default_value:g}", values, item.unit, item.meaning)
+    console.print(table)
+
+
+@models_app.command("check")
+def models_check(
+    folder: Annotated[
+        Path, typer.Argument(help="Model folder, before it is put into the repository.")
+    ],
+) -> None:
+    """Check a model folder: keys, tensors, weights, and one run on a made-up image."""
+    from kiosk.model_check import check_model
+    from kiosk.model_run import onnx_runner
+
+    print_checks(check_model(folder, onnx_runner(Settings().servers_dir)))
+
+
+@jobs_app.callback()
+def jobs(
+    context: typer.Context,
+    limit: Annotated[int, typer.Option(min=1, help="How many.")] = 20,
+    server: Server = "",
+) -> None:
+    """List jobs, newest first; or show, cancel or delete one."""
+    if context.invoked_subcommand is not None:
+        return
+
+    table = Table("job", "created", "file", "model", "state", "parts", "error")
+    for job in ask(server, lambda kiosk: kiosk.jobs(limit)):
+        table.add_row(
+            job.name.removeprefix("jobs/"),
+            f"{job.create_time.ToDatetime():%Y-%m-%d %H:%M}",
+            job.file_name,
+            f"{job.model}:{job.model_version}",
+            job_state(job),
+            f"{job.parts_done}/{job.parts_total}",
+            job.error.message,
+        )
+    console.print(table)
+
+
+@jobs_app.command("show")
+def jobs_show(job: str, server: Server = "") -> None:
+    """Show all that is known of a job."""
+    from google.protobuf.json_format import MessageToDict
+
+    console.print_json(
+        json.dumps(
+            MessageToDict(
+                ask(server, lambda kiosk: kiosk.job(job)), preserving_proto_field_name=True
+            )
+        )
+    )
+
+
+@jobs_app.command("cancel")
+def jobs_cancel(job: str, server: Server = "") -> None:
+    """Stop a job."""
+
+    console.print(f"The job is {job_state(ask(server, lambda kiosk: kiosk.cancel(job)))}.")
+
+
+@jobs_app.command("delete")
+def jobs_delete(job: str, server: Server = "") -> None:
+    """Delete a finished job and its results."""
+
+    ask(server, lambda kiosk: kiosk.delete(job))
+    console.print("Deleted.")
+
+
+@app.command()
+def inspect(
+    file: Annotated[Path, typer.Argument(exists=True, help="Image file, zip or OME-Zarr folder.")],
+    axes: Axes = "",
+    pixel_size_um: PixelSizeUm = 0.0,
+    z_step_um: ZStepUm = 0.0,
+    series: Series = 0,
+    thumbnails: Annotated[
+        Path | None, typer.Option(help="Write a picture of every image to this folder.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+) -> None:
+    """Say what the kiosk sees in a file: its images, axes, channels, pixel sizes, guesses.
+
+    Needs no running kiosk. Example: `kiosk inspect stack.tif --thumbnails pictures`
+    """
+    from kiosk.bootstrap import inspect_local
+    from kiosk.cli.inspected import print_images, write_thumbnails
+
+    reading = ReadOptions(
+        series=series, axes=axes, pixel_size_um=pixel_size_um, z_step_um=z_step_um
+    )
+    images = inspect_local(Settings(), file, reading, thumbnail_px=512 if thumbnails else 0)
+    if as_json:
+        from kiosk.wire import image_to_json
+
+        console.print_json(json.dumps([image_to_json(image) for image in images]))
+    else:
+        print_images(images)
+    if thumbnails:
+        write_thumbnails(images, thumbnails, file.stem)
+    if all(image.error for image in images):
+        raise typer.Exit(1)

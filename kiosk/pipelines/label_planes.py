@@ -1,0 +1,83 @@
+"""Finished planes as the writers of results see them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+
+from kiosk.imaging.overviews import small_labels, small_plane
+from kiosk.imaging.rendering import display_size
+from kiosk.ports import ImageSource, Window
+
+
+class ReadLabels(Protocol):
+    """Anything that labels can be read from in windows."""
+
+    def read(self, window: Window) -> np.ndarray:
+        """(y, x) uint32 labels."""
+
+
+class HeldLabels:
+    """Labels of a plane that fits into memory."""
+
+    def __init__(self, labels: np.ndarray) -> None:
+        self._labels = labels
+
+    def read(self, window: Window) -> np.ndarray:
+        return self._labels[window]
+
+
+class FinishedPlane:
+    """`exports.writer.LabelPlane` over the labels of a plane and the image it is from.
+
+    `table`, where given, is what each label becomes: (labels + 1,) uint32, 0 = no instance.
+    """
+
+    def __init__(
+        self,
+        source: ImageSource,
+        place: tuple[int, int],
+        labels: ReadLabels,
+        instances: int,
+        table: np.ndarray | None = None,
+    ) -> None:
+        self.t, self.z = place
+        self.shape = (source.sizes["y"], source.sizes["x"])
+        self.instances = instances
+        self._source, self._labels, self._table = source, labels, table
+
+    def labels(self, window: Window | None = None) -> np.ndarray:
+        labels = self._labels.read(window or (slice(0, self.shape[0]), slice(0, self.shape[1])))
+        return labels if self._table is None else self._table[labels]
+
+    def pixels(self, channels: Sequence[int], window: Window | None = None) -> np.ndarray:
+        return self._source.plane(self.t, self.z, channels, window)
+
+    def small_labels(self, longest_px: int) -> np.ndarray:
+        return small_labels(self.labels, self.shape, longest_px)
+
+    def small_pixels(self, channels: Sequence[int], longest_px: int) -> np.ndarray:
+        return small_pixels(self._source, (self.t, self.z), channels, longest_px)
+
+
+def small_pixels(
+    source: ImageSource, place: tuple[int, int], channels: Sequence[int], longest_px: int
+) -> np.ndarray:
+    """(len(channels), y, x) pixels of the plane at (t, z), at most `longest_px` along a side.
+
+    Made from the smallest stored resolution that is large enough.
+    """
+    wanted = display_size(source.sizes["y"], source.sizes["x"], longest_px)
+    levels = [
+        number
+        for number, shape in enumerate(source.levels)
+        if shape[0] >= wanted[0] and shape[1] >= wanted[1]
+    ]
+    level = levels[-1] if levels else 0
+
+    def read(window: Window) -> np.ndarray:
+        return source.plane(*place, channels, window, level)
+
+    return small_plane(read, source.levels[level], longest_px)

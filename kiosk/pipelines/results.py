@@ -1,0 +1,181 @@
+"""The result files of a segmentation: one pass of the join through the writers of all formats."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import platform
+import tempfile
+import time
+from collections.abc import Coroutine, Mapping, Sequence
+from contextlib import ExitStack
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+
+from kiosk.exports import RUN_ENDING, chosen_formats
+from kiosk.exports.writer import ResultImage
+from kiosk.imaging.measurements import column_names
+from kiosk.jobs import result_stem, results_prefix
+from kiosk.pipelines.context import JobContext
+from kiosk.pipelines.cutting import Cutting, cutting
+from kiosk.pipelines.intermediate import PartReport, PlanRecord, read_report
+from kiosk.pipelines.joining import Join, Totals
+from kiosk.ports import ImageSource
+
+UINT16_MAX = 65_535
+
+T = TypeVar("T")
+
+
+async def write_results(
+    context: JobContext,
+    source: ImageSource,
+    plan: PlanRecord,
+    parameters: Mapping[str, Any],
+) -> None:
+    """Write all results of a finished segmentation to the object store."""
+    cuts = cutting(source.sizes, plan, context.request.region)
+    parts = len(cuts.blocks) * source.sizes["t"] * source.sizes["z"]
+    reports = [await read_report(context.store, context.job.id, i) for i in range(parts)]
+    image = _result_image(context, source, plan, cuts, reports)
+    prefix = results_prefix(context.job.id) + image.stem
+    loop = asyncio.get_running_loop()
+    with tempfile.TemporaryDirectory(prefix="kiosk-join-") as folder:
+        totals, files = await asyncio.to_thread(
+            _write_files, context, source, cuts, image, Path(folder), loop
+        )
+        for ending, path in files.items():
+            with path.open("rb") as file:
+                await context.store.put_file(prefix + ending, file)
+    record = _run_record(context, source, plan, parameters, reports, totals)
+    await context.store.put(f"{prefix}{RUN_ENDING}", json.dumps(record, indent=2).encode())
+
+
+def _write_files(
+    context: JobContext,
+    source: ImageSource,
+    cuts: Cutting,
+    image: ResultImage,
+    folder: Path,
+    loop: asyncio.AbstractEventLoop,
+) -> tuple[Totals, dict[str, Path]]:
+    """Write every chosen format to the folder; ending -> path of what there is to keep."""
+
+    def fetch(coroutine: Coroutine[Any, Any, T]) -> T:
+        return asyncio.run_coroutine_threadsafe(coroutine, loop).result()
+
+    join = Join(context, source, cuts, image, fetch)
+    formats = chosen_formats(context.request.formats).values()
+    with ExitStack() as on_error:
+        writers = []
+        for item in formats:
+            writers.append(item.writer(folder / item.ending, image))
+            on_error.callback(writers[-1].discard)
+        join.write(writers)
+        on_error.pop_all()
+        for writer in writers:
+            writer.close()
+    return join.totals, {w.path.name: w.path for w in writers if w.path.exists()}
+
+
+def _result_image(
+    context: JobContext,
+    source: ImageSource,
+    plan: PlanRecord,
+    cuts: Cutting,
+    reports: Sequence[PartReport],
+) -> ResultImage:
+    job = context.job
+    blocks = len(cuts.blocks)
+    # At most so many instances are in a plane; blocks share some, so it may be fewer.
+    most = max(
+        sum(report.instances for report in reports[first : first + blocks])
+        for first in range(0, len(reports), blocks)
+    )
+    return ResultImage(
+        stem=result_stem(job.file_name),
+        sizes=source.sizes,
+        dtype=source.dtype,
+        is_rgb=source.is_rgb,
+        channel_names=source.channel_names,
+        channels=plan.channels,
+        pixel_size_um=source.pixel_size_um,
+        z_step_um=source.z_step_um,
+        frame_interval_s=source.frame_interval_s,
+        columns=["t", "z", *column_names(source.channel_names, source.pixel_size_um)],
+        label_dtype=np.dtype(np.uint16 if most <= UINT16_MAX else np.uint32),
+        about={"model": f"{job.model}:{job.model_version}", "job": job.id},
+    )
+
+
+def _run_record(
+    context: JobContext,
+    source: ImageSource,
+    plan: PlanRecord,
+    parameters: Mapping[str, Any],
+    reports: Sequence[PartReport],
+    totals: Totals,
+) -> dict[str, Any]:
+    """Everything needed to make the same results again."""
+    job, card, request = context.job, context.card, context.request
+    return {
+        "kiosk_version": version("cell-kiosk"),
+        "job": job.id,
+        "pipeline": job.pipeline,
+        "model": {
+            "name": job.model,
+            "version": job.model_version,
+            "weights_sha256": card.weights_sha256.get(job.model_version, ""),
+        },
+        "parameters": dict(parameters),
+        "normalisation": {
+            "low_percentile": card.low_percentile,
+            "high_percentile": card.high_percentile,
+        },
+        "scale": {
+            "scale": plan.sizing.scale,
+            "diameter_px": plan.sizing.diameter_px,
+            "diameter_source": plan.sizing.source,
+            "network_diameter_px": card.network_diameter_px,
+        },
+        "image": {
+            "file_name": job.file_name,
+            "format": source.format,
+            "axes": source.axes,
+            "sizes": dict(source.sizes),
+            "dtype": str(source.dtype),
+            "channels": [source.channel_names[i] for i in plan.channels],
+            "pixel_size_um": source.pixel_size_um,
+            "z_step_um": source.z_step_um,
+            "frame_interval_s": source.frame_interval_s,
+            "as_asked": request.reading.as_dict(),
+        },
+        "blocks": {
+            "block_px": plan.block_px,
+            "halo_px": plan.block_halo_px,
+            "instances_cut": totals.cut_by_blocks,
+        },
+        "region": vars(request.region) if request.region else None,
+        "notes": list(job.notes),
+        "instances": totals.instances,
+        "planes": totals.planes,
+        "seconds": {
+            "from_submission_to_join": round(time.time() - job.create_time_s, 3),
+            "in_parts": _seconds(reports),
+        },
+        "software": {
+            "python": platform.python_version(),
+            **{name: version(name) for name in ("numpy", "opencv-python-headless", "tifffile")},
+        },
+    }
+
+
+def _seconds(reports: Sequence[PartReport]) -> dict[str, float]:
+    totals: dict[str, float] = {}
+    for report in reports:
+        for step, seconds in report.seconds.items():
+            totals[step] = totals.get(step, 0.0) + seconds
+    return {step: round(value, 3) for step, value in totals.items()}
