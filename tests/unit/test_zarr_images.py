@@ -211,7 +211,7 @@ def test_a_series_of_images(tmp_path: Path) -> None:
     write_group(tmp_path, {"bioformats2raw.layout": 3}, 2)
     for number, data in enumerate(datas):
         write_image(tmp_path / str(number), data, "yx", zarr_format=2)
-    entries = reader().url_entries(f"file://{tmp_path}")
+    entries = reader().entries(f"file://{tmp_path}", "image.zarr")
     assert [(e.series, e.title) for e in entries] == [(0, "0"), (1, "1"), (2, "2")]
     for number, data in enumerate(datas):
         source = open_folder(tmp_path, series=number)
@@ -224,7 +224,7 @@ def test_a_listed_series(tmp_path: Path) -> None:
     write_group(tmp_path / "OME", {"series": ["b", "a"]}, 3)
     for name in "ab":
         write_image(tmp_path / name, pixels(8, 8), "yx")
-    assert [e.title for e in reader().url_entries(f"file://{tmp_path}")] == ["b", "a"]
+    assert [e.title for e in reader().entries(f"file://{tmp_path}", "image.zarr")] == ["b", "a"]
 
 
 def test_a_plate(tmp_path: Path) -> None:
@@ -244,14 +244,14 @@ def test_a_plate(tmp_path: Path) -> None:
     for entry in entries:
         plane = open_folder(tmp_path, series=entry.series).plane(0, 0, [0])[0]
         np.testing.assert_array_equal(plane, datas[entry.title])
-    assert [e.title for e in reader().url_entries(f"file://{tmp_path}/A/1")] == ["0", "1"]
+    assert [e.title for e in reader().entries(f"file://{tmp_path}/A/1", "image.zarr")] == ["0", "1"]
 
 
 def test_a_collection_with_images_and_labels(tmp_path: Path) -> None:
     write_group(tmp_path, {"spatialdata_attrs": {}}, 3)
     write_image(tmp_path / "images" / "blobs", pixels(8, 8), "yx")
     write_image(tmp_path / "labels" / "cells", pixels(8, 8), "yx")
-    entries = reader().url_entries(f"file://{tmp_path}")
+    entries = reader().entries(f"file://{tmp_path}", "image.zarr")
     assert [entry.title for entry in entries] == ["images/blobs"]
     assert open_zip(zipped(tmp_path)).sizes["y"] == 8
 

@@ -312,13 +312,13 @@ def test_plates_of_very_many_images(tmp_path: Path) -> None:
 )
 def test_addresses_that_are_not_read(url: str, reason: str) -> None:
     with pytest.raises(InvalidRequest) as caught:
-        reader().open_url(url)
+        reader().open(url, "image.zarr")
     assert caught.value.reason == reason
 
 
 def test_a_folder_that_is_no_zarr(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("no image")
-    refused(tmp_path, "NOT_AN_IMAGE")
+    refused(tmp_path, "URL_NOT_FOUND")
 
 
 def test_a_failing_store_is_worth_another_attempt(

@@ -115,7 +115,7 @@ def reader(**limits: int) -> ImageFileReader:
 
 
 def open_folder(folder: Path, series: int = 0, **limits: int) -> ImageSource:
-    return reader(**limits).open_url(f"file://{folder}", ReadOptions(series=series))
+    return reader(**limits).open(f"file://{folder}", "image.zarr", ReadOptions(series=series))
 
 
 def open_zip(data: bytes, name: str = "cells.zip", member: str = "", **limits: int) -> ImageSource:
