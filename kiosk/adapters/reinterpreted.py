@@ -3,7 +3,8 @@
 Works over any `ports.ImageSource`. A source may have an attribute `stored`, the (role, length)
 of every stored axis, slowest first. Roles are t, z, c, y, x, and s for the samples of a pixel,
 which are the fastest channels; of several axes with one role the later is the faster. Without
-the attribute, the roles follow from `axes` and `sizes`.
+the attribute, the roles follow from `axes` and `sizes`. An attribute `axes_guessed` that is
+true says that the file does not name its axes.
 """
 
 from __future__ import annotations
@@ -36,9 +37,15 @@ def as_asked(source: ImageSource, file_name: str, options: ReadOptions) -> Image
 
 def _says_so(source: ImageSource, axes: str) -> bool:
     """Whether the source has these axes in this order, apart from axes of length 1."""
+    if axes == source.axes or _is_guessed(source):
+        return axes == source.axes
     known = [axis for axis in axes if axis in source.axes]
     others = {source.sizes.get(axis.lower(), 1) for axis in axes if axis not in source.axes}
     return "".join(known) == source.axes and others <= {1}
+
+
+def _is_guessed(source: ImageSource) -> bool:
+    return bool(getattr(source, "axes_guessed", False))
 
 
 class _Wrapper:
@@ -117,7 +124,7 @@ class OtherAxes(_Wrapper):
         self._file_name = file_name
         stored = _stored_axes(source)
         self._roles: dict[str, list[_Axis]] = {role: [] for role in "tzcyx"}
-        for letter, axis in _matched(stored, axes, source.axes, file_name):
+        for letter, axis in _matched(source, stored, axes, file_name):
             self._roles["c" if letter == "S" else letter.lower()].append(axis)
         known = math.prod(axis.length for axis in stored if axis.runs_over == "c")
         if source.sizes["c"] > known:  # colours of a palette are no axis of the file
@@ -200,7 +207,7 @@ def _stored_axes(source: ImageSource) -> list[_Axis]:
 
 
 def _matched(
-    stored: Sequence[_Axis], letters: str, axes: str, file_name: str
+    source: ImageSource, stored: Sequence[_Axis], letters: str, file_name: str
 ) -> list[tuple[str, _Axis]]:
     """The letter of every axis. Raises InvalidRequest where they do not fit.
 
@@ -210,16 +217,19 @@ def _matched(
     long = [axis for axis in stored if axis.length > 1 or axis.role in "yx"]
     pixels = [axis for axis in long if axis.role != "s"]
     samples = [("S", axis) for axis in long if axis.role == "s"]
-    known = [letter for letter in letters if letter.lower() in {axis.role for axis in pixels}]
-    for names, held, rest in (
+    ways: list[tuple[str, Sequence[_Axis], list[tuple[str, _Axis]]]] = [
         (letters, stored, []),
         (letters, long, []),
         (letters, pixels, samples),
-        ("".join(known), pixels, samples),
-    ):
-        pairs = list(zip(names, held, strict=False))
-        if len(names) == len(held) and all((n in "YX") == (a.role in "yx") for n, a in pairs):
-            by_name = held is not pixels or len(names) == len(letters)
-            if by_name or all(n.lower() == a.role for n, a in pairs):
+    ]
+    if not _is_guessed(source):
+        roles = "".join(axis.role for axis in pixels).upper()
+        known = "".join(letter for letter in letters if letter in roles)
+        ways += [(known, pixels, samples)] if known == roles else []
+    for names, held, rest in ways:
+        if len(names) == len(held):
+            pairs = list(zip(names, held, strict=True))
+            if all((letter in "YX") == (axis.role in "yx") for letter, axis in pairs):
                 return pairs + rest
-    raise axes_do_not_fit(file_name, letters, [axis.length for axis in stored], axes)
+    shape = [axis.length for axis in stored]
+    raise axes_do_not_fit(file_name, letters, shape, source.axes)

@@ -132,7 +132,8 @@ class TiffImage:
     axes, the slowest first. Samples of a pixel are the fastest channels.
 
     Attributes:
-        stored: (role, length) of every stored axis, slowest first; see `reinterpreted`.
+        stored, axes_guessed: (role, length) of every stored axis, slowest first, and whether the
+            file leaves an axis without a name; see `reinterpreted`.
     """
 
     def __init__(
@@ -164,7 +165,13 @@ class TiffImage:
         roles = {axis: role for role, axes in self._roles.items() for axis in axes}
         roles |= {"Y": "y", "X": "x", "S": "s"}
         self.stored = tuple((roles[axis], self._length[axis]) for axis in stack.axes)
-        self.axes = "".join(dict.fromkeys(role.upper() for role, _ in self.stored))
+        unnamed = {a for a in stack.axes if a not in "TCZYXS"}
+        self.axes_guessed = any(self._length[axis] > 1 for axis in unnamed)
+        self.axes = "".join(
+            roles[axis].upper()
+            for axis in stack.axes
+            if axis not in unnamed or self._length[axis] > 1
+        )
         self._use_colours()
         self.levels: Sequence[tuple[int, int]] = ((self.sizes["y"], self.sizes["x"]),)
         self._describe(options.series, series.kind, notes)
