@@ -7,7 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from kiosk.exports.qc_page import PICTURE_PX, Gathered, qc_page
+from kiosk.exports.qc_findings import Gathered
+from kiosk.exports.qc_page import PICTURE_PX, qc_page
 from kiosk.exports.writer import LabelPlane, ResultImage, Table, Writer
 from kiosk.imaging.plane_quality import plane_quality
 from kiosk.imaging.rendering import display_plane

@@ -12,7 +12,8 @@ from PIL import Image
 from result_makers import discs, result_image, stack, write
 
 from kiosk.exports import qc_sheet
-from kiosk.exports.qc_page import PAGE_PX, Gathered, checks
+from kiosk.exports.qc_findings import Gathered, checks
+from kiosk.exports.qc_page import PAGE_PX
 from kiosk.exports.qc_sheet import QcPdf, QcSheet
 from kiosk.testing import MemoryPlane
 
