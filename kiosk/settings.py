@@ -213,3 +213,12 @@ class Settings(BaseSettings):
 def child_environment(settings: Settings, **overrides: str) -> dict[str, str]:
     """The environment of a child process: ours plus the given KIOSK_ variables."""
     return {**os.environ, "KIOSK_HOME": str(settings.home), **overrides}
+
+
+def leave_children_alone() -> None:
+    """Turn off gRPC's care for forked children; to be called before gRPC is first imported.
+
+    It can end a child before that becomes another program (grpc pull request 43157). Nothing here
+    forks without becoming another program.
+    """
+    os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")

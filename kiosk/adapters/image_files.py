@@ -18,6 +18,7 @@ from kiosk.adapters.npy_arrays import NPY_MAGIC, is_npz, open_npy, refuse_npz
 from kiosk.adapters.plain_images import open_jpeg, open_png, unsupported
 from kiosk.adapters.reinterpreted import as_asked
 from kiosk.adapters.tiff_images import open_tiff
+from kiosk.adapters.tiff_series import tiff_entries
 from kiosk.adapters.url_files import open_url_file
 from kiosk.adapters.zarr_images import open_zarr, zarr_entries
 from kiosk.adapters.zarr_keys import UrlKeys, ZipKeys, is_zarr
