@@ -149,6 +149,8 @@ class ImageFileReader:
             return bioio_entries(ND2, whole, size, name)
         if head.startswith(_LIF):
             return bioio_entries(LIF, whole, size, name)
+        if _opener(head) is None:
+            raise _refusal(head, name)
         return [ImageEntry()]
 
     def _archive(self, file: _WatchedFile, file_name: str) -> ZipArchive:
