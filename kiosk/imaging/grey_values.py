@@ -48,12 +48,12 @@ def _chunks(runs: Runs, channel: np.ndarray) -> Iterator[tuple[slice, np.ndarray
         end = max(begin + 1, int(np.searchsorted(through, before + CHUNK_PX, side="right")))
         part = slice(begin, end)
         of_runs = slice(int(runs.first[begin]), int(ends[end - 1]))
-        values = _gathered(runs, channel, of_runs)
+        values = gathered_pixels(runs, channel, of_runs)
         yield part, *_sorted(values, areas[part])
         begin = end
 
 
-def _gathered(runs: Runs, channel: np.ndarray, of_runs: slice) -> np.ndarray:
+def gathered_pixels(runs: Runs, channel: np.ndarray, of_runs: slice) -> np.ndarray:
     """Values of the pixels of some runs, run after run."""
     length = runs.length[of_runs]
     start = runs.y[of_runs] * runs.shape[1] + runs.x[of_runs]
@@ -76,21 +76,21 @@ def _sorted(values: np.ndarray, sizes: np.ndarray) -> tuple[np.ndarray, np.ndarr
     if values.dtype.itemsize > LARGEST_SORTABLE_BYTES:
         return sizes, values[np.lexsort((values, instance))]
     # One sort of one integer, instance above value, is many times faster than two keys.
-    ordered = _in_order(values)
+    ordered = in_order(values)
     key = (instance.astype(np.int64) << 32) + ordered
     key.sort()
-    return sizes, _values_of(key.astype(ordered.dtype), values.dtype)
+    return sizes, values_of(key.astype(ordered.dtype), values.dtype)
 
 
-def _in_order(values: np.ndarray) -> np.ndarray:
+def in_order(values: np.ndarray) -> np.ndarray:
     """int32 or uint32 numbers in the order of values of at most 32 bits."""
     if values.dtype.kind == "f":
         return _turned(values.astype(np.float32).view(np.int32))
     return values if values.dtype == np.uint32 else values.astype(np.int32)
 
 
-def _values_of(ordered: np.ndarray, dtype: np.dtype) -> np.ndarray:
-    """The inverse of `_in_order`, as float64."""
+def values_of(ordered: np.ndarray, dtype: np.dtype) -> np.ndarray:
+    """The inverse of `in_order`, as float64."""
     if dtype.kind == "f":
         ordered = _turned(ordered).view(np.float32)
     return ordered.astype(np.float64)

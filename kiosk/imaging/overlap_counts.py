@@ -71,8 +71,10 @@ def label_areas(labels: np.ndarray, size: int) -> np.ndarray:
     Args:
         size: the highest label of the whole plane + 1, so that windows can be summed.
     """
-    areas = np.bincount(labels.ravel(), minlength=size)
-    areas[0] = 0
+    areas = np.zeros(size, np.int64)
+    for band in iter_bands(labels.shape[0], labels.shape[1], BAND_PX):
+        label, _, length = _band_counts(labels[band], labels[band])
+        areas += np.bincount(label, length, size).astype(np.int64)
     return areas
 
 
