@@ -73,6 +73,8 @@ class ImageFileReader:
                 cast(BinaryIO, watched), watched.size_bytes, file_name, self._limits
             )
         if not _is_archive(head):
+            if _opener(head) is None:
+                raise _refusal(head, file_name)
             return [ImageEntry()]
         archive = self._archive(watched, file_name)
         folders, names = archive.zarr_folders(), archive.image_names()
