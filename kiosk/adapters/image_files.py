@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import contextlib
 import io
+import os
 from collections.abc import Callable
 from typing import Any, BinaryIO, cast
 
+from kiosk.adapters.bioio_images import LIF, ND2, bioio_entries, open_lif, open_nd2
+from kiosk.adapters.czi_images import czi_entries, open_czi
 from kiosk.adapters.npy_arrays import NPY_MAGIC, is_npz, open_npy, refuse_npz
 from kiosk.adapters.plain_images import open_jpeg, open_png, unsupported
 from kiosk.adapters.reinterpreted import as_asked
@@ -36,11 +39,7 @@ _KNOWN: tuple[tuple[bytes, str], ...] = (
     (b"Rar!", f"is a RAR archive; {_UNPACK}"),
     (b"BZh", f"is a bzip2 archive; {_UNPACK}"),
     (b"\xfd7zXZ", f"is an xz archive; {_UNPACK}"),
-    (b"ZISRAWFILE", f"is a Zeiss CZI file, which is not read yet; {_EXPORT}"),
-    (b"\xda\xce\xbe\x0a", f"is a Nikon ND2 file, which is not read yet; {_EXPORT}"),
-    (b"\x00\x00\x00\x0cjP  \r\n\x87\n", f"is JPEG 2000 or an old Nikon ND2 file; {_EXPORT}"),
     (b"\xffO\xffQ", f"is a JPEG 2000 image, which is not read; {_EXPORT}"),
-    (b"\x70\x00\x00\x00", f"is a Leica LIF file, which is not read yet; {_EXPORT}"),
     (b"\x89HDF\r\n\x1a\n", f"is an HDF5 (or Imaris) file, which is not read yet; {_EXPORT}"),
     (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", f"is an OIB, ZVI or Office file; {_EXPORT}"),
     (b"%PDF", "is a PDF document; export the image in it as TIFF or PNG."),
@@ -53,6 +52,11 @@ _KNOWN: tuple[tuple[bytes, str], ...] = (
 )
 _ZIP = (b"PK\x03\x04", b"PK\x05\x06", b"PK\x07\x08")
 _TIFF = (b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+")
+
+_CZI = b"ZISRAWFILE"
+_ND2 = b"\xda\xce\xbe\x0a"
+_JPEG_2000 = b"\x00\x00\x00\x0cjP  \r\n\x87\n"  # old ND2 files are such
+_LIF = b"\x70\x00\x00\x00"
 
 _Open = Callable[[BinaryIO, int, str, LimitSettings, ReadOptions], ImageSource]
 
@@ -68,14 +72,8 @@ class ImageFileReader:
         if isinstance(file, str):
             return self._url_entries(file, file_name)
         watched, head = _watched(file, file_name)
-        if head.startswith(_TIFF):
-            return tiff_entries(
-                cast(BinaryIO, watched), watched.size_bytes, file_name, self._limits
-            )
         if not _is_archive(head):
-            if _opener(head) is None:
-                raise _refusal(head, file_name)
-            return [ImageEntry()]
+            return self._series(watched, head, file_name)
         archive = self._archive(watched, file_name)
         folders, names = archive.zarr_folders(), archive.image_names()
         if len(folders) == 1 and not names:
@@ -139,6 +137,21 @@ class ImageFileReader:
         if opener is None:
             raise _refusal(head, name)
         return opener(cast(BinaryIO, file), file.size_bytes, name, self._limits, options)
+
+    def _series(self, file: _WatchedFile, head: bytes, name: str) -> list[ImageEntry]:
+        """The images of a file that is no archive."""
+        whole, size = cast(BinaryIO, file), file.size_bytes
+        if head.startswith(_TIFF):
+            return tiff_entries(whole, size, name, self._limits)
+        if head.startswith(_CZI):
+            return czi_entries(whole, size, name, self._limits)
+        if head.startswith((_ND2, _JPEG_2000)):
+            return bioio_entries(ND2, whole, size, name)
+        if head.startswith(_LIF):
+            return bioio_entries(LIF, whole, size, name)
+        if _opener(head) is None:
+            raise _refusal(head, name)
+        return [ImageEntry()]
 
     def _archive(self, file: _WatchedFile, file_name: str) -> ZipArchive:
         return ZipArchive(cast(BinaryIO, file), file.size_bytes, file_name, self._limits)
@@ -210,6 +223,12 @@ def _opener(head: bytes) -> _Open | None:
         return open_npy
     if is_npz(head):
         return refuse_npz
+    if head.startswith(_CZI):
+        return open_czi
+    if head.startswith((_ND2, _JPEG_2000)):
+        return open_nd2
+    if head.startswith(_LIF):
+        return open_lif
     return None
 
 
@@ -238,6 +257,16 @@ def _refusal(head: bytes, file_name: str) -> InvalidRequest:
     return InvalidRequest(f"'{file_name}' {what}", reason="NOT_AN_IMAGE")
 
 
+def _own_path(file: BinaryIO, size_bytes: int) -> str:
+    """Where a file lies on this machine; "" when it does not."""
+    name = getattr(file, "name", "")
+    try:
+        same = isinstance(name, str) and os.path.getsize(name) == size_bytes
+    except OSError:
+        return ""
+    return name if same else ""
+
+
 class _WatchedFile:
     """A binary file whose read failures are told apart from damaged content.
 
@@ -252,6 +281,7 @@ class _WatchedFile:
         self.name = ""  # tifffile looks for neighbours of a named file
         self.owner: _WatchedFile | None = None  # closed together with this one
         self.size_bytes = int(self._call(file.seek, 0, io.SEEK_END))
+        self.path = _own_path(file, self.size_bytes)
         self._position = 0
         self._call(file.seek, 0)
 

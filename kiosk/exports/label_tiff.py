@@ -131,15 +131,10 @@ def _ome_xml(image: ResultImage) -> bytes:
         metadata |= {"PhysicalSizeZ": image.z_step_um, "PhysicalSizeZUnit": MICROMETRE}
     if image.frame_interval_s and sizes["t"] > 1:
         metadata |= {"TimeIncrement": image.frame_interval_s, "TimeIncrementUnit": "s"}
-    names = [_printable(image.channel_names[channel]) for channel in image.channels]
+    names = [image.channel_names[channel] for channel in image.channels]
     metadata["Channel"] = {"Name": f"labels of {', '.join(names)}"}
     xml = tifffile.OmeXml(Creator="kiosk")
     shape = tuple(sizes[axis] for axis in axes)
     stored = (sizes["t"] * sizes["z"], 1, 1, sizes["y"], sizes["x"], 1)
     xml.addimage(image.label_dtype, shape, stored, **metadata)
     return str(xml.tostring(declaration=True)).encode()
-
-
-def _printable(name: str) -> str:
-    """Without control characters, which XML cannot hold in any way."""
-    return "".join(letter for letter in name if letter.isprintable())

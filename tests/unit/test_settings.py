@@ -119,6 +119,7 @@ def test_units_are_in_the_names() -> None:
     plain = {
         "planes",
         "unpack_ratio",
+        "zip_entries",
         "zip_members",
         "open_jobs",
         "attempts",
