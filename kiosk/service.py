@@ -127,6 +127,8 @@ class KioskService:
         """
         card, version = await self._card(model, model_version, "segmentation")
         upload = await self._complete_upload(upload_id)
+        if request.within:
+            await self._check_mask(request.within, upload)
         await self._check_image(upload, card, request)
         job = Job(
             id=new_id(),
@@ -153,6 +155,15 @@ class KioskService:
                 reason="UPLOAD_INCOMPLETE",
             )
         return upload
+
+    async def _check_mask(self, within: str, upload: Upload) -> None:
+        if within == upload.id:
+            raise InvalidRequest(
+                "The mask is the image itself. Upload the mask as a file of its own.",
+                reason="BAD_MASK",
+                field="within",
+            )
+        await self._complete_upload(within)
 
     async def _check_image(
         self, upload: Upload, card: ModelCard, request: SegmentationRequest

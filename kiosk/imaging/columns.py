@@ -7,12 +7,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from kiosk.imaging.measurements import INTENSITY_COLUMNS, MICROMETRE_COLUMNS, SHAPE_COLUMNS
+from kiosk.imaging.volume_measurements import VOLUME_COLUMNS, VOLUME_MICROMETRE_COLUMNS
 
 PLACE_COLUMNS = {
     "t": "time point, counted from 0",
     "z": "position along z, counted from 0",
 }
 MEANINGS: Mapping[str, str] = {
+    "within": "label of the mask that covers most of the instance",
+    **VOLUME_COLUMNS,
+    **VOLUME_MICROMETRE_COLUMNS,
     **PLACE_COLUMNS,
     **SHAPE_COLUMNS,
     **MICROMETRE_COLUMNS,
@@ -24,7 +28,9 @@ _UNITS = {
 }  # fmt: skip
 _OTHER_UNITS = {"area_px": "px²", "volume_px": "px³"}
 # Positions and sizes of boxes, areas in pixels, numbers and yes or no.
-_WHOLE = re.compile(r"t|z|label|touches_border|within|(min|max|first|last)_[tzyx](_px)?")
+_WHOLE = re.compile(
+    r"t|z|label|planes|touches_(z_)?border|within|(min|max|first|last)_[tzyx](_px)?"
+)
 _WHOLE_SIZES = ("area_px", "volume_px")
 
 

@@ -17,12 +17,14 @@ import numpy as np
 
 from kiosk.exports import RUN_ENDING, chosen_formats
 from kiosk.exports.writer import ResultImage
-from kiosk.imaging.measurements import column_names
 from kiosk.jobs import result_stem, results_prefix
+from kiosk.pipelines.assembling import Assembler
 from kiosk.pipelines.context import JobContext
-from kiosk.pipelines.cutting import Cutting, cutting
+from kiosk.pipelines.cutting import cutting
 from kiosk.pipelines.intermediate import PartReport, PlanRecord, read_report
-from kiosk.pipelines.joining import Join, Totals
+from kiosk.pipelines.joining import PlaneJoin, Totals
+from kiosk.pipelines.parameters import volume_wishes
+from kiosk.pipelines.volume_joining import VolumeJoin
 from kiosk.ports import ImageSource
 
 UINT16_MAX = 65_535
@@ -33,6 +35,7 @@ T = TypeVar("T")
 async def write_results(
     context: JobContext,
     source: ImageSource,
+    mask: ImageSource | None,
     plan: PlanRecord,
     parameters: Mapping[str, Any],
 ) -> None:
@@ -40,16 +43,20 @@ async def write_results(
     cuts = cutting(source.sizes, plan, context.request.region)
     parts = len(cuts.blocks) * source.sizes["t"] * source.sizes["z"]
     reports = [await read_report(context.store, context.job.id, i) for i in range(parts)]
-    image = _result_image(context, source, plan, cuts, reports)
-    prefix = results_prefix(context.job.id) + image.stem
+    prefix = results_prefix(context.job.id) + result_stem(context.job.file_name)
     loop = asyncio.get_running_loop()
+
+    def fetch(coroutine: Coroutine[Any, Any, T]) -> T:
+        return asyncio.run_coroutine_threadsafe(coroutine, loop).result()
+
+    assembler = Assembler(context, source.sizes, cuts, fetch)
     with tempfile.TemporaryDirectory(prefix="kiosk-join-") as folder:
         totals, files = await asyncio.to_thread(
-            _write_files, context, source, cuts, image, Path(folder), loop
+            _write_files, context, source, mask, plan, assembler, reports, Path(folder)
         )
-        for ending, path in files.items():
+        for path in files:
             with path.open("rb") as file:
-                await context.store.put_file(prefix + ending, file)
+                await context.store.put_file(prefix + path.name, file)
     record = _run_record(context, source, plan, parameters, reports, totals)
     await context.store.put(f"{prefix}{RUN_ENDING}", json.dumps(record, indent=2).encode())
 
@@ -57,44 +64,55 @@ async def write_results(
 def _write_files(
     context: JobContext,
     source: ImageSource,
-    cuts: Cutting,
-    image: ResultImage,
+    mask: ImageSource | None,
+    plan: PlanRecord,
+    assembler: Assembler,
+    reports: Sequence[PartReport],
     folder: Path,
-    loop: asyncio.AbstractEventLoop,
-) -> tuple[Totals, dict[str, Path]]:
-    """Write every chosen format to the folder; ending -> path of what there is to keep."""
-
-    def fetch(coroutine: Coroutine[Any, Any, T]) -> T:
-        return asyncio.run_coroutine_threadsafe(coroutine, loop).result()
-
-    join = Join(context, source, cuts, image, fetch)
-    formats = chosen_formats(context.request.formats).values()
+) -> tuple[Totals, list[Path]]:
+    """Write every chosen format to the folder; the files that there are to keep."""
+    request = context.request
+    join: PlaneJoin | VolumeJoin
+    if request.volume:
+        join = VolumeJoin(assembler, source, mask, volume_wishes(request.postprocessing))
+        most = join.link()
+    else:
+        join = PlaneJoin(assembler, source, mask)
+        most = _most_instances(reports, source.sizes["t"] * source.sizes["z"])
+    image = _result_image(context, source, plan, join.columns, most)
     with ExitStack() as on_error:
         writers = []
-        for item in formats:
+        for item in chosen_formats(request.formats).values():
             writers.append(item.writer(folder / item.ending, image))
             on_error.callback(writers[-1].discard)
         join.write(writers)
         on_error.pop_all()
         for writer in writers:
             writer.close()
-    return join.totals, {w.path.name: w.path for w in writers if w.path.exists()}
+    return join.totals, [writer.path for writer in writers if writer.path.exists()]
+
+
+def _most_instances(reports: Sequence[PartReport], planes: int) -> int:
+    """At most so many instances are in a plane; blocks share some, so it may be fewer."""
+    counts = np.array([report.instances for report in reports]).reshape(planes, -1)
+    return int(counts.sum(axis=1).max())
 
 
 def _result_image(
     context: JobContext,
     source: ImageSource,
     plan: PlanRecord,
-    cuts: Cutting,
-    reports: Sequence[PartReport],
+    columns: Sequence[str],
+    most: int,
 ) -> ResultImage:
     job = context.job
-    blocks = len(cuts.blocks)
-    # At most so many instances are in a plane; blocks share some, so it may be fewer.
-    most = max(
-        sum(report.instances for report in reports[first : first + blocks])
-        for first in range(0, len(reports), blocks)
-    )
+    about = {
+        "model": f"{job.model}:{job.model_version}",
+        "scale": f"{plan.sizing.scale:g}",
+        "file": job.file_name,
+        "kiosk": version("cell-kiosk"),
+        "job": job.id,
+    }
     return ResultImage(
         stem=result_stem(job.file_name),
         sizes=source.sizes,
@@ -105,9 +123,10 @@ def _result_image(
         pixel_size_um=source.pixel_size_um,
         z_step_um=source.z_step_um,
         frame_interval_s=source.frame_interval_s,
-        columns=["t", "z", *column_names(source.channel_names, source.pixel_size_um)],
+        columns=columns,
         label_dtype=np.dtype(np.uint16 if most <= UINT16_MAX else np.uint32),
-        about={"model": f"{job.model}:{job.model_version}", "job": job.id},
+        is_volume=context.request.volume,
+        about=about,
     )
 
 
@@ -159,6 +178,8 @@ def _run_record(
             "instances_cut": totals.cut_by_blocks,
         },
         "region": vars(request.region) if request.region else None,
+        "volume": {"dropped": totals.dropped_volumes} if request.volume else None,
+        "within": request.within or None,
         "notes": list(job.notes),
         "instances": totals.instances,
         "planes": totals.planes,

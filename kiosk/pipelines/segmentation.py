@@ -9,22 +9,20 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
 from dataclasses import asdict, dataclass
-from typing import Any
 
 import numpy as np
 
 from kiosk.errors import InvalidRequest
 from kiosk.exports import chosen_formats
-from kiosk.heads import HEADS
 from kiosk.imaging.intensity import Limits, plane_limits
 from kiosk.imaging.measurements import measure
 from kiosk.imaging.postprocessing import label_maps
 from kiosk.imaging.scaling import alignment_px
 from kiosk.jobs import Part, PartKind
 from kiosk.models import ModelCard
-from kiosk.parameters import chosen
 from kiosk.pipelines.channels import choose_channels
 from kiosk.pipelines.context import JobContext
 from kiosk.pipelines.cutting import cutting
@@ -36,28 +34,21 @@ from kiosk.pipelines.intermediate import (
     write_plan,
 )
 from kiosk.pipelines.limits import limits_of_plane
+from kiosk.pipelines.masking import (
+    WITHIN,
+    check_mask,
+    inside_of,
+    mask_window,
+    open_mask,
+    within_column,
+)
+from kiosk.pipelines.parameters import instance_parameters, volume_wishes
 from kiosk.pipelines.planes import plane_places
 from kiosk.pipelines.prediction import predicted_maps
 from kiosk.pipelines.results import write_results
 from kiosk.pipelines.sizing import size_instances, sizing_note
-from kiosk.ports import ImageSource
+from kiosk.ports import ImageSource, Window
 from kiosk.request import SegmentationRequest
-
-
-def instance_parameters(card: ModelCard, overrides: Mapping[str, float]) -> Any:
-    """The post-processing parameters of the model's head: its defaults and the caller's overrides.
-
-    Raises:
-        InvalidRequest: an unknown name, or a value out of range.
-    """
-    if "diameter_px" in overrides and card.network_diameter_px <= 0:
-        raise InvalidRequest(
-            f"The model '{card.name}' does not say which diameter it was trained for, so"
-            " 'diameter_px' cannot be used with it.",
-            reason="UNKNOWN_PARAMETER",
-            field="parameters",
-        )
-    return chosen(HEADS[card.head].parameters, card.postprocessing, overrides)
 
 
 def check(source: ImageSource, card: ModelCard, request: SegmentationRequest) -> list[int]:
@@ -66,7 +57,7 @@ def check(source: ImageSource, card: ModelCard, request: SegmentationRequest) ->
     Raises:
         InvalidRequest: with a sentence for the caller.
     """
-    instance_parameters(card, request.postprocessing)
+    instance_parameters(card, request)
     chosen_formats(request.formats)
     if request.region is not None:
         request.region.check_within(source.sizes["y"], source.sizes["x"])
@@ -88,8 +79,12 @@ async def plan(context: JobContext) -> tuple[list[Part], list[str]]:
         sizes, notes = dict(source.sizes), list(source.notes)
         if len(source.channel_names) > 1 and len(channels) == 1:
             notes.append(f"Used channel {channels[0]} ({source.channel_names[channels[0]]}).")
-        parameters = instance_parameters(context.card, request.postprocessing)
+        parameters = instance_parameters(context.card, request)
         sizing = await size_instances(context, source, channels, parameters)
+    if request.within:
+        async with open_mask(context) as mask:
+            check_mask(mask, sizes)
+        notes.append("Only instances inside of the mask are counted.")
     notes += [note for note in [sizing_note(sizing)] if note]
     # The settings of this consumer, not of those that do the parts: all must cut alike. What the
     # network sees enlarged is cut smaller, so that a part takes no more memory.
@@ -115,7 +110,7 @@ async def run(context: JobContext, part: Part) -> None:
     job, card = context.job, context.card
     clock = _Stopwatch()
     record = await read_plan(context.store, job.id)
-    parameters = instance_parameters(card, context.request.postprocessing)
+    parameters = instance_parameters(card, context.request)
     read = await _read(context, record, part)
     clock.lap("read")
     # Heads whose maps have directions in them are seen in one orientation only.
@@ -126,11 +121,15 @@ async def run(context: JobContext, part: Part) -> None:
     clock.lap("inference")
     labels = await asyncio.to_thread(label_maps, card.head, maps, parameters)
     del maps
+    if read.mask is not None:
+        labels = await asyncio.to_thread(inside_of, labels, read.mask)
     table = None
     if read.measured is not None:
         table = await asyncio.to_thread(
             measure, labels, read.measured, read.channel_names, read.pixel_size_um
         )
+        if read.mask is not None:
+            table[WITHIN] = within_column(labels, read.mask)
     clock.lap("instances")
     report = PartReport(instances=int(labels.max(initial=0)), seconds=clock.seconds)
     await write_part(context.store, job.id, part.index, labels, table, report)
@@ -143,12 +142,14 @@ class _Read:
     Attributes:
         pixels: (channel, y, x) that the network gets.
         measured: (channel, y, x) of all channels; None for a block, whose instances are measured
-            after stitching.
+            after stitching, and for a plane of a volume.
+        mask: (y, x) labels; None where there is none, and for volumes, which are judged whole.
     """
 
     pixels: np.ndarray
     limits: Limits
     measured: np.ndarray | None
+    mask: np.ndarray | None
     channel_names: Sequence[str]
     pixel_size_um: tuple[float, float] | None
 
@@ -156,37 +157,52 @@ class _Read:
 async def _read(context: JobContext, record: PlanRecord, part: Part) -> _Read:
     card, payload = context.card, part.payload
     place = (payload["t"], payload["z"])
+    request = context.request
     async with context.image() as source:
-        cuts = cutting(source.sizes, record, context.request.region)
-        names = list(source.channel_names)
+        cuts = cutting(source.sizes, record, request.region)
+        names, pixel_size_um = list(source.channel_names), source.pixel_size_um
+        window = cuts.blocks[payload["block"]].window
         measured = None
         if cuts.is_whole:
-            measured = await asyncio.to_thread(source.plane, *place, list(range(len(names))))
-            pixels = measured[record.channels]
+            channels = record.channels if request.volume else list(range(len(names)))
+            measured = await asyncio.to_thread(source.plane, *place, channels)
+            pixels = measured if request.volume else measured[record.channels]
             limits = await asyncio.to_thread(
                 plane_limits, pixels, card.low_percentile, card.high_percentile
             )
         else:
             limits = await limits_of_plane(context, source, place, record.channels)
-            window = cuts.blocks[payload["block"]].window
             pixels = await asyncio.to_thread(source.plane, *place, record.channels, window)
-        return _Read(
-            pixels=pixels,
-            limits=limits,
-            measured=measured,
-            channel_names=names,
-            pixel_size_um=source.pixel_size_um,
-        )
+    return _Read(
+        pixels=pixels,
+        limits=limits,
+        measured=None if request.volume else measured,
+        mask=await _mask(context, place, window),
+        channel_names=names,
+        pixel_size_um=pixel_size_um,
+    )
+
+
+async def _mask(context: JobContext, place: tuple[int, int], window: Window) -> np.ndarray | None:
+    if not context.request.within or context.request.volume:
+        return None
+    async with open_mask(context) as mask:
+        return await asyncio.to_thread(mask_window, mask, place, window)
 
 
 async def join(context: JobContext) -> None:
     """All planes together: the result files in the formats that were asked for."""
     record = await read_plan(context.store, context.job.id)
-    parameters = instance_parameters(context.card, context.request.postprocessing)
-    async with context.image() as source:
+    parameters = instance_parameters(context.card, context.request)
+    async with AsyncExitStack() as stack:
+        source = await stack.enter_async_context(context.image())
+        mask = None
+        if context.request.within:
+            mask = await stack.enter_async_context(open_mask(context))
         listed = {item.name for item in context.card.parameters}
         values = {name: value for name, value in asdict(parameters).items() if name in listed}
-        await write_results(context, source, record, values)
+        values |= volume_wishes(context.request.postprocessing)
+        await write_results(context, source, mask, record, values)
 
 
 class _Stopwatch:

@@ -37,7 +37,8 @@ from kiosk.imaging.intensity import as_uint16, plane_limits
 from kiosk.imaging.sample import make_sample
 from kiosk.imaging.tiling import cut_plane, read_tile
 from kiosk.models import ModelCard
-from kiosk.pipelines.segmentation import instance_parameters
+from kiosk.pipelines.parameters import instance_parameters
+from kiosk.request import SegmentationRequest
 from kiosk.settings import CHECKOUT
 
 WIDTH_PX, HEIGHT_PX, NUCLEI = 1280, 1080, 420
@@ -67,7 +68,7 @@ class Bare:
         labels = find_instances(
             np.ascontiguousarray(foreground[0, :height, :width]),
             np.ascontiguousarray(distance[0, :height, :width]),
-            instance_parameters(self.card, {}),
+            instance_parameters(self.card, SegmentationRequest()),
         )
         return int(labels.max())
 

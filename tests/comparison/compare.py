@@ -38,7 +38,7 @@ from kiosk.heads import (
 )
 from kiosk.imaging.matching import MatchCounts, count_matches, intersection_over_union
 from kiosk.imaging.postprocessing import label_maps
-from kiosk.pipelines.segmentation import instance_parameters
+from kiosk.pipelines.parameters import instance_parameters
 from tests.comparison import libraries
 from tests.comparison.planes import CELLPOSE_SCALE, MADE_UP, Plane, made_up, real_planes
 
