@@ -25,12 +25,13 @@ class ObstoreObjectStore:
 
     def __init__(self, url: str) -> None:
         self._store: Any
+        self._folder: Path | None = None
         if "://" in url:
             self._store = from_url(cast(Any, url))
         else:
-            folder = Path(url)
-            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            self._store = LocalStore(str(folder), automatic_cleanup=True)
+            self._folder = Path(url)
+            self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self._store = LocalStore(str(self._folder), automatic_cleanup=True)
 
     async def put(self, key: str, data: bytes) -> None:
         try:
@@ -109,14 +110,18 @@ class ObstoreObjectStore:
         except (BaseError, OSError) as error:
             raise _translated(error, key) from error
         # Headers of long stacks are thousands of tiny reads; the buffer keeps them in memory.
-        return io.BufferedReader(_Reader(reader), READ_AHEAD_BYTES)
+        name = str(self._folder / key) if self._folder is not None else ""
+        return io.BufferedReader(_Reader(reader, name), READ_AHEAD_BYTES)
 
 
 class _Reader(io.RawIOBase):
-    """obstore's reader as a Python file, so that a standard buffer can be put in front of it."""
+    """obstore's reader as a Python file, so that a standard buffer can be put in front of it.
 
-    def __init__(self, reader: Any) -> None:
-        self._reader = reader
+    `name` is its path where the store is a folder: some libraries can only read paths.
+    """
+
+    def __init__(self, reader: Any, name: str) -> None:
+        self._reader, self.name = reader, name
 
     def readinto(self, buffer: Any) -> int:
         view = memoryview(buffer).cast("B")

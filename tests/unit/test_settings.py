@@ -120,6 +120,8 @@ def test_units_are_in_the_names() -> None:
         "planes",
         "unpack_ratio",
         "open_jobs",
+        "zip_entries",
+        "zip_members",
         "attempts",
         "window_parts",
         "parts_in_flight",
