@@ -10,7 +10,7 @@ SERVERS := .servers
 export GRPC_ENABLE_FORK_SUPPORT := 0
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-train test-train demo up test test-all lint bench bench-measure bench-slide compare protos lock train clean
+.PHONY: help setup setup-formats setup-train test-train demo up test test-all lint bench bench-measure bench-slide compare protos lock train clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -73,6 +73,13 @@ protos: setup ## generate kiosk/_proto from protos/
 lock: setup ## pin the newest versions that pyproject.toml allows
 	@$(BIN)/pip install --quiet uv
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-emit-index-url --no-annotate --no-header --extra dev pyproject.toml --upgrade -o requirements.lock
+	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-emit-index-url --no-annotate --no-header --extra formats -c requirements.lock pyproject.toml --upgrade -o requirements-formats.lock
+
+setup-formats: $(VENV)/.formats ## add to .venv the readers of CZI, ND2 and LIF
+
+$(VENV)/.formats: $(VENV)/.done requirements-formats.lock
+	@$(BIN)/pip install --quiet --disable-pip-version-check -r requirements-formats.lock
+	@touch $@
 
 setup-train: $(VENV)/.train ## add to .venv what training needs (PyTorch)
 

@@ -31,6 +31,7 @@ class Plugin:
 
     Attributes:
         what: the format, for people.
+        settings: of the reader.
         reads_parts: the reader itself reads single planes; else dask is asked to.
     """
 
@@ -38,11 +39,16 @@ class Plugin:
     what: str
     format: str
     suffix: str
+    settings: Mapping[str, Any]
     reads_parts: bool
 
+    def reader(self, module: Any, path: str) -> Any:
+        return module.Reader(path, **self.settings)
 
-ND2 = Plugin("bioio_nd2", "Nikon ND2", "ND2", ".nd2", True)
-LIF = Plugin("bioio_lif", "Leica LIF", "LIF", ".lif", False)
+
+ND2 = Plugin("bioio_nd2", "Nikon ND2", "ND2", ".nd2", {}, reads_parts=True)
+# Without the setting a whole z-stack would be read for each plane.
+LIF = Plugin("bioio_lif", "Leica LIF", "LIF", ".lif", {"chunk_dims": "YX"}, reads_parts=False)
 
 
 def open_nd2(
@@ -85,7 +91,7 @@ def bioio_entries(
     local = LocalFile(file, file_bytes, kind.suffix)
     try:
         with plugin_errors(file_name, "its headers cannot be read"):
-            scenes = list(module.Reader(local.path).scenes)
+            scenes = list(kind.reader(module, local.path).scenes)
     finally:
         local.discard()
     return [ImageEntry(series=number, title=str(title)) for number, title in enumerate(scenes)]
@@ -110,7 +116,7 @@ class BioioImage:
     ) -> None:
         self._kind, self._file_name, self._local = kind, file_name, local
         self._lock = threading.Lock()
-        self._reader = module.Reader(local.path)
+        self._reader = kind.reader(module, local.path)
         titles = [str(title) for title in self._reader.scenes]
         check_series(series, len(titles), file_name)
         if kind is LIF:
@@ -170,11 +176,14 @@ class BioioImage:
             notes.append("A pixel size of exactly 1 µm is taken as not calibrated.")
             self.pixel_size_um = None
         self.z_step_um = length_um(found.Z, "µm") if self.sizes["z"] > 1 else None
-        self.frame_interval_s: float | None = None
-        if self.sizes["t"] > 1:
-            interval = getattr(self._reader, "time_interval", None)
-            seconds = getattr(interval, "total_seconds", None)
-            self.frame_interval_s = positive(seconds() if seconds else interval)
+        self.frame_interval_s = self._interval_s() if self.sizes["t"] > 1 else None
+
+    def _interval_s(self) -> float | None:
+        interval = self._reader.time_interval
+        if interval is None and self._kind is LIF:  # its reader gives the times instead
+            times = self._reader.xarray_dask_data.coords.get("T")
+            return None if times is None else positive(times[1] - times[0])
+        return None if interval is None else positive(interval.total_seconds())
 
     def plane(
         self,

@@ -24,12 +24,13 @@ class ObstoreObjectStore:
 
     def __init__(self, url: str) -> None:
         self._store: Any
+        self._folder: Path | None = None
         if "://" in url:
             self._store = from_url(cast(Any, url))
         else:
-            folder = Path(url)
-            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            self._store = LocalStore(str(folder), automatic_cleanup=True)
+            self._folder = Path(url)
+            self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self._store = LocalStore(str(self._folder), automatic_cleanup=True)
 
     async def put(self, key: str, data: bytes) -> None:
         try:
@@ -107,7 +108,8 @@ class ObstoreObjectStore:
             reader = obstore.open_reader(self._store, key)
         except (BaseError, OSError) as error:
             raise _translated(error, key) from error
-        return buffered(reader)
+        name = str(self._folder / key) if self._folder is not None else ""
+        return buffered(reader, name)
 
 
 def _translated(error: Exception, key: str) -> KioskError:

@@ -8,19 +8,20 @@ from typing import Any, BinaryIO
 READ_AHEAD_BYTES = 256 * 1024
 
 
-def buffered(reader: Any) -> BinaryIO:
+def buffered(reader: Any, name: str = "") -> BinaryIO:
     """obstore's reader as a file with a standard buffer in front of it.
 
-    Headers of long stacks are thousands of tiny reads; the buffer keeps them in memory.
+    Headers of long stacks are thousands of tiny reads; the buffer keeps them in memory. `name` is
+    its path where the store is a folder: some libraries can only read paths.
     """
-    return io.BufferedReader(_Reader(reader), READ_AHEAD_BYTES)
+    return io.BufferedReader(_Reader(reader, name), READ_AHEAD_BYTES)
 
 
 class _Reader(io.RawIOBase):
     """obstore's reader with the methods of a raw file."""
 
-    def __init__(self, reader: Any) -> None:
-        self._reader = reader
+    def __init__(self, reader: Any, name: str) -> None:
+        self._reader, self.name = reader, name
 
     def readinto(self, buffer: Any) -> int:
         view = memoryview(buffer).cast("B")

@@ -23,7 +23,8 @@ def open_url_file(url: str) -> BinaryIO:
             if parts.scheme == "file"
             else from_url(cast(Any, folder))
         )
-        return buffered(obstore.open_reader(store, unquote(name)))
+        path = unquote(urlsplit(url).path) if parts.scheme == "file" else ""
+        return buffered(obstore.open_reader(store, unquote(name)), path)
     except FileNotFoundError as error:
         raise NotFound(
             f"There is nothing at '{url[:200]}'; check the address.", reason="URL_NOT_FOUND"

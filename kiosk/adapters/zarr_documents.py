@@ -17,10 +17,13 @@ import numpy as np
 
 from kiosk.adapters.plain_images import corrupt, unsupported
 from kiosk.adapters.zarr_keys import ZarrKeys
-from kiosk.errors import InvalidRequest
+from kiosk.errors import InvalidRequest, TooLarge
 
-# Consolidated metadata of a plate may stand in a group's document.
-DOCUMENT_BYTES = 32 * 1024 * 1024
+# Consolidated metadata of a plate may stand in a group's document; parsed, a hostile one takes
+# thirty times its length.
+DOCUMENT_BYTES = 16 * 1024 * 1024
+# All documents that are read together: a plate has one for each of its wells and fields.
+METADATA_BYTES = 8 * DOCUMENT_BYTES
 MAX_AXES = 8
 MAX_CODECS = 8
 # An index has 16 bytes per chunk and is read for every look into a shard.
@@ -56,6 +59,12 @@ def read_json(keys: ZarrKeys, key: str) -> dict[str, Any] | None:
     data = keys.read(key, DOCUMENT_BYTES)
     if data is None:
         return None
+    keys.metadata_bytes += len(data)
+    if keys.metadata_bytes > METADATA_BYTES:
+        raise TooLarge(
+            f"'{keys.name}' has more metadata than can be read; split it into smaller plates.",
+            reason="IMAGE_TOO_LARGE",
+        )
     try:
         value = json.loads(data)
     except (ValueError, RecursionError) as error:

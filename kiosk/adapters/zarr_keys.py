@@ -28,9 +28,15 @@ WHOLE_MEMBER_BYTES = 256 * 1024 * 1024
 
 
 class ZarrKeys(Protocol):
-    """Read-only keys. `name` is what messages call the hierarchy."""
+    """Read-only keys.
+
+    Attributes:
+        name: what messages call the hierarchy.
+        metadata_bytes: length of the documents that were read from here.
+    """
 
     name: str
+    metadata_bytes: int
 
     def read(
         self, key: str, limit_bytes: int, start: int = 0, stop: int | None = None
@@ -62,6 +68,7 @@ class ZipKeys:
 
     def __init__(self, archive: ZipArchive, folder: str) -> None:
         self.name = archive.title(folder) if folder else archive.file_name
+        self.metadata_bytes = 0
         self._archive, self._prefix = archive, folder + "/" if folder else ""
         self._lock = threading.Lock()
         self._last: tuple[str, bytes] = ("", b"")  # shards are read in many ranges
@@ -103,6 +110,7 @@ class UrlKeys:
     def __init__(self, url: str) -> None:
         parts = urlsplit(url)
         self.name = url if len(url) <= 200 else url[:200] + "..."
+        self.metadata_bytes = 0
         if parts.scheme not in SCHEMES:
             raise InvalidRequest(
                 f"'{self.name}' is not an address that is read here; give file:///folder,"

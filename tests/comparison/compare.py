@@ -39,6 +39,7 @@ from kiosk.heads import (
 from kiosk.imaging.matching import MatchCounts, count_matches, intersection_over_union
 from kiosk.imaging.postprocessing import label_maps
 from kiosk.pipelines.parameters import instance_parameters
+from kiosk.request import SegmentationRequest
 from tests.comparison import libraries
 from tests.comparison.planes import CELLPOSE_SCALE, MADE_UP, Plane, made_up, real_planes
 
@@ -175,7 +176,8 @@ def main() -> None:
             rows += compete(contest, [MADE_UP[contest.head](truth)], density, console)
     if arguments.data and (arguments.data / "test" / "images").is_dir():
         card, planes = real_planes(arguments.model, arguments.data, arguments.images)
-        contest = Contest("distance", instance_parameters(card, {}), DISTANCE_ROUTES)
+        parameters = instance_parameters(card, SegmentationRequest())
+        contest = Contest("distance", parameters, DISTANCE_ROUTES)
         rows += compete(contest, planes, f"real, {card.name}:{card.latest}", console)
     else:
         console.print("Without DATA=folder there are no real maps in the table.")

@@ -301,6 +301,18 @@ def test_plates_of_very_many_images(tmp_path: Path) -> None:
     refused(tmp_path, "TOO_MANY_MEMBERS", zip_members=20)
 
 
+def test_plates_with_endless_metadata(tmp_path: Path) -> None:
+    wells = [{"path": f"A/{n}"} for n in range(30)]
+    plate = {"attributes": {"ome": {"plate": {"wells": wells}}}}
+    padded = zip_of(
+        {"zarr.json": json.dumps(plate).encode()}
+        | {f"A/{n}/zarr.json": b"{}" + b" " * 8_000_000 for n in range(30)}
+    )
+    with pytest.raises(InvalidRequest) as caught:
+        open_zip(padded)
+    assert caught.value.reason == "IMAGE_TOO_LARGE"
+
+
 @pytest.mark.parametrize(
     ("url", "reason"),
     [
