@@ -19,6 +19,7 @@ from typing import Any, BinaryIO
 import numpy as np
 import tifffile
 
+from kiosk.adapters.coded_sizes import JPEGS, WEBP
 from kiosk.adapters.plain_images import (
     RGB_NAMES,
     check_sizes,
@@ -30,7 +31,7 @@ from kiosk.adapters.plain_images import (
 from kiosk.adapters.tiff_headers import PageSizes, walk_pages
 from kiosk.adapters.tiff_metadata import TiffMetadata, colour_table
 from kiosk.adapters.tiff_pages import PageStack, Wanted
-from kiosk.adapters.tiff_pieces import JPEGS, PieceReader
+from kiosk.adapters.tiff_pieces import PieceReader
 from kiosk.adapters.tiff_series import chosen, damage, grouped
 from kiosk.errors import InvalidRequest, TooLarge, TransientError
 from kiosk.ports import Window
@@ -39,7 +40,6 @@ from kiosk.settings import LimitSettings
 
 _MIN_IS_WHITE, _MIN_IS_BLACK, _RGB, _PALETTE, _MASK, _YCBCR = 0, 1, 2, 3, 4, 6
 _PHOTOMETRIC_READ = {_MIN_IS_WHITE, _MIN_IS_BLACK, _RGB, _PALETTE, _MASK, _YCBCR}
-_WEBP = 50001
 _ASSOCIATED_ALPHA, _ALPHA = 1, 2
 _FORMATS = {"imagej": "ImageJ TIFF", "svs": "SVS", "stk": "STK", "lsm": "LSM", "ndpi": "NDPI"}
 # Unpacked strips and tiles that are kept for the windows and channels that follow.
@@ -98,7 +98,7 @@ def _check_coding(keyframe: Any, name: str) -> None:
         message = f"is compressed with {label}, which is not read; save it with LZW or deflate."
         raise unsupported(name, message)
     if photometric not in _PHOTOMETRIC_READ or (
-        photometric == _YCBCR and code not in JPEGS | {_WEBP}
+        photometric == _YCBCR and code not in JPEGS | {WEBP}
     ):
         label = getattr(keyframe.photometric, "name", str(photometric))
         raise unsupported(name, f"stores its colours as {label}; save it as RGB or grey.")

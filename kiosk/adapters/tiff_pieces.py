@@ -12,12 +12,11 @@ from typing import Any, BinaryIO, NamedTuple
 import numpy as np
 from PIL.TiffImagePlugin import TiffImageFile
 
+from kiosk.adapters.coded_sizes import JPEGS, coded_px
 from kiosk.adapters.plain_images import corrupt
 from kiosk.errors import TooLarge
 
 LZW = 5
-JPEGS = frozenset({6, 7, 33007, 34892})
-JPEGS_2000 = frozenset({33003, 33004, 33005, 34712})
 # Bytes that a packed piece may have beyond its unpacked size: tables and colour profiles.
 _OVERHEAD_BYTES = 2**20
 
@@ -149,17 +148,17 @@ def piece_bytes(page: Any, index: int) -> int:
 def _check_data(page: Any, index: int, data: bytes, name: str) -> None:
     """Refuse packed pieces that the decoders must not be given.
 
-    JPEG: the decoders allocate what a piece's own header says, gigabytes for a small tile.
+    JPEG, WebP and the like: the decoders allocate what a piece's own header says, gigabytes for
+    a small tile.
     LZW: imagecodecs (2026.3.6) writes outside its memory on some damaged streams, which ends
     the process; so libtiff, in Pillow, has to accept the stream first.
     """
     code = int(page.compression)
     if code == LZW and not _lzw_is_sound(data, piece_bytes(page, index)):
         raise corrupt(name, "its compressed pixels are not complete")
-    if code in JPEGS | JPEGS_2000:
-        area = _jpeg_area if code in JPEGS else _jpeg_2000_area
-        if area(data[: 2**16]) > 2 * math.prod(page.chunks) + 2**20:  # encoders pad to blocks
-            raise corrupt(name, "a compressed piece is larger than its place in the image")
+    # Encoders pad to blocks.
+    if coded_px(code, data[: 2**16]) > 2 * math.prod(page.chunks) + 2**20:
+        raise corrupt(name, "a compressed piece is larger than its place in the image")
 
 
 def _lzw_is_sound(data: bytes, size: int) -> bool:
@@ -174,23 +173,3 @@ def _lzw_is_sound(data: bytes, size: int) -> bool:
     except (OSError, ValueError, SyntaxError):
         return False
     return True
-
-
-def _jpeg_area(head: bytes) -> int:
-    """Pixels by the start of frame, found by walking the segments (ITU-T T.81, B.1.1)."""
-    at = 2
-    while head[at : at + 1] == b"\xff" and at + 9 <= len(head):
-        if 0xC0 <= head[at + 1] <= 0xCF and head[at + 1] not in (0xC4, 0xC8, 0xCC):
-            height, width = struct.unpack_from(">HH", head, at + 5)
-            return int(height) * int(width)
-        at += 2 + int.from_bytes(head[at + 2 : at + 4], "big")
-    return 0
-
-
-def _jpeg_2000_area(head: bytes) -> int:
-    """Pixels by the SIZ segment, the first of a codestream (ITU-T T.800, A.5.1)."""
-    at = head.find(b"\xff\x4f\xff\x51")
-    if at < 0 or len(head) < at + 16:
-        return 0
-    width, height = struct.unpack_from(">II", head, at + 8)
-    return int(width) * int(height)
