@@ -92,7 +92,7 @@ class ZarrImage:
         self.sizes: Mapping[str, int] = dict.fromkeys("tczyx", 1) | dict(
             zip(self._roles, full.shape, strict=True)
         )
-        check_sizes(self.sizes, keys.name, limits)
+        check_sizes(self.sizes, keys.name, limits, in_pieces=True)
         self._check_chunks(full, limits)
         self.dtype = full.dtype.newbyteorder("=")
         self._arrays = self._open_levels(keys, paths, full, limits)

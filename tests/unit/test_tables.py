@@ -104,7 +104,8 @@ def test_values_that_are_no_numbers(tmp_path: Path) -> None:
 
 
 def test_every_column_has_a_unit_or_is_a_plain_number() -> None:
-    plain = {"t", "z", "label", "touches_border", "eccentricity", "solidity"}
+    plain = {"t", "z", "label", "planes", "within", "eccentricity", "solidity"}
+    plain |= {"touches_border", "touches_z_border"}
     for name in MEANINGS:
         assert bool(describe_column(name).unit) == (name not in plain), name
         assert describe_column(name).meaning
