@@ -6,8 +6,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 SERVERS := .servers
 
+# As in kiosk/cli: children that are started must not be ended by gRPC before they begin.
+export GRPC_ENABLE_FORK_SUPPORT := 0
+
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-train test-train demo up test test-all lint bench bench-measure bench-volumes compare protos lock train clean
+.PHONY: help setup setup-train test-train demo up test test-all lint bench bench-measure bench-slide bench-volumes compare protos lock train clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -49,6 +52,9 @@ lint: setup ## style, types and layers
 
 bench: setup ## the kiosk against bare ONNX Runtime, in one run
 	@$(BIN)/python tests/benchmarks/bench.py
+
+bench-slide: setup ## a 20,000 x 20,000 plane: memory of the consumer, s per gigapixel, seams (half an hour)
+	@$(BIN)/python tests/benchmarks/slides.py
 
 bench-measure: setup ## the table of 8,000 cells against scikit-image's regionprops, in one run
 	@$(BIN)/python tests/benchmarks/measurements.py

@@ -58,6 +58,9 @@ const jobPath = (id) => `/jobs/${encodeURIComponent(id)}`;
 
 export const uploadsPath = `${BASE}/uploads`;
 export const listModels = async () => (await json("/models")).models;
+export const listFormats = async () => (await json("/formats")).formats;
+export const listImages = async (upload) =>
+  (await json(`/uploads/${encodeURIComponent(upload)}/images?list_only=1`)).images;
 export const health = () => json("/health");
 export const getJob = (id) => json(jobPath(id));
 export const cancelJob = (id) => json(`${jobPath(id)}/cancel`, { method: "POST" });

@@ -1,6 +1,6 @@
 // The list of jobs, and of the files that are on their way to become jobs.
 
-import { cancelJob, deleteJob, newRequestId, submitJob, zipUrl } from "./api.js";
+import { cancelJob, deleteJob, newRequestId, listImages, submitJob, zipUrl } from "./api.js";
 import { announce, bytes, confirmed, duration, el, moment, say, setText } from "./dom.js";
 import { createdMs, isFinal } from "./store.js";
 import { uploadFile } from "./upload.js";
@@ -224,11 +224,26 @@ class UploadRow extends Row {
       setText(this.state, "Handing over");
       setText(this.detail, "");
       this.bar.removeAttribute("value");
-      return await submitJob({ ...settings, upload: this.uploadId, request_id: this.requestId });
+      return await this.#submit(settings);
     } catch (error) {
       if (error.name !== "AbortError") this.#failed(error);
-      return null;
+      return [];
     }
+  }
+
+  /** One job, or one for each image of a zip. */
+  async #submit(settings) {
+    const request = { ...settings, upload: this.uploadId };
+    const isZip = /\.zip$/i.test(this.file.name);
+    const members = isZip ? (await listImages(this.uploadId)).map((image) => image.reading.member) : [];
+    if (members.length < 2) return [await submitJob({ ...request, request_id: this.requestId })];
+    const jobs = [];
+    for (const [number, member] of members.entries()) {
+      setText(this.detail, `${number + 1} of ${members.length}`);
+      const reading = { ...request.reading, member };
+      jobs.push(await submitJob({ ...request, reading, request_id: `${this.requestId}-${number}` }));
+    }
+    return jobs;
   }
 
   #progress(sent, phase) {
@@ -301,12 +316,10 @@ export class UploadList {
     const { row, settings } = this.waiting.shift();
     this.running++;
     this.#next();
-    const job = await row.run(settings);
+    const jobs = await row.run(settings);
     this.running--;
-    if (job) {
-      row.element.remove();
-      this.store.put(job);
-    }
+    if (jobs.length > 0) row.element.remove();
+    jobs.forEach((job) => this.store.put(job));
     this.#next();
   }
 }

@@ -1,6 +1,6 @@
 // The form: which model, which channel, and the numbers behind "More settings".
 
-import { listModels } from "./api.js";
+import { listFormats, listModels } from "./api.js";
 import { $, el, say, setText } from "./dom.js";
 
 const RETRY_MS = 3000;
@@ -24,6 +24,7 @@ export class Settings {
   async load() {
     try {
       this.models = (await listModels()).filter((model) => model.pipeline === "segmentation");
+      this.formats = await listFormats();
       if (this.models.length === 0) throw new Error("No model is ready yet.");
     } catch (error) {
       setText($("model-text"), error.message);
@@ -35,6 +36,7 @@ export class Settings {
     $("model").replaceChildren(...options);
     if (this.#find(FIRST_CHOICE)) $("model").value = FIRST_CHOICE;
     $("model").disabled = false;
+    $("formats").replaceChildren(...this.formats.map(formatBox));
     this.#modelChosen();
     this.onModels();
   }
@@ -53,11 +55,15 @@ export class Settings {
       const isChanged = value !== known.default_value;
       if (Number.isFinite(value) && isChanged) parameters[input.name] = value;
     }
+    const boxes = [...$("formats").querySelectorAll("input")];
     return {
       model: plainName(model),
       model_version: $("version").value,
       channel: $("channel").value.trim(),
       parameters,
+      reading: { axes: $("axes").value.trim(), pixel_size_um: $("pixel-size").valueAsNumber || 0 },
+      volume: $("volume").checked,
+      formats: boxes.filter((box) => box.checked).map((box) => box.value),
     };
   }
 
@@ -83,7 +89,17 @@ export class Settings {
     $("version").replaceChildren(...versions.map((version, place) =>
       el("option", { value: version, text: place === 0 ? `${version} (newest)` : version })));
     $("parameters").replaceChildren(...model.parameters.map(field));
+    $("axes").value = $("pixel-size").value = "";
+    $("volume").checked = false;
+    for (const box of $("formats").querySelectorAll("input")) box.checked = box.defaultChecked;
   }
+}
+
+/** A result format to choose, by its ending; what it is for stands behind it. */
+function formatBox({ name, ending, description, is_default: isDefault }) {
+  const box = el("input", { type: "checkbox", value: name });
+  box.defaultChecked = box.checked = isDefault;
+  return el("label", { class: "format", title: description }, box, ` …${ending}`);
 }
 
 const plainName = (model) => model.name.replace(/^models\//, "");

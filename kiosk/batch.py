@@ -18,7 +18,7 @@ from kiosk.client import AsyncKiosk, Rectangle
 from kiosk.connection import Progress as Step
 from kiosk.connection import ProgressCallback
 from kiosk.errors import AlreadyExists, InvalidRequest, KioskError
-from kiosk.folder_zip import is_ome_zarr, natural
+from kiosk.folder_zip import is_ome_zarr, natural_key
 
 # Files at a time: enough that uploads, inference and downloads overlap.
 FILES_IN_FLIGHT = 4
@@ -74,7 +74,7 @@ def find_images(names: Sequence[str | Path]) -> list[str]:
         if "://" in name or is_image_folder(path):
             found.append(name)
         elif path.is_dir():
-            images = sorted(filter(is_image, path.iterdir()), key=lambda p: natural(p.name))
+            images = sorted(filter(is_image, path.iterdir()), key=lambda p: natural_key(p.name))
             if not images:
                 raise InvalidRequest(
                     f"There is no image in '{path}' (TIFF, PNG, JPEG, OME-Zarr, zip, ...)."

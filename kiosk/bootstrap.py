@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 import platform
 import secrets
 import signal
+from pathlib import Path
+from typing import BinaryIO
 
 from kiosk.adapters.image_files import ImageFileReader
 from kiosk.adapters.object_store import ObstoreObjectStore
@@ -15,9 +18,12 @@ from kiosk.adapters.redis_queue import QueuePolicy, RedisQueue
 from kiosk.adapters.triton import TritonInference
 from kiosk.consumer import Consumer
 from kiosk.errors import KioskError, PermanentError
+from kiosk.folder_zip import zipped_folder
 from kiosk.grpc_api import GrpcServer
+from kiosk.inspection import inspect_file
 from kiosk.pipelines.context import SegmentationOptions
 from kiosk.previews import Previews
+from kiosk.reading import InspectedImage, ReadOptions
 from kiosk.service import KioskService
 from kiosk.settings import Settings
 from kiosk.telemetry import configure_logging
@@ -55,7 +61,12 @@ async def run_server(settings: Settings) -> None:
     stopping = _stop_on_signals()
     queue, inference, store = make_queue(settings), make_inference(settings), make_store(settings)
     images = ImageFileReader(settings.limits)
-    uploads = Uploads(store, settings.limits.upload_bytes, settings.listen.retention_s)
+    uploads = Uploads(
+        store,
+        settings.limits.upload_bytes,
+        settings.listen.retention_s,
+        settings.image_urls,
+    )
     service = KioskService(
         queue=queue, store=store, images=images, inference=inference, uploads=uploads
     )
@@ -134,3 +145,16 @@ def _stop_on_signals() -> asyncio.Event:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
     return stopping
+
+
+def inspect_local(
+    settings: Settings, path: Path, reading: ReadOptions, *, thumbnail_px: int = 0
+) -> list[InspectedImage]:
+    """What the kiosk sees in a file of this machine. Raises InvalidRequest."""
+    files = ImageFileReader(settings.limits)
+
+    def opened() -> BinaryIO:
+        return stack.enter_context(zipped_folder(path)) if path.is_dir() else path.open("rb")
+
+    with contextlib.ExitStack() as stack:
+        return inspect_file(files, opened, path.name, reading, thumbnail_px=thumbnail_px)

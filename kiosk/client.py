@@ -20,8 +20,9 @@ import io
 import threading
 import uuid
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import grpc
 import numpy as np
@@ -170,6 +171,7 @@ class AsyncKiosk:
             )
             return str(answer.name)
         path = Path(image)
+        opened: AbstractContextManager[BinaryIO]
         try:
             if path.is_dir():  # noqa: ASYNC240 - local calls
                 opened, name = zipped_folder(path), f"{path.name}.zip"

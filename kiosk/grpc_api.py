@@ -84,6 +84,10 @@ class KioskServicer(pb_grpc.KioskServicer):
 
     @_unary
     async def CreateUpload(self, request: pb.CreateUploadRequest, context: Context) -> Any:
+        if request.url:
+            return wire.upload_to_proto(
+                await self._service.uploads.link(request.url, request.file_name)
+            )
         size_bytes = request.size_bytes if request.size_bytes > 0 else -1
         upload = await self._service.uploads.create(request.file_name, size_bytes, request.sha256)
         return wire.upload_to_proto(upload)
@@ -97,6 +101,16 @@ class KioskServicer(pb_grpc.KioskServicer):
     async def DeleteUpload(self, request: pb.DeleteUploadRequest, context: Context) -> Any:
         await self._service.uploads.delete(wire.id_of(request.name, "uploads"))
         return pb.DeleteUploadResponse()
+
+    @_unary
+    async def InspectUpload(self, request: pb.InspectUploadRequest, context: Context) -> Any:
+        images = await self._service.inspect(
+            wire.id_of(request.name, "uploads"),
+            wire.reading_from_proto(request.reading),
+            thumbnail_px=request.thumbnail_px,
+            list_only=request.list_only,
+        )
+        return pb.InspectUploadResponse(images=[wire.image_to_proto(image) for image in images])
 
     @_unary
     async def WriteUpload(

@@ -155,6 +155,11 @@ def upload_key(upload_id: str) -> str:
     return f"uploads/{upload_id}/data"
 
 
+def link_key(upload_id: str) -> str:
+    """Object key of the address that an upload points to, in place of bytes."""
+    return f"uploads/{upload_id}/link"
+
+
 def results_prefix(job_id: str) -> str:
     """Below this lie the result files of a job, by their own names."""
     return f"jobs/{job_id}/results/"

@@ -175,18 +175,23 @@ class ImageEntry:
     title: str = ""
 
 
+# An image file: its bytes, or the address (file://, s3://, gs://) where it or its folder lies.
+File = BinaryIO | str
+
+
 class ImageFiles(Protocol):
     """Opens image files, whatever their format."""
 
-    def open(
-        self, file: BinaryIO, file_name: str, options: ReadOptions = ReadOptions()
-    ) -> ImageSource:
-        """Raises InvalidRequest with a plain sentence when the file cannot be read."""
+    def open(self, file: File, file_name: str, options: ReadOptions = ReadOptions()) -> ImageSource:
+        """Raises InvalidRequest with a plain sentence when the file cannot be read.
 
-    def entries(self, file: BinaryIO, file_name: str) -> list[ImageEntry]:
+        The source owns the file from then on; a file that is refused stays open.
+        """
+
+    def entries(self, file: File, file_name: str) -> list[ImageEntry]:
         """The images in a file: one for most files, more for archives and multi-series files.
 
-        Raises InvalidRequest as `open` does. `file` stays open and belongs to the caller.
+        Raises InvalidRequest as `open` does. The file stays open and belongs to the caller.
         """
 
 

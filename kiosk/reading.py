@@ -1,13 +1,13 @@
-"""Which image of a file is meant, and how the caller wants it read where the file is silent."""
+"""Which image of a file is meant, how the caller wants it read, and how it is then seen."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Any
 
-from kiosk.errors import InvalidRequest
+from kiosk.errors import InvalidRequest, KioskError
 
 AXES = "TCZYXS"
 
@@ -73,3 +73,32 @@ class ReadOptions:
     def from_dict(cls, values: Mapping[str, Any]) -> ReadOptions:
         known = {item.name: values[item.name] for item in fields(cls) if item.name in values}
         return cls(**{**known, "series": int(known.get("series", 0))})
+
+
+@dataclass(frozen=True, kw_only=True)
+class InspectedImage:
+    """One image of a file as it would be read; the fields are those of `ports.ImageSource`.
+
+    Attributes:
+        reading: how to ask for this image.
+        title: what the file calls it; may be empty.
+        sizes: empty where the image was not opened.
+        thumbnail: PNG of the middle plane, or b"".
+        error: why it cannot be read, None where it can.
+    """
+
+    reading: ReadOptions
+    title: str = ""
+    format: str = ""
+    sizes: dict[str, int] = field(default_factory=dict)
+    axes: str = ""
+    dtype: str = ""
+    is_rgb: bool = False
+    channel_names: tuple[str, ...] = ()
+    pixel_size_um: tuple[float, float] | None = None
+    z_step_um: float | None = None
+    frame_interval_s: float | None = None
+    levels: tuple[tuple[int, int], ...] = ()
+    notes: tuple[str, ...] = ()
+    thumbnail: bytes = b""
+    error: KioskError | None = None

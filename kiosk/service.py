@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 
 from kiosk.errors import InvalidRequest, KioskError, NotFound, Unimplemented, WrongState
 from kiosk.exports import kind_of
+from kiosk.inspection import inspect_file
 from kiosk.jobs import (
     Job,
     JobEvent,
@@ -20,8 +22,9 @@ from kiosk.jobs import (
 )
 from kiosk.models import ModelCard
 from kiosk.pipelines import PIPELINES
-from kiosk.pipelines.context import OpenImages
+from kiosk.pipelines.context import OpenImages, open_upload
 from kiosk.ports import Backlog, ImageFiles, InferenceClient, JobQueue, ObjectStore
+from kiosk.reading import InspectedImage, ReadOptions
 from kiosk.request import SegmentationRequest
 from kiosk.telemetry import BACKLOG_JOBS, BACKLOG_PARTS, JOBS
 from kiosk.uploads import Uploads
@@ -49,6 +52,7 @@ class KioskService:
         self._queue = queue
         self._store = store
         self._inference = inference
+        self._files = images
         self._images = OpenImages(store, images)
         self.uploads = uploads
 
@@ -68,6 +72,36 @@ class KioskService:
             reason="MODEL_NOT_FOUND",
             field="model",
         )
+
+    # ------------------------------------------------------------------ uploads
+
+    async def inspect(
+        self,
+        upload_id: str,
+        reading: ReadOptions = ReadOptions(),
+        *,
+        thumbnail_px: int = 0,
+        list_only: bool = False,
+    ) -> list[InspectedImage]:
+        """What the kiosk sees in an upload, see `inspection.inspect_file`.
+
+        Raises:
+            NotFound: no such upload.
+            WrongState: the upload is not complete.
+            InvalidRequest: the file cannot be read at all.
+        """
+        upload = await self._complete_upload(upload_id)
+        with _patience(upload):
+            async with asyncio.timeout(OPEN_TIMEOUT_S):
+                return await asyncio.to_thread(
+                    inspect_file,
+                    self._files,
+                    lambda: open_upload(self._store, upload.id),
+                    upload.file_name,
+                    reading,
+                    thumbnail_px=thumbnail_px,
+                    list_only=list_only,
+                )
 
     # ------------------------------------------------------------------ jobs
 
@@ -123,18 +157,12 @@ class KioskService:
     async def _check_image(
         self, upload: Upload, card: ModelCard, request: SegmentationRequest
     ) -> None:
-        try:
+        with _patience(upload):
             async with (
                 asyncio.timeout(OPEN_TIMEOUT_S),
                 self._images.use(upload.id, upload.file_name, request.reading) as source,
             ):
                 PIPELINES[card.pipeline].check(source, card, request)
-        except TimeoutError as error:
-            raise InvalidRequest(
-                f"The headers of '{upload.file_name}' take longer than {OPEN_TIMEOUT_S:g} seconds"
-                " to read. Save the image anew as one plain or OME-TIFF stack.",
-                reason="TOO_COMPLEX",
-            ) from error
 
     async def track(self) -> Job:
         raise Unimplemented(
@@ -246,6 +274,19 @@ class KioskService:
                 field="model_version",
             )
         return card, version or card.latest
+
+
+@contextmanager
+def _patience(upload: Upload) -> Iterator[None]:
+    """A sentence instead of a TimeoutError."""
+    try:
+        yield
+    except TimeoutError as error:
+        raise InvalidRequest(
+            f"The headers of '{upload.file_name}' take longer than {OPEN_TIMEOUT_S:g} seconds"
+            " to read. Save the image anew as one plain or OME-TIFF stack.",
+            reason="TOO_COMPLEX",
+        ) from error
 
 
 def _is_number(text: str) -> bool:

@@ -35,8 +35,16 @@ class LimitSettings(Group):
     plane_px: int = Field(
         100_000_000,
         gt=0,
-        description="Largest plane in pixels (10,000 x 10,000). A plane is read as a whole,"
-        " so this bounds the memory of a consumer to about 1 GiB.",
+        description="Most pixels that are unpacked at a time (10,000 x 10,000). It bounds planes"
+        " of PNG and JPEG and the strips and tiles of TIFF, and with them the memory of a consumer"
+        " to about 1 GiB.",
+    )
+    slide_px: int = Field(
+        10_000_000_000,
+        gt=0,
+        description="Largest plane in pixels (100,000 x 100,000) where windows of it can be read,"
+        " as in tiled TIFF. Whole slides reach this; memory does not grow with it, but time and"
+        " disk do.",
     )
     planes: int = Field(
         20_000, gt=0, description="Most planes in one image; each is a part in the queue."
@@ -46,6 +54,15 @@ class LimitSettings(Group):
         gt=0,
         description="Most bytes of pixels per byte of file. Deflate reaches about 1,000 on"
         " an empty plane; more is taken for a decompression bomb.",
+    )
+    zip_members: int = Field(
+        10_000, gt=0, description="Most images in one zip archive or plate; each is a job."
+    )
+    zip_entries: int = Field(
+        200_000,
+        gt=0,
+        description="Most entries in one zip archive, chunks of an OME-Zarr included. The list of"
+        " them is in memory while the archive is read (about 90 MB).",
     )
     open_jobs: int = Field(
         10_000, gt=0, description="Most unfinished jobs; more are answered 'try again later'."
@@ -100,9 +117,10 @@ class ConsumerSettings(Group):
         20.0, ge=0, description="On SIGTERM, parts in hand get this long before they go back."
     )
     block_px: int = Field(
-        4096,
+        2560,
         ge=64,
-        description="Side of a block. Larger planes are cut into blocks, each a part of its own.",
+        description="Side of a block. Larger planes are cut into blocks, each a part of its own."
+        " Planes of most cameras are one block; two blocks at a time take below 1 GiB.",
     )
     block_halo_px: int = Field(
         128,
@@ -165,6 +183,12 @@ class Settings(BaseSettings):
         description="Where uploads and results are: a folder, s3://bucket/prefix or"
         " gs://bucket/prefix. Default: `objects` under the home folder.",
     )
+    image_urls: str = Field(
+        "",
+        description="Folders and buckets that uploads may point to instead of sending bytes, with"
+        " spaces between them, e.g. 's3://lab-images/ file:///data/slides/'. Empty: none, because"
+        " the kiosk reads them with its own rights.",
+    )
     model_repository: Path = Field(
         CHECKOUT / "model_repository", description="Triton model repository that `kiosk up` serves."
     )
@@ -189,3 +213,12 @@ class Settings(BaseSettings):
 def child_environment(settings: Settings, **overrides: str) -> dict[str, str]:
     """The environment of a child process: ours plus the given KIOSK_ variables."""
     return {**os.environ, "KIOSK_HOME": str(settings.home), **overrides}
+
+
+def leave_children_alone() -> None:
+    """Turn off gRPC's care for forked children; to be called before gRPC is first imported.
+
+    It can end a child before that becomes another program (grpc pull request 43157). Nothing here
+    forks without becoming another program.
+    """
+    os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")

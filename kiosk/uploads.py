@@ -16,7 +16,8 @@ from collections.abc import AsyncIterator
 from dataclasses import asdict, replace
 
 from kiosk.errors import InvalidRequest, NotFound, TooLarge, WrongState
-from kiosk.jobs import Upload, new_id, upload_key
+from kiosk.jobs import Upload, link_key, new_id, upload_key
+from kiosk.linked import check_url
 from kiosk.ports import ObjectStore
 from kiosk.telemetry import UPLOAD_BYTES
 
@@ -30,8 +31,11 @@ LONGEST_FILE_NAME = 255
 class Uploads:
     """All uploads of a kiosk, in its object store."""
 
-    def __init__(self, store: ObjectStore, limit_bytes: int, retention_s: float) -> None:
+    def __init__(
+        self, store: ObjectStore, limit_bytes: int, retention_s: float, allowed_urls: str = ""
+    ) -> None:
         self._store = store
+        self._allowed_urls = allowed_urls.split()
         self._limit_bytes = limit_bytes
         self._retention_s = retention_s
         self._writing: set[str] = set()
@@ -50,17 +54,32 @@ class Uploads:
         if sha256 and (len(sha256) != 64 or not set(sha256.lower()) <= set("0123456789abcdef")):
             raise InvalidRequest("The SHA-256 must be 64 hexadecimal digits.", field="sha256")
         self._check_size(size_bytes)
+        upload = self._new(file_name, size_bytes, owner)
+        return await self._begin(replace(upload, sha256=sha256.lower()))
+
+    async def link(self, url: str, file_name: str = "", owner: str = "") -> Upload:
+        """An upload that points to where the image already is; complete at once.
+
+        Raises InvalidRequest for an address that is not below one of the allowed ones.
+        """
+        check_url(url, self._allowed_urls)
+        upload = self._new(file_name or url.rstrip("/").rpartition("/")[2], 0, owner)
+        await self._store.put(link_key(upload.id), url.rstrip("/").encode())
+        return await self._begin(replace(upload, complete=True))
+
+    def _new(self, file_name: str, size_bytes: int, owner: str) -> Upload:
         now = time.time()
-        upload = Upload(
+        return Upload(
             id=new_id(),
             # Half a surrogate pair from a JSON body can be written nowhere else.
             file_name=file_name.encode(errors="replace").decode()[-LONGEST_FILE_NAME:],
             size_bytes=size_bytes,
-            sha256=sha256.lower(),
             owner=owner,
             create_time_s=now,
             expire_time_s=now + self._retention_s + EXTRA_RETENTION_S,
         )
+
+    async def _begin(self, upload: Upload) -> Upload:
         await self._save(upload)
         await self._store.put(f"expiring/{int(upload.expire_time_s):012d}-{upload.id}", b"")
         return upload

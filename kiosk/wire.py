@@ -25,7 +25,7 @@ from kiosk.errors import (
 )
 from kiosk.jobs import Job, JobEvent, ResultFile, Upload
 from kiosk.models import ModelCard
-from kiosk.reading import ReadOptions
+from kiosk.reading import InspectedImage, ReadOptions
 from kiosk.request import Region, SegmentationRequest
 
 DOMAIN = "kiosk"
@@ -217,6 +217,35 @@ def job_to_proto(job: Job) -> pb.Job:
     return message
 
 
+def image_to_proto(image: InspectedImage) -> pb.Image:
+    sizes = image.sizes
+    size_y_um, size_x_um = image.pixel_size_um or (0.0, 0.0)
+    message = pb.Image(
+        reading=pb.ReadOptions(**vars(image.reading)),
+        title=image.title,
+        format=image.format,
+        size_t=sizes.get("t", 0),
+        size_c=sizes.get("c", 0),
+        size_z=sizes.get("z", 0),
+        size_y=sizes.get("y", 0),
+        size_x=sizes.get("x", 0),
+        axes=image.axes,
+        dtype=image.dtype,
+        is_rgb=image.is_rgb,
+        channel_names=image.channel_names,
+        pixel_size_y_um=size_y_um,
+        pixel_size_x_um=size_x_um,
+        z_step_um=image.z_step_um or 0.0,
+        frame_interval_s=image.frame_interval_s or 0.0,
+        resolutions=[f"{height}x{width}" for height, width in image.levels],
+        notes=image.notes,
+        thumbnail=image.thumbnail,
+    )
+    if image.error is not None:
+        message.error.CopyFrom(pb.JobError(reason=image.error.reason, message=image.error.message))
+    return message
+
+
 def event_to_proto(event: JobEvent) -> pb.JobEvent:
     return pb.JobEvent(id=event.id, job=job_to_proto(event.job))
 
@@ -251,6 +280,11 @@ def upload_to_json(upload: Upload) -> dict[str, Any]:
 def job_to_json(job: Job) -> dict[str, Any]:
     """The proto message as JSON, with the bare id and the state in lower case beside it."""
     return {**_json(job_to_proto(job)), "id": job.id, "state": job.state.value}
+
+
+def image_to_json(image: InspectedImage) -> dict[str, Any]:
+    """The proto message as JSON; the thumbnail is base64."""
+    return _json(image_to_proto(image))
 
 
 def result_to_json(result: ResultFile) -> dict[str, Any]:

@@ -17,7 +17,9 @@ from hypothesis import HealthCheck, settings
 
 from kiosk.errors import PermanentError
 from kiosk.machine import find_redis_server, free_port, server_files
+from kiosk.settings import leave_children_alone
 
+leave_children_alone()
 CHECKOUT = Path(__file__).resolve().parent.parent
 
 # A busy core is no failure; the same examples every time, so that a red test stays red.

@@ -1,4 +1,4 @@
-"""Opens image files by their content: TIFF in its many forms, PNG and JPEG.
+"""Opens image files by their content: TIFF in its many forms, PNG, JPEG, NumPy, OME-Zarr, zip.
 
 The name of a file is used in messages only. Whatever is wrong with a file, the answer is an
 InvalidRequest (or TooLarge) with one plain sentence; the errors of the libraries stay inside.
@@ -6,14 +6,25 @@ InvalidRequest (or TooLarge) with one plain sentence; the errors of the librarie
 
 from __future__ import annotations
 
+import contextlib
 import io
+import os
 from collections.abc import Callable
 from typing import Any, BinaryIO, cast
 
+from kiosk.adapters.bioio_images import LIF, ND2, bioio_entries, open_lif, open_nd2
+from kiosk.adapters.czi_images import czi_entries, open_czi
+from kiosk.adapters.npy_arrays import NPY_MAGIC, is_npz, open_npy, refuse_npz
 from kiosk.adapters.plain_images import open_jpeg, open_png, unsupported
+from kiosk.adapters.reinterpreted import as_asked
 from kiosk.adapters.tiff_images import open_tiff
-from kiosk.errors import InvalidRequest, KioskError, TransientError
-from kiosk.ports import ImageEntry, ImageSource
+from kiosk.adapters.tiff_series import tiff_entries
+from kiosk.adapters.url_files import open_url_file
+from kiosk.adapters.zarr_images import open_zarr, zarr_entries
+from kiosk.adapters.zarr_keys import UrlKeys, ZipKeys, is_zarr
+from kiosk.adapters.zip_archive import ZipArchive
+from kiosk.errors import InvalidRequest, KioskError, NotFound, TransientError
+from kiosk.ports import File, ImageEntry, ImageSource
 from kiosk.reading import ReadOptions
 from kiosk.settings import LimitSettings
 
@@ -23,21 +34,14 @@ _EXPORT = "export it as OME-TIFF (for example with Fiji or bfconvert)."
 _UNPACK = "unpack it and give the images inside."
 # Bytes at the start of formats that people may well try, and what to do about each.
 _KNOWN: tuple[tuple[bytes, str], ...] = (
-    (b"PK\x03\x04", f"is a zip archive; {_UNPACK}"),
-    (b"PK\x05\x06", "is an empty zip archive; give the images themselves."),
     (b"\x1f\x8b", f"is a gzip archive; {_UNPACK}"),
     (b"7z\xbc\xaf\x27\x1c", f"is a 7-Zip archive; {_UNPACK}"),
     (b"Rar!", f"is a RAR archive; {_UNPACK}"),
     (b"BZh", f"is a bzip2 archive; {_UNPACK}"),
     (b"\xfd7zXZ", f"is an xz archive; {_UNPACK}"),
-    (b"ZISRAWFILE", f"is a Zeiss CZI file, which is not read yet; {_EXPORT}"),
-    (b"\xda\xce\xbe\x0a", f"is a Nikon ND2 file, which is not read yet; {_EXPORT}"),
-    (b"\x00\x00\x00\x0cjP  \r\n\x87\n", f"is JPEG 2000 or an old Nikon ND2 file; {_EXPORT}"),
     (b"\xffO\xffQ", f"is a JPEG 2000 image, which is not read; {_EXPORT}"),
-    (b"\x70\x00\x00\x00", f"is a Leica LIF file, which is not read yet; {_EXPORT}"),
     (b"\x89HDF\r\n\x1a\n", f"is an HDF5 (or Imaris) file, which is not read yet; {_EXPORT}"),
     (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", f"is an OIB, ZVI or Office file; {_EXPORT}"),
-    (b"\x93NUMPY", "is a NumPy array, which is not read yet; save it as TIFF."),
     (b"%PDF", "is a PDF document; export the image in it as TIFF or PNG."),
     (b"GIF8", "is a GIF image, which is not read; save it as PNG or TIFF."),
     (b"BM", "is a BMP image, which is not read; save it as PNG or TIFF."),
@@ -46,41 +50,166 @@ _KNOWN: tuple[tuple[bytes, str], ...] = (
     (b"NRRD", f"is an NRRD image, which is not read; {_EXPORT}"),
     (b"\x1aE\xdf\xa3", "is a video; export its frames as a TIFF stack."),
 )
+_ZIP = (b"PK\x03\x04", b"PK\x05\x06", b"PK\x07\x08")
 _TIFF = (b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+")
+
+_CZI = b"ZISRAWFILE"
+_ND2 = b"\xda\xce\xbe\x0a"
+_JPEG_2000 = b"\x00\x00\x00\x0cjP  \r\n\x87\n"  # old ND2 files are such
+_LIF = b"\x70\x00\x00\x00"
 
 _Open = Callable[[BinaryIO, int, str, LimitSettings, ReadOptions], ImageSource]
 
 
 class ImageFileReader:
-    """`ports.ImageFiles` for TIFF (plain, BigTIFF, OME, ImageJ), PNG and JPEG."""
+    """`ports.ImageFiles` for TIFF of all kinds, PNG, JPEG, .npy, OME-Zarr and zip."""
 
     def __init__(self, limits: LimitSettings) -> None:
         self._limits = limits
 
-    def entries(self, file: BinaryIO, file_name: str) -> list[ImageEntry]:
+    def entries(self, file: File, file_name: str) -> list[ImageEntry]:
         """The images in a file. Raises as `open` does."""
-        return [ImageEntry()]
+        if isinstance(file, str):
+            return self._url_entries(file, file_name)
+        watched, head = _watched(file, file_name)
+        if not _is_archive(head):
+            return self._series(watched, head, file_name)
+        archive = self._archive(watched, file_name)
+        folders, names = archive.zarr_folders(), archive.image_names()
+        if len(folders) == 1 and not names:
+            return zarr_entries(ZipKeys(archive, folders[0]), self._limits)
+        found = [
+            entry
+            for folder in folders
+            for entry in zarr_entries(ZipKeys(archive, folder), self._limits, folder)
+        ]
+        found += [ImageEntry(member=name, title=name) for name in names]
+        if not found:
+            raise _no_images(file_name)
+        return found
 
-    def open(
-        self, file: BinaryIO, file_name: str, options: ReadOptions = ReadOptions()
-    ) -> ImageSource:
+    def open(self, file: File, file_name: str, options: ReadOptions = ReadOptions()) -> ImageSource:
         """Read the headers of an image; the source returned owns `file` from then on.
 
-        `file` is any seekable binary file, on disk or over an object store; when it is
-        refused it is left open. Raises InvalidRequest or TooLarge with a plain sentence, and
-        TransientError when the store behind the file fails.
+        `file` is any seekable binary file, on disk or over an object store, or the address of a
+        file or of an OME-Zarr folder; when it is refused it is left open. Raises InvalidRequest
+        or TooLarge with a plain sentence, and TransientError when the store behind it fails.
         """
-        watched = _WatchedFile(file)
-        size = watched.size_bytes
-        if size == 0:
-            raise InvalidRequest(
-                f"'{file_name}' is empty (0 bytes); copy or upload it again.", reason="EMPTY_FILE"
+        if isinstance(file, str):
+            return self._open_url(file, file_name, options)
+        watched, head = _watched(file, file_name)
+        if _is_archive(head):
+            source = self._open_in_archive(watched, file_name, options)
+            return as_asked(source, file_name, options)
+        if options.member:
+            raise NotFound(
+                f"'{file_name}' is not a zip archive, so there is no member"
+                f" '{options.member[:120]}' in it; leave the member out.",
+                reason="MEMBER_NOT_FOUND",
+                field="member",
             )
-        head = watched.read(HEAD_BYTES)
+        source = self._open_plain(watched, head, file_name, options)
+        return as_asked(source, file_name, options)
+
+    def _open_url(self, url: str, file_name: str, options: ReadOptions) -> ImageSource:
+        """Open what lies at an address, with the rights of this process."""
+        keys = UrlKeys(url)
+        if is_zarr(keys):
+            image = open_zarr(keys, options.series, self._limits, keys.close)
+            return as_asked(image, file_name, options)
+        with contextlib.ExitStack() as on_error:
+            file = on_error.enter_context(open_url_file(url))
+            source = self.open(file, file_name, options)
+            on_error.pop_all()
+        return source
+
+    def _url_entries(self, url: str, file_name: str) -> list[ImageEntry]:
+        keys = UrlKeys(url)
+        if is_zarr(keys):
+            return zarr_entries(keys, self._limits)
+        with open_url_file(url) as file:
+            return self.entries(file, file_name)
+
+    def _open_plain(
+        self, file: _WatchedFile, head: bytes, name: str, options: ReadOptions
+    ) -> ImageSource:
         opener = _opener(head)
         if opener is None:
-            raise _refusal(head, file_name)
-        return opener(cast(BinaryIO, watched), size, file_name, self._limits, options)
+            raise _refusal(head, name)
+        return opener(cast(BinaryIO, file), file.size_bytes, name, self._limits, options)
+
+    def _series(self, file: _WatchedFile, head: bytes, name: str) -> list[ImageEntry]:
+        """The images of a file that is no archive."""
+        whole, size = cast(BinaryIO, file), file.size_bytes
+        if head.startswith(_TIFF):
+            return tiff_entries(whole, size, name, self._limits)
+        if head.startswith(_CZI):
+            return czi_entries(whole, size, name, self._limits)
+        if head.startswith((_ND2, _JPEG_2000)):
+            return bioio_entries(ND2, whole, size, name)
+        if head.startswith(_LIF):
+            return bioio_entries(LIF, whole, size, name)
+        if _opener(head) is None:
+            raise _refusal(head, name)
+        return [ImageEntry()]
+
+    def _archive(self, file: _WatchedFile, file_name: str) -> ZipArchive:
+        return ZipArchive(cast(BinaryIO, file), file.size_bytes, file_name, self._limits)
+
+    def _open_in_archive(
+        self, file: _WatchedFile, file_name: str, options: ReadOptions
+    ) -> ImageSource:
+        archive = self._archive(file, file_name)
+        folders, member = archive.zarr_folders(), options.member.strip("/")
+        if not options.member:
+            names = [*folders, *archive.image_names()]
+            if not names:
+                raise _no_images(file_name)
+            if len(names) > 1:
+                raise InvalidRequest(
+                    f"'{file_name}' holds {len(names)} images; say which one is meant by its name"
+                    f" in the archive, for example member '{names[0][:120]}'.",
+                    reason="MEMBER_NEEDED",
+                    field="member",
+                )
+            member = names[0]
+        if member in folders:
+            return open_zarr(ZipKeys(archive, member), options.series, self._limits, file.close)
+        return self._open_member(file, archive, options.member or member, options)
+
+    def _open_member(
+        self, file: _WatchedFile, archive: ZipArchive, member: str, options: ReadOptions
+    ) -> ImageSource:
+        name = archive.title(member)
+        with contextlib.ExitStack() as stack:
+            inner, head = _watched(stack.enter_context(archive.open(member)), name)
+            if head.startswith(_ZIP):
+                raise unsupported(name, f"is a zip archive within a zip archive; {_UNPACK}")
+            inner.owner = file
+            source = self._open_plain(inner, head, name, options)
+            stack.pop_all()  # the source closes it from now on
+        return source
+
+
+def _watched(file: BinaryIO, file_name: str) -> tuple[_WatchedFile, bytes]:
+    """The file with its failures told apart, and its first bytes. Raises when it is empty."""
+    watched = _WatchedFile(file)
+    if watched.size_bytes == 0:
+        raise InvalidRequest(
+            f"'{file_name}' is empty (0 bytes); copy or upload it again.", reason="EMPTY_FILE"
+        )
+    return watched, watched.read(HEAD_BYTES)
+
+
+def _is_archive(head: bytes) -> bool:
+    """A zip of files; NumPy's .npz is a zip too, and refused by name."""
+    return head.startswith(_ZIP) and not is_npz(head)
+
+
+def _no_images(file_name: str) -> InvalidRequest:
+    return unsupported(
+        file_name, "is a zip archive without images; zip TIFF, PNG or JPEG images or an OME-Zarr."
+    )
 
 
 def _opener(head: bytes) -> _Open | None:
@@ -90,6 +219,16 @@ def _opener(head: bytes) -> _Open | None:
         return open_png
     if head.startswith(b"\xff\xd8\xff"):
         return open_jpeg
+    if head.startswith(NPY_MAGIC):
+        return open_npy
+    if is_npz(head):
+        return refuse_npz
+    if head.startswith(_CZI):
+        return open_czi
+    if head.startswith((_ND2, _JPEG_2000)):
+        return open_nd2
+    if head.startswith(_LIF):
+        return open_lif
     return None
 
 
@@ -118,6 +257,16 @@ def _refusal(head: bytes, file_name: str) -> InvalidRequest:
     return InvalidRequest(f"'{file_name}' {what}", reason="NOT_AN_IMAGE")
 
 
+def _own_path(file: BinaryIO, size_bytes: int) -> str:
+    """Where a file lies on this machine; "" when it does not."""
+    name = getattr(file, "name", "")
+    try:
+        same = isinstance(name, str) and os.path.getsize(name) == size_bytes
+    except OSError:
+        return ""
+    return name if same else ""
+
+
 class _WatchedFile:
     """A binary file whose read failures are told apart from damaged content.
 
@@ -130,7 +279,9 @@ class _WatchedFile:
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
         self.name = ""  # tifffile looks for neighbours of a named file
+        self.owner: _WatchedFile | None = None  # closed together with this one
         self.size_bytes = int(self._call(file.seek, 0, io.SEEK_END))
+        self.path = _own_path(file, self.size_bytes)
         self._position = 0
         self._call(file.seek, 0)
 
@@ -192,3 +343,5 @@ class _WatchedFile:
 
     def close(self) -> None:
         self._file.close()
+        if self.owner is not None:
+            self.owner.close()

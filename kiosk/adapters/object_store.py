@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import io
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any, BinaryIO, cast
@@ -13,11 +12,11 @@ import obstore
 from obstore.exceptions import BaseError
 from obstore.store import LocalStore, from_url
 
+from kiosk.adapters.store_reader import buffered
 from kiosk.errors import KioskError, NotFound, PermanentError, TransientError
 
 # Large enough that a round trip to a bucket does not dominate, small enough to hold several.
 READ_CHUNK_BYTES = 4 * 1024 * 1024
-READ_AHEAD_BYTES = 256 * 1024
 
 
 class ObstoreObjectStore:
@@ -108,38 +107,7 @@ class ObstoreObjectStore:
             reader = obstore.open_reader(self._store, key)
         except (BaseError, OSError) as error:
             raise _translated(error, key) from error
-        # Headers of long stacks are thousands of tiny reads; the buffer keeps them in memory.
-        return io.BufferedReader(_Reader(reader), READ_AHEAD_BYTES)
-
-
-class _Reader(io.RawIOBase):
-    """obstore's reader as a Python file, so that a standard buffer can be put in front of it."""
-
-    def __init__(self, reader: Any) -> None:
-        self._reader = reader
-
-    def readinto(self, buffer: Any) -> int:
-        view = memoryview(buffer).cast("B")
-        data = bytes(self._reader.read(len(view)))
-        view[: len(data)] = data
-        return len(data)
-
-    def seek(self, offset: int, whence: int = 0) -> int:
-        return int(self._reader.seek(offset, whence))
-
-    def tell(self) -> int:
-        return int(self._reader.tell())
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def close(self) -> None:
-        if not self.closed:
-            self._reader.close()
-        super().close()
+        return buffered(reader)
 
 
 def _translated(error: Exception, key: str) -> KioskError:

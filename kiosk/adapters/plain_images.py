@@ -29,8 +29,14 @@ MAX_CHANNELS = 1000
 METADATA_BYTES = 64 * 1024 * 1024
 
 
-def check_sizes(sizes: Mapping[str, int], file_name: str, limits: LimitSettings) -> None:
-    """Raise InvalidRequest for an image without pixels and TooLarge for one over the limits."""
+def check_sizes(
+    sizes: Mapping[str, int], file_name: str, limits: LimitSettings, *, in_pieces: bool = False
+) -> None:
+    """Raise InvalidRequest for an image without pixels and TooLarge for one over the limits.
+
+    Args:
+        in_pieces: whether windows of a plane can be read without unpacking all of it.
+    """
     y, x = sizes["y"], sizes["x"]
     if min(sizes.values()) < 1:
         raise InvalidRequest(
@@ -38,11 +44,14 @@ def check_sizes(sizes: Mapping[str, int], file_name: str, limits: LimitSettings)
             " made it.",
             reason="EMPTY_IMAGE",
         )
-    if y * x > limits.plane_px:
+    limit_px, setting = limits.plane_px, "PLANE_PX"
+    if in_pieces:
+        limit_px, setting = limits.slide_px, "SLIDE_PX"
+    if y * x > limit_px:
         raise TooLarge(
             f"'{file_name}' has planes of {x} x {y} pixels and this kiosk takes at most"
-            f" {limits.plane_px} pixels per plane; cut it into smaller images or raise"
-            " KIOSK_LIMITS__PLANE_PX.",
+            f" {limit_px} pixels per plane; cut it into smaller images or raise"
+            f" KIOSK_LIMITS__{setting}.",
             reason="IMAGE_TOO_LARGE",
         )
     if sizes["t"] * sizes["z"] > limits.planes:
@@ -139,7 +148,7 @@ class PlainImage:
     ) -> np.ndarray:
         """(len(channels), y, x) pixels. Raises InvalidRequest when the pixels are damaged."""
         if (t, z, level) != (0, 0, 0) or any(not 0 <= c < self.sizes["c"] for c in channels):
-            raise out_of_range(self._file_name, t, z, channels)
+            raise out_of_range(self._file_name, t, z, channels, level)
         with self._lock:
             self._file.seek(0)
             data = self._file.read()
@@ -154,8 +163,7 @@ class PlainImage:
             raise corrupt(self._file_name, "its pixels do not fit its header")
         if pixels.ndim == 2:
             pixels = pixels[..., np.newaxis]
-        if window is not None:
-            pixels = pixels[window]
+        pixels = pixels[cut_to(window, expected)]
         return np.ascontiguousarray(np.moveaxis(pixels[..., list(channels)], -1, 0))
 
     def close(self) -> None:
@@ -163,10 +171,52 @@ class PlainImage:
         self._file.close()
 
 
-def out_of_range(file_name: str, t: int, z: int, channels: Sequence[int]) -> InvalidRequest:
-    """The error for a plane or channel that the image does not have."""
+def series_not_found(file_name: str, count: int) -> InvalidRequest:
+    """The error for the number of an image that a file with `count` images does not have."""
+    holds = "one image (series 0)" if count == 1 else f"{count} images (series 0 to {count - 1})"
     return InvalidRequest(
-        f"'{file_name}' has no plane t={t}, z={z} with channels {list(channels)}; ask only for"
+        f"'{file_name}' holds {holds}; choose one of them.",
+        reason="SERIES_NOT_FOUND",
+        field="series",
+    )
+
+
+def axes_do_not_fit(
+    file_name: str, given: str, shape: Sequence[int], axes: str = ""
+) -> InvalidRequest:
+    """The error for axes that a caller gives and the file does not have.
+
+    Args:
+        shape: lengths of the axes of the file, slowest first.
+        axes: how the file is read without.
+    """
+    long = [length for length in shape if length > 1]
+    has = f"{len(long)} axes longer than 1: {' x '.join(map(str, long))}"
+    has += f" (read as {axes} by itself)" if axes else ""
+    return InvalidRequest(
+        f"The axes '{given}' do not fit '{file_name}', which has {has}; name each of them once, in"
+        " this order, with Y and X for the pixels of a plane.",
+        reason="AXES_DO_NOT_FIT",
+        field="axes",
+    )
+
+
+def cut_to(window: Window | None, size_yx: tuple[int, int]) -> Window:
+    """A window that lies within a plane, as slices with start and stop; None = all of it."""
+    if window is None:
+        window = (slice(0, size_yx[0]), slice(0, size_yx[1]))
+    ranges = [part.indices(size) for part, size in zip(window, size_yx, strict=True)]
+    rows, columns = (slice(start, max(start, stop)) for start, stop, _ in ranges)
+    return rows, columns
+
+
+def out_of_range(
+    file_name: str, t: int, z: int, channels: Sequence[int], level: int = 0
+) -> InvalidRequest:
+    """The error for a plane, channel or resolution that the image does not have."""
+    where = f"t={t}, z={z}" + (f", level {level}," if level else "")
+    return InvalidRequest(
+        f"'{file_name}' has no plane {where} with channels {list(channels)}; ask only for"
         " planes and channels within its size.",
         reason="OUT_OF_RANGE",
     )
@@ -179,6 +229,8 @@ def open_png(
 
     Raises InvalidRequest or TooLarge.
     """
+    if options.series:
+        raise series_not_found(file_name, 1)
     file.seek(0)
     head = file.read(33)
     if len(head) < 33:
@@ -244,6 +296,8 @@ def open_jpeg(
 
     Raises InvalidRequest or TooLarge.
     """
+    if options.series:
+        raise series_not_found(file_name, 1)
     file.seek(0)
     try:
         # Not Image.open: its own bomb check would warn before our limits are looked at.

@@ -1,21 +1,19 @@
 """The headers of a TIFF, checked before tifffile acts on them.
 
 Damaged and hostile files name pages beyond their end, lists of pages that run in circles, and
-counts for which terabytes would be allocated. Layout after TIFF 6.0, section 2.
+counts for which terabytes would be allocated. Layout after TIFF 6.0, section 2, and BigTIFF;
+pages below pages (SubIFDs) after Adobe's TIFF Technical Note 1.
 """
 
 from __future__ import annotations
 
-import io
 import math
 import struct
-from typing import Any, BinaryIO, NamedTuple
+from typing import BinaryIO, NamedTuple
 from xml.etree import ElementTree
 
-from PIL.TiffImagePlugin import TiffImageFile
-
 from kiosk.adapters.plain_images import corrupt, truncated
-from kiosk.errors import TooLarge
+from kiosk.errors import InvalidRequest, TooLarge
 from kiosk.settings import LimitSettings
 
 # Pages per plane of t and z that are let through before the sizes are known: channels, levels
@@ -24,10 +22,7 @@ PAGES_PER_PLANE = 8
 MAX_TAGS = 4096
 _TYPE_BYTES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4}
 _TYPE_BYTES |= {16: 8, 17: 8, 18: 8}
-_WIDTH, _HEIGHT, _SAMPLES = 256, 257, 277
-LZW = 5
-JPEGS = frozenset({6, 7, 33007, 34892})
-JPEGS_2000 = frozenset({33003, 33004, 33005, 34712})
+_WIDTH, _HEIGHT, _SAMPLES, _SUB_PAGES = 256, 257, 277, 330
 
 
 class PageSizes(NamedTuple):
@@ -38,61 +33,116 @@ class PageSizes(NamedTuple):
     samples: int
 
 
+class _Entry(NamedTuple):
+    """One tag of a page: `value` is its 4 or 8 bytes in the directory."""
+
+    kind: int
+    values: int
+    value: bytes
+
+
 def walk_pages(
     file: BinaryIO, file_bytes: int, name: str, limits: LimitSettings
 ) -> dict[int, PageSizes]:
-    """Offset -> sizes of every page, in file order.
+    """Offset -> sizes of every page, in file order, then of the pages below them.
 
     Follows the chain of directories itself: tifffile would drop pages that lie beyond the end
     without an error, follow some loops for ever, and allocate what a damaged count asks for.
+    A page below another that is damaged is left out: only levels of a pyramid are lost.
     """
-    file.seek(0)
-    head = file.read(16)
-    order = "<" if head[:2] == b"II" else ">"
-    big = head[2:4] in (b"+\x00", b"\x00+")
-    where, size = (8, 8) if big else (4, 4)
-    number, entry_bytes = ("Q", 20) if big else ("H", 12)
-    offset_format = order + ("Q" if big else "I")
-    if len(head) < where + size:
-        raise truncated(name, "it ends within its header")
-    (offset,) = struct.unpack_from(offset_format, head, where)
+    directories = _Directories(file, file_bytes, name)
+    cap = limits.planes * PAGES_PER_PLANE
+    offset = directories.first
     pages: dict[int, PageSizes] = {}
+    below: list[int] = []
     while offset:
         if offset in pages:
             raise corrupt(name, "its list of pages runs in a circle")
-        if len(pages) >= limits.planes * PAGES_PER_PLANE:
+        if len(pages) + len(below) >= cap:
             message = f"'{name}' has more than {len(pages)} pages; split it into smaller files."
             raise TooLarge(message, reason="IMAGE_TOO_LARGE")
-        file.seek(offset)
-        start = file.read(struct.calcsize(number))
-        if offset >= file_bytes or len(start) < struct.calcsize(number):
-            raise truncated(name, f"page {len(pages) + 1} lies beyond its end")
-        (count,) = struct.unpack(order + number, start)
-        if not 0 < count <= MAX_TAGS:
-            raise corrupt(name, f"page {len(pages) + 1} has {count} tags")
-        block = file.read(count * entry_bytes + size)
-        if len(block) < count * entry_bytes:
-            raise truncated(name, f"the tags of page {len(pages) + 1} lie beyond its end")
-        pages[offset] = _page_sizes(block[: count * entry_bytes], order, big, file_bytes, name)
-        link = block[count * entry_bytes :].ljust(size, b"\0")  # some writers leave it out
-        (offset,) = struct.unpack(offset_format, link)
+        entries, following = directories.read(offset, f"page {len(pages) + 1}")
+        pages[offset] = directories.sizes(entries)
+        below += directories.offsets(entries.get(_SUB_PAGES), cap)
+        offset = following
     if not pages:
         raise corrupt(name, "it has no pages")
+    if len(pages) + len(below) > cap:
+        message = f"'{name}' has more than {cap} pages; split it into smaller files."
+        raise TooLarge(message, reason="IMAGE_TOO_LARGE")
+    for offset in below:
+        if offset and offset not in pages:
+            try:
+                entries, _ = directories.read(offset, "a page below another")
+            except InvalidRequest:
+                continue
+            pages[offset] = directories.sizes(entries)
     return pages
 
 
-def _page_sizes(block: bytes, order: str, big: bool, file_bytes: int, name: str) -> PageSizes:
-    """The sizes from the entries of one directory; bounds every entry."""
-    sizes = {_WIDTH: 0, _HEIGHT: 0, _SAMPLES: 1}
-    entry = order + ("HHQ8s" if big else "HHI4s")
-    for code, kind, count, value in struct.iter_unpack(entry, block):
-        if count * _TYPE_BYTES.get(kind, 1) > file_bytes:
-            raise corrupt(name, "its headers ask for more data than it holds")
-        if code in sizes and count == 1:
+class _Directories:
+    """Reads the directories of a TIFF with bounds on everything."""
+
+    def __init__(self, file: BinaryIO, file_bytes: int, name: str) -> None:
+        self._file, self._file_bytes, self._name = file, file_bytes, name
+        file.seek(0)
+        head = file.read(16)
+        self._order = "<" if head[:2] == b"II" else ">"
+        big = head[2:4] in (b"+\x00", b"\x00+")
+        where, self._size = (8, 8) if big else (4, 4)
+        self._number, self._entry_bytes = ("Q", 20) if big else ("H", 12)
+        self._offset = "Q" if big else "I"
+        self._entry = self._order + ("HHQ8s" if big else "HHI4s")
+        if len(head) < where + self._size:
+            raise truncated(name, "it ends within its header")
+        (self.first,) = struct.unpack_from(self._order + self._offset, head, where)
+
+    def read(self, offset: int, what: str) -> tuple[dict[int, _Entry], int]:
+        """The tags of the directory at an offset, and the offset of the next (0 = none)."""
+        self._file.seek(offset)
+        number = self._order + self._number
+        start = self._file.read(struct.calcsize(number))
+        if offset >= self._file_bytes or len(start) < struct.calcsize(number):
+            raise truncated(self._name, f"{what} lies beyond its end")
+        (count,) = struct.unpack(number, start)
+        if not 0 < count <= MAX_TAGS:
+            raise corrupt(self._name, f"{what} has {count} tags")
+        block = self._file.read(count * self._entry_bytes + self._size)
+        if len(block) < count * self._entry_bytes:
+            raise truncated(self._name, f"the tags of {what} lie beyond its end")
+        entries: dict[int, _Entry] = {}
+        tags = struct.iter_unpack(self._entry, block[: count * self._entry_bytes])
+        for code, kind, length, value in tags:
+            if length * _TYPE_BYTES.get(kind, 1) > self._file_bytes:
+                raise corrupt(self._name, "its headers ask for more data than it holds")
+            entries.setdefault(code, _Entry(kind, length, value))
+        link = block[count * self._entry_bytes :].ljust(self._size, b"\0")  # some leave it out
+        return entries, int(struct.unpack(self._order + self._offset, link)[0])
+
+    def sizes(self, entries: dict[int, _Entry]) -> PageSizes:
+        """The sizes that the tags of a page give."""
+        found = {_WIDTH: 0, _HEIGHT: 0, _SAMPLES: 1}
+        for code in found:
+            kind, count, value = entries.get(code, _Entry(0, 0, b""))
             form = {1: "B", 3: "H", 4: "I", 16: "Q"}.get(kind)
-            if form is not None and struct.calcsize(form) <= len(value):
-                sizes[code] = struct.unpack_from(order + form, value)[0]
-    return PageSizes(sizes[_WIDTH], sizes[_HEIGHT], sizes[_SAMPLES])
+            if count == 1 and form is not None and struct.calcsize(form) <= len(value):
+                found[code] = struct.unpack_from(self._order + form, value)[0]
+        return PageSizes(found[_WIDTH], found[_HEIGHT], found[_SAMPLES])
+
+    def offsets(self, entry: _Entry | None, cap: int) -> list[int]:
+        """The offsets that a tag holds; none where it is of a senseless type."""
+        if entry is None or entry.kind not in (4, 13, 16, 18):
+            return []
+        form = "I" if entry.kind in (4, 13) else "Q"
+        size = struct.calcsize(form)
+        count = min(entry.values, cap + 1)
+        data = entry.value
+        if entry.values * size > len(data):
+            (where,) = struct.unpack(self._order + self._offset, entry.value)
+            self._file.seek(where)
+            data = self._file.read(count * size)
+        count = min(count, len(data) // size)
+        return list(struct.unpack_from(f"{self._order}{count}{form}", data))
 
 
 def ome_is_sane(xml: str | None, cap: int) -> bool:
@@ -113,75 +163,3 @@ def ome_is_sane(xml: str | None, cap: int) -> bool:
     except (ElementTree.ParseError, KeyError, ValueError):
         return False
     return True
-
-
-def check_chunks(page: Any, file: BinaryIO, name: str) -> None:
-    """Refuse compressed pieces of a page that the decoders must not be given.
-
-    JPEG: the decoders allocate what a piece's own header says, gigabytes for a small tile.
-    LZW: imagecodecs (2026.3.6) writes outside its memory on some damaged streams, which ends
-    the process; so libtiff, in Pillow, has to accept the stream first.
-    """
-    code = int(page.compression)
-    if code not in JPEGS | JPEGS_2000 | {LZW}:
-        return
-    limit_px = 2 * math.prod(page.chunks) + 2**20  # encoders pad to blocks
-    for index, (offset, count) in enumerate(
-        zip(page.dataoffsets, page.databytecounts, strict=True)
-    ):
-        if count == 0:  # left out, and read as zeros
-            continue
-        file.seek(offset)
-        if code == LZW:
-            if not _lzw_is_sound(file.read(count), _chunk_bytes(page, index)):
-                raise corrupt(name, "its compressed pixels are not complete")
-            continue
-        area = _jpeg_area if code in JPEGS else _jpeg_2000_area
-        if area(file.read(min(count, 2**16))) > limit_px:
-            raise corrupt(name, "a compressed piece is larger than its place in the image")
-
-
-def _chunk_bytes(page: Any, index: int) -> int:
-    """Bytes that a strip or tile unpacks to; the last strip of a plane may be shorter."""
-    samples = page.samplesperpixel if page.planarconfig == 1 else 1
-    if page.is_tiled:
-        rows, columns = page.tilelength * page.tiledepth, page.tilewidth
-    else:
-        rows, columns = min(page.rowsperstrip, page.imagelength), page.imagewidth
-        strips = -(-page.imagelength // rows)
-        rows = min(rows, page.imagelength - (index % strips) * rows)
-    return int(rows * -(-columns * samples * page.bitspersample // 8))
-
-
-def _lzw_is_sound(data: bytes, size: int) -> bool:
-    """Whether libtiff unpacks an LZW stream to `size` bytes, given as a plane of one row."""
-    tags = {256: size, 257: 1, 258: 8, 259: LZW, 262: 1, 273: 8, 277: 1, 278: 1, 279: len(data)}
-    entries = b"".join(struct.pack("<HHII", code, 4, 1, value) for code, value in tags.items())
-    padding = bytes(len(data) % 2)  # a directory starts at an even offset
-    start = struct.pack("<4sI", b"II*\0", 8 + len(data) + len(padding))
-    directory = struct.pack("<H", len(tags)) + entries + bytes(4)
-    try:
-        TiffImageFile(io.BytesIO(start + data + padding + directory)).load()
-    except (OSError, ValueError, SyntaxError):
-        return False
-    return True
-
-
-def _jpeg_area(head: bytes) -> int:
-    """Pixels by the start of frame, found by walking the segments (ITU-T T.81, B.1.1)."""
-    at = 2
-    while head[at : at + 1] == b"\xff" and at + 9 <= len(head):
-        if 0xC0 <= head[at + 1] <= 0xCF and head[at + 1] not in (0xC4, 0xC8, 0xCC):
-            height, width = struct.unpack_from(">HH", head, at + 5)
-            return int(height) * int(width)
-        at += 2 + int.from_bytes(head[at + 2 : at + 4], "big")
-    return 0
-
-
-def _jpeg_2000_area(head: bytes) -> int:
-    """Pixels by the SIZ segment, the first of a codestream (ITU-T T.800, A.5.1)."""
-    at = head.find(b"\xff\x4f\xff\x51")
-    if at < 0 or len(head) < at + 16:
-        return 0
-    width, height = struct.unpack_from(">II", head, at + 8)
-    return int(width) * int(height)

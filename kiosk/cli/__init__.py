@@ -9,10 +9,12 @@ from kiosk.cli import looking, roles, scoring, upkeep, work  # noqa: F401
 from kiosk.cli.terminal import app as app
 from kiosk.cli.terminal import say
 from kiosk.errors import KioskError
+from kiosk.settings import leave_children_alone
 
 
 def main() -> None:
     """Run the command; a known error is one sentence and exit code 1, not a traceback."""
+    leave_children_alone()
     try:
         app()
     except KioskError as error:

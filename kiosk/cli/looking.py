@@ -9,7 +9,9 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
+from kiosk.cli.options import Axes, PixelSizeUm, Series, ZStepUm
 from kiosk.cli.terminal import Server, app, ask, console, job_state, print_checks
+from kiosk.reading import ReadOptions
 from kiosk.settings import Settings
 
 jobs_app = typer.Typer(help="List jobs; show, cancel or delete one.", invoke_without_command=True)
@@ -112,3 +114,38 @@ def jobs_delete(job: str, server: Server = "") -> None:
 
     ask(server, lambda kiosk: kiosk.delete(job))
     console.print("Deleted.")
+
+
+@app.command()
+def inspect(
+    file: Annotated[Path, typer.Argument(exists=True, help="Image file, zip or OME-Zarr folder.")],
+    axes: Axes = "",
+    pixel_size_um: PixelSizeUm = 0.0,
+    z_step_um: ZStepUm = 0.0,
+    series: Series = 0,
+    thumbnails: Annotated[
+        Path | None, typer.Option(help="Write a picture of every image to this folder.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+) -> None:
+    """Say what the kiosk sees in a file: its images, axes, channels, pixel sizes, guesses.
+
+    Needs no running kiosk. Example: `kiosk inspect stack.tif --thumbnails pictures`
+    """
+    from kiosk.bootstrap import inspect_local
+    from kiosk.cli.inspected import print_images, write_thumbnails
+
+    reading = ReadOptions(
+        series=series, axes=axes, pixel_size_um=pixel_size_um, z_step_um=z_step_um
+    )
+    images = inspect_local(Settings(), file, reading, thumbnail_px=512 if thumbnails else 0)
+    if as_json:
+        from kiosk.wire import image_to_json
+
+        console.print_json(json.dumps([image_to_json(image) for image in images]))
+    else:
+        print_images(images)
+    if thumbnails:
+        write_thumbnails(images, thumbnails, file.stem)
+    if all(image.error for image in images):
+        raise typer.Exit(1)

@@ -6,10 +6,10 @@ from collections.abc import Callable
 
 from PIL import Image
 
-from kiosk.evaluation import charts
-from kiosk.evaluation.charts import Axis, Series
 from kiosk.evaluation.comparison import Evaluation
 from kiosk.evaluation.scores import THRESHOLDS, Scores
+from kiosk.imaging import charts
+from kiosk.imaging.charts import Axis, Series
 from kiosk.imaging.matching import MatchCounts
 
 # (width, height): three charts in a row, or two and a legend.

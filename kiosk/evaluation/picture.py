@@ -7,12 +7,12 @@ from pathlib import Path
 from PIL import Image
 
 from kiosk.errors import InvalidRequest
-from kiosk.evaluation import charts
 from kiosk.evaluation.comparison import Evaluation
 from kiosk.evaluation.curves import chart_rows
 from kiosk.evaluation.images import ImageFolder
 from kiosk.evaluation.tables import signed_percent
 from kiosk.evaluation.worst import contact_sheet
+from kiosk.imaging import charts
 
 WIDTH_PX, MARGIN_PX = 1680, 24
 

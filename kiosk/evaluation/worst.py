@@ -8,10 +8,11 @@ from itertools import groupby
 import numpy as np
 from PIL import Image
 
-from kiosk.evaluation import charts, tiles
+from kiosk.evaluation import tiles
 from kiosk.evaluation.comparison import PlaneResult
 from kiosk.evaluation.images import ImageFolder
 from kiosk.evaluation.pairs import read_planes
+from kiosk.imaging import charts
 
 TILE_PX, COLUMNS, GAP_PX, CAPTION_PX = 396, 4, 16, 72
 

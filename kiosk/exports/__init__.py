@@ -8,8 +8,14 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from kiosk.errors import InvalidRequest
+from kiosk.exports.anndata_file import AnnDataFile
+from kiosk.exports.geojson import QuPathGeoJson
 from kiosk.exports.label_tiff import LabelTiff
+from kiosk.exports.ome_zarr import OmeZarr
 from kiosk.exports.overlay import OverlayPicture
+from kiosk.exports.parquet import ParquetTable
+from kiosk.exports.qc_sheet import QcPdf, QcSheet
+from kiosk.exports.roi_zip import RoiZip
 from kiosk.exports.tables import CsvTable
 from kiosk.exports.writer import ResultImage, Writer
 
@@ -23,7 +29,8 @@ class Format:
         description: what it is and what opens it, for people.
         writer: makes the writer for a path.
         is_default: written when the caller names no formats.
-        package: what must be installed besides the kiosk, "" for nothing.
+        package: what must be installed besides the kiosk, and the extra that brings it; "" for
+            nothing.
     """
 
     ending: str
@@ -63,6 +70,54 @@ FORMATS: dict[str, Format] = {
         writer=OverlayPicture,
         is_default=True,
     ),
+    "parquet": Format(
+        ending="_instances.parquet",
+        media_type="application/vnd.apache.parquet",
+        description="The same table as Parquet, with types and units of its columns. Open in"
+        " pandas, polars, R (arrow) or DuckDB.",
+        writer=ParquetTable,
+    ),
+    "rois": Format(
+        ending="_RoiSet.zip",
+        media_type="application/zip",
+        description="Outlines as ImageJ ROIs. Open in Fiji: drop it on the main window, or ROI"
+        " Manager > More > Open.",
+        writer=RoiZip,
+    ),
+    "geojson": Format(
+        ending="_cells.geojson",
+        media_type="application/geo+json",
+        description="Outlines as detection objects. Open in QuPath: drop it on the image.",
+        writer=QuPathGeoJson,
+    ),
+    "ome-zarr": Format(
+        ending="_image.ome.zarr.zip",
+        media_type="application/zip",
+        description="Image and labels as OME-Zarr 0.5 in one zip, with smaller resolutions. Open"
+        " with zarr in Python; unzipped, in napari (napari-ome-zarr) and other viewers.",
+        writer=OmeZarr,
+    ),
+    "h5ad": Format(
+        ending="_instances.h5ad",
+        media_type="application/x-hdf5",
+        description="Instances as AnnData: intensities by channel, shapes, positions. Open in"
+        " scanpy or squidpy.",
+        writer=AnnDataFile,
+        package="anndata",
+    ),
+    "qc": Format(
+        ending="_qc.png",
+        media_type="image/png",
+        description="One page to judge the result by: outlines, counts, sizes, saturation,"
+        " sharpness.",
+        writer=QcSheet,
+    ),
+    "qc-pdf": Format(
+        ending="_qc.pdf",
+        media_type="application/pdf",
+        description="The same page as PDF, for printing and lab books.",
+        writer=QcPdf,
+    ),
 }
 
 RUN_ENDING = "_run.json"
@@ -75,7 +130,7 @@ def chosen_formats(names: Sequence[str]) -> dict[str, Format]:
     """The formats of these names; the default set for none, every installed one for "all".
 
     Raises:
-        InvalidRequest: there is no such format.
+        InvalidRequest: there is no such format, or it needs a package that is not installed.
     """
     if not names:
         return {name: item for name, item in FORMATS.items() if item.is_default}
@@ -88,7 +143,16 @@ def chosen_formats(names: Sequence[str]) -> dict[str, Format]:
                 reason="UNKNOWN_FORMAT",
                 field="formats",
             )
-    return {name: FORMATS[name] for name in FORMATS if name in names}
+    chosen = {name: FORMATS[name] for name in FORMATS if name in names}
+    for name, item in chosen.items():
+        if item.package and find_spec(item.package) is None:
+            raise InvalidRequest(
+                f"The result format '{name}' needs a package that this kiosk lacks; install it with"
+                f" pip install 'cell-kiosk[{item.package}]', or leave the format out.",
+                reason="FORMAT_NOT_INSTALLED",
+                field="formats",
+            )
+    return chosen
 
 
 def kind_of(file_name: str) -> tuple[str, str]:

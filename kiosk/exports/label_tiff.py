@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import tifffile
 
 from kiosk.exports.writer import LabelPlane, ResultImage, Writer
+from kiosk.imaging.pyramids import Pyramid, level_count, level_shape, nearest
 
 # Planes up to this side are one piece, which every program reads; larger ones are tiled and get
 # smaller resolutions, so that a viewer need not unpack all of a slide.
@@ -17,7 +21,11 @@ LARGE_PX = 4096
 TILE_PX = 512
 # Resolutions are halved until a plane is about a screen.
 SMALLEST_PX = 1024
-ZLIB = {"compression": "zlib", "compressionargs": {"level": 4}, "photometric": "minisblack"}
+ZLIB_LEVEL = 4
+ZLIB = {"compression": "zlib", "compressionargs": {"level": ZLIB_LEVEL}}
+# Tiles are packed by several threads, this many bytes at a time.
+WORKERS = min(4, os.cpu_count() or 1)
+AT_A_TIME_BYTES = 64 * 2**20
 MICROMETRE = "\u00b5m"
 
 
@@ -31,46 +39,48 @@ class LabelTiff(Writer):
         planes = sizes["t"] * sizes["z"]
         raw = planes * sizes["y"] * sizes["x"] * image.label_dtype.itemsize
         # Classic TIFF ends at 4 GiB; compressed labels are far smaller than their raw size, but a
-        # file that cannot be written to its end is worse than one in the newer layout.
-        self._tiff = tifffile.TiffWriter(path, bigtiff=raw > 2**32 - 2**25)
-        self._description: str | None = _ome_xml(image)
+        # file that cannot be written to its end is worse than one in the newer layout. A third is
+        # what smaller resolutions add. The name must not decide on OME: the description is ours.
+        big = raw * 4 // 3 > 2**32 - 2**25
+        self._tiff = tifffile.TiffWriter(path, bigtiff=big, ome=False)
+        # Only the first page carries the description of the whole file.
+        self._first: dict[str, Any] = {"description": _ome_xml(image), "software": "kiosk"}
 
     def add_plane(self, plane: LabelPlane) -> None:
-        common: dict[str, Any] = {**ZLIB, "dtype": self.image.label_dtype, "metadata": None}
-        # Only the first page carries the description of the whole file.
-        first = {"description": self._description.encode(), "software": "kiosk"} if self._description else {}
-        self._description = None
+        dtype = self.image.label_dtype
+        options: dict[str, Any] = {"dtype": dtype, "metadata": None, "photometric": "minisblack"}
+        options |= ZLIB
+        first, self._first = self._first, {}
         if max(self._shape) <= LARGE_PX:
-            labels = plane.labels().astype(self.image.label_dtype, copy=False)
-            self._tiff.write(labels, **common, **first)
+            labels = plane.labels().astype(dtype, copy=False)
+            self._tiff.write(labels, **options, **first)
             return
-        common |= {"tile": (TILE_PX, TILE_PX)}
-        strides = _strides(self._shape)
-        for number, stride in enumerate(strides):
-            shape = tuple(-(-length // stride) for length in self._shape)
-            extra: dict[str, Any] = (
-                {**first, "subifds": len(strides) - 1} if number == 0 else {"subfiletype": 1}
+        options |= {"tile": (TILE_PX, TILE_PX)}
+        levels = level_count(self._shape, SMALLEST_PX)
+        with tempfile.TemporaryFile(dir=self.path.parent) as file:
+            smaller = _Smaller(self._shape, levels, dtype, file)
+            self._tiff.write(
+                self._tiles(plane, smaller),
+                shape=self._shape,
+                subifds=levels - 1,
+                maxworkers=WORKERS,
+                buffersize=AT_A_TIME_BYTES,
+                **options,
+                **first,
             )
-            self._tiff.write(self._tiles(plane, stride), shape=shape, **common, **extra)
+            for level in range(1, levels):
+                shape = level_shape(self._shape, level)
+                tiles = smaller.tiles(level)
+                self._tiff.write(tiles, shape=shape, subfiletype=1, **options)
 
-    def _tiles(self, plane: LabelPlane, stride: int) -> Iterator[np.ndarray]:
-        """The tiles of one resolution, row by row; each label as it is at every nth pixel."""
+    def _tiles(self, plane: LabelPlane, smaller: _Smaller) -> Iterator[np.ndarray]:
+        """The tiles of the full resolution, row by row; each row of the plane is read once."""
         height, width = self._shape
-        step = TILE_PX * stride
-        for top in range(0, height, step):
-            window = slice(top, min(top + step, height)), slice(0, width)
-            band = self._thinned(plane, window, stride)
-            for left in range(0, band.shape[1], TILE_PX):
-                yield np.ascontiguousarray(band[:, left : left + TILE_PX])
-
-    def _thinned(self, plane: LabelPlane, window: tuple[slice, slice], stride: int) -> np.ndarray:
-        """Every nth label of a band of rows, read in pieces of one row of tiles at most."""
-        rows, columns = window
-        pieces = []
-        for top in range(rows.start, rows.stop, TILE_PX):
-            piece = plane.labels((slice(top, min(top + TILE_PX, rows.stop)), columns))
-            pieces.append(piece[::stride, ::stride].astype(self.image.label_dtype))
-        return np.concatenate(pieces)
+        for top in range(0, height, TILE_PX):
+            window = slice(top, min(top + TILE_PX, height)), slice(0, width)
+            band = plane.labels(window).astype(self.image.label_dtype, copy=False)
+            smaller.push(band)
+            yield from _cut(band)
 
     def close(self) -> None:
         self._tiff.close()
@@ -78,18 +88,40 @@ class LabelTiff(Writer):
     discard = close
 
 
-def _strides(shape: tuple[int, int]) -> list[int]:
-    """1, 2, 4, ... until the plane is small."""
-    strides = [1]
-    while max(shape) / strides[-1] > SMALLEST_PX and strides[-1] < TILE_PX:
-        strides.append(strides[-1] * 2)
-    return strides
+class _Smaller:
+    """Packed tiles of the smaller resolutions, kept in a file until their turn comes."""
+
+    def __init__(
+        self, shape: tuple[int, int], levels: int, dtype: np.dtype[Any], file: IO[bytes]
+    ) -> None:
+        self._pyramid = Pyramid(shape, levels, TILE_PX, nearest)
+        self._places: list[list[tuple[int, int]]] = [[] for _ in range(levels)]
+        self._dtype, self._file = dtype, file
+
+    def push(self, band: np.ndarray) -> None:
+        for level, _, rows in self._pyramid.push(band):
+            for tile in _cut(rows) if level else ():
+                whole = np.zeros((TILE_PX, TILE_PX), self._dtype)
+                whole[: tile.shape[0], : tile.shape[1]] = tile
+                packed = zlib.compress(whole.tobytes(), ZLIB_LEVEL)
+                self._places[level].append((self._file.tell(), len(packed)))
+                self._file.write(packed)
+
+    def tiles(self, level: int) -> Iterator[bytes]:
+        for place, length in self._places[level]:
+            self._file.seek(place)
+            yield self._file.read(length)
 
 
-def _ome_xml(image: ResultImage) -> str:
+def _cut(band: np.ndarray) -> Iterator[np.ndarray]:
+    for left in range(0, band.shape[1], TILE_PX):
+        yield np.ascontiguousarray(band[:, left : left + TILE_PX])
+
+
+def _ome_xml(image: ResultImage) -> bytes:
+    """The description that tifffile would write, for planes that are written one by one."""
     sizes = image.sizes
     axes = [axis for axis in "tz" if sizes[axis] > 1] + ["y", "x"]
-    shape = tuple(sizes[axis] for axis in axes)
     metadata: dict[str, Any] = {"axes": "".join(axes).upper(), "Name": "labels"}
     if image.pixel_size_um is not None:
         size_y, size_x = image.pixel_size_um
@@ -101,12 +133,8 @@ def _ome_xml(image: ResultImage) -> str:
         metadata |= {"TimeIncrement": image.frame_interval_s, "TimeIncrementUnit": "s"}
     names = [image.channel_names[channel] for channel in image.channels]
     metadata["Channel"] = {"Name": f"labels of {', '.join(names)}"}
-    xml = tifffile.OmeXml()
-    pages = sizes["t"] * sizes["z"]
-    xml.addimage(
-        image.label_dtype,
-        shape,
-        (pages, 1, 1, sizes["y"], sizes["x"], 1),
-        **metadata,
-    )
-    return str(xml.tostring())
+    xml = tifffile.OmeXml(Creator="kiosk")
+    shape = tuple(sizes[axis] for axis in axes)
+    stored = (sizes["t"] * sizes["z"], 1, 1, sizes["y"], sizes["x"], 1)
+    xml.addimage(image.label_dtype, shape, stored, **metadata)
+    return str(xml.tostring(declaration=True)).encode()

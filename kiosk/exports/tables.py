@@ -7,6 +7,8 @@ from pathlib import Path
 
 from kiosk.exports.writer import ResultImage, Table, Writer
 
+AT_A_TIME_ROWS = 10_000
+
 
 class CsvTable(Writer):
     """One row per instance; a header line; point as decimal mark."""
@@ -18,8 +20,12 @@ class CsvTable(Writer):
         self._rows.writerow(image.columns)
 
     def add_rows(self, table: Table) -> None:
-        texts = [[_text(value) for value in table[name].tolist()] for name in self.image.columns]
-        self._rows.writerows(zip(*texts, strict=True))
+        columns = [table[name] for name in self.image.columns]
+        # Texts take many times the room of numbers.
+        for first in range(0, len(table["label"]), AT_A_TIME_ROWS):
+            some = (column[first : first + AT_A_TIME_ROWS].tolist() for column in columns)
+            texts = [[_text(value) for value in values] for values in some]
+            self._rows.writerows(zip(*texts, strict=True))
 
     def close(self) -> None:
         self._file.close()

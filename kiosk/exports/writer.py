@@ -17,7 +17,7 @@ Table = Mapping[str, np.ndarray]
 
 @dataclass(frozen=True, kw_only=True)
 class ResultImage:
-    """The image whose results are written.
+    """The image whose results are written. Texts lose control characters: few formats take them.
 
     Attributes:
         stem: first part of the names of the results.
@@ -42,6 +42,14 @@ class ResultImage:
     label_dtype: np.dtype[Any]
     is_volume: bool = False
     about: Mapping[str, str] | None = None
+
+    def __post_init__(self) -> None:
+        names = tuple(_printable(name) for name in self.channel_names)
+        object.__setattr__(self, "stem", _printable(self.stem))
+        object.__setattr__(self, "channel_names", names)
+        if self.about is not None:
+            about = {key: _printable(text) for key, text in self.about.items()}
+            object.__setattr__(self, "about", about)
 
 
 class LabelPlane(Protocol):
@@ -103,3 +111,8 @@ class Writer:
 
     def discard(self) -> None:
         """Let go of open files after an error; what was written is thrown away."""
+
+
+def _printable(text: str) -> str:
+    """Without control characters and halves of letters (lone surrogates)."""
+    return "".join(letter for letter in text if letter.isprintable())

@@ -18,6 +18,9 @@ TOLERANCE = 1.25
 # and images of one experiment keep one shape, for which an engine has its kernels ready.
 STEPS_PER_OCTAVE = 4
 SMALLEST_STEP, LARGEST_STEP = -6, 5
+# Scales are whole 32nds, so that 32 pixels become a whole number of pixels: windows that begin at
+# such multiples are resized to the same pixels as the whole plane.
+PARTS = 32
 
 
 def scale_for(diameter_px: float, network_diameter_px: float) -> float:
@@ -28,8 +31,8 @@ def scale_for(diameter_px: float, network_diameter_px: float) -> float:
         network_diameter_px: the diameter that the network was trained for; 0 = any.
 
     Returns:
-        1 where nothing is known or the sizes are near enough, else a power of two to a multiple
-        of a quarter.
+        1 where nothing is known or the sizes are near enough, else about a power of two to a
+        multiple of a quarter, in whole 32nds.
     """
     if diameter_px <= 0 or network_diameter_px <= 0:
         return 1.0
@@ -37,7 +40,26 @@ def scale_for(diameter_px: float, network_diameter_px: float) -> float:
     if abs(math.log(scale)) <= math.log(TOLERANCE):
         return 1.0
     step = round(math.log2(scale) * STEPS_PER_OCTAVE)
-    return float(2 ** (min(LARGEST_STEP, max(SMALLEST_STEP, step)) / STEPS_PER_OCTAVE))
+    scale = 2 ** (min(LARGEST_STEP, max(SMALLEST_STEP, step)) / STEPS_PER_OCTAVE)
+    return round(scale * PARTS) / PARTS
+
+
+def alignment_px(scale: float, divisor_px: int) -> int:
+    """Windows that begin at multiples of this look the same to a network, wherever they are.
+
+    Args:
+        scale: of `scale_for`.
+        divisor_px: the network's, at its own scale.
+    """
+    if scale == 1.0:
+        return divisor_px
+    return PARTS * divisor_px // math.gcd(round(scale * PARTS), divisor_px)
+
+
+def whole_parts(shape: tuple[int, int]) -> tuple[int, int]:
+    """The least (y, x) sizes, not smaller than these, that every scale resizes without rest."""
+    height, width = (-(-length // PARTS) * PARTS for length in shape)
+    return height, width
 
 
 def diameters_px(labels: np.ndarray) -> np.ndarray:

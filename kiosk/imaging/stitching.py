@@ -83,7 +83,12 @@ class Stitched:
 
 
 def cut_blocks(
-    rows: Interval, columns: Interval, shape: tuple[int, int], block_px: int, halo_px: int
+    rows: Interval,
+    columns: Interval,
+    shape: tuple[int, int],
+    block_px: int,
+    halo_px: int,
+    align_px: int = 1,
 ) -> list[Block]:
     """Blocks whose cores cover a rectangle without overlap, row by row, about equal in size.
 
@@ -91,12 +96,13 @@ def cut_blocks(
         rows, columns: the rectangle, starts and stops; halos reach beyond it, up to the plane.
         shape: (y, x) of the plane.
         block_px: a rectangle of at most this along both axes is one block.
-        halo_px: margin around each core.
+        halo_px: margin around each core; a little more at its top and left where alignment asks.
+        align_px: outer windows begin at multiples of this.
     """
     return [
-        Block(y, x, _outer(y, halo_px, shape[0]), _outer(x, halo_px, shape[1]))
-        for y in _cores(rows, block_px)
-        for x in _cores(columns, block_px)
+        Block(y, x, _outer(y, halo_px, shape[0], align_px), _outer(x, halo_px, shape[1], align_px))
+        for y in _cores(rows, block_px, halo_px, align_px)
+        for x in _cores(columns, block_px, halo_px, align_px)
     ]
 
 
@@ -282,11 +288,15 @@ def _window(box: list[int]) -> Window:
     return slice(box[0], box[2]), slice(box[1], box[3])
 
 
-def _cores(span: Interval, block_px: int) -> list[Interval]:
-    length = span[1] - span[0]
-    count = max(1, -(-length // block_px))
-    return list(pairwise(span[0] + round(i * length / count) for i in range(count + 1)))
+def _cores(span: Interval, block_px: int, halo_px: int, align_px: int) -> list[Interval]:
+    """Edges where a halo before them begins at a multiple of the alignment."""
+    start, stop = span
+    count = max(1, -(-(stop - start) // block_px))
+    wanted = (start + i * (stop - start) / count for i in range(1, count))
+    aligned = {round((edge - halo_px) / align_px) * align_px + halo_px for edge in wanted}
+    return list(pairwise([start, *sorted(e for e in aligned if start < e < stop), stop]))
 
 
-def _outer(core: Interval, halo_px: int, length_px: int) -> Interval:
-    return max(0, core[0] - halo_px), min(length_px, core[1] + halo_px)
+def _outer(core: Interval, halo_px: int, length_px: int, align_px: int) -> Interval:
+    start = max(0, core[0] - halo_px)
+    return start - start % align_px, min(length_px, core[1] + halo_px)

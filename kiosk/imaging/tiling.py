@@ -47,6 +47,8 @@ class Tile:
 def cut_axis(length_px: int, tile_px: int, halo_px: int, divisor_px: int) -> list[Span]:
     """Equal spans that cover an axis, as few and as small as the rules allow.
 
+    Spans start at multiples of the divisor; the last may reach beyond the axis.
+
     Args:
         length_px: pixels along the axis, at least 1.
         tile_px: longest span; a multiple of `divisor_px` and more than four halos.
@@ -64,11 +66,16 @@ def cut_axis(length_px: int, tile_px: int, halo_px: int, divisor_px: int) -> lis
     if length_px <= tile_px:
         size_px = _round_up(length_px, divisor_px)
         return [Span(0, length_px, size_px, np.ones(length_px, np.float32))]
-    overlap_px = 2 * halo_px
-    count = -(-(length_px - overlap_px) // (tile_px - overlap_px))
-    size_px = _round_up(-(-(length_px + (count - 1) * overlap_px) // count), divisor_px)
-    starts = [round(i * (length_px - size_px) / (count - 1)) for i in range(count)]
-    return [_span(starts, i, size_px, halo_px) for i in range(count)]
+    overlap_px = _round_up(2 * halo_px, divisor_px)
+    # A network sees the same wherever its tile begins, if that is a multiple of its divisor.
+    step_px = divisor_px if overlap_px < tile_px else 1
+    overlap_px = overlap_px if overlap_px < tile_px else 2 * halo_px
+    covered_px = _round_up(length_px, step_px)
+    count = -(-(covered_px - overlap_px) // (tile_px - overlap_px))
+    size_px = _round_up(-(-(covered_px + (count - 1) * overlap_px) // count), divisor_px)
+    apart = (covered_px - size_px) / (count - 1) / step_px
+    starts = [round(i * apart) * step_px for i in range(count)]
+    return [_span(starts, i, size_px, halo_px, length_px) for i in range(count)]
 
 
 def cut_plane(
@@ -136,14 +143,15 @@ class Blender:
         return np.rint(self._canvas).clip(0, 255).astype(np.uint8)
 
 
-def _span(starts: list[int], i: int, size_px: int, halo_px: int) -> Span:
+def _span(starts: list[int], i: int, size_px: int, halo_px: int, length_px: int) -> Span:
     start, stop = starts[i], starts[i] + size_px
     weight = np.ones(size_px, np.float32)
     if i > 0:
         weight *= _ramp(start, starts[i - 1] + size_px, halo_px, start, stop)
     if i + 1 < len(starts):
         weight *= 1 - _ramp(starts[i + 1], stop, halo_px, start, stop)
-    return Span(start, stop, size_px, weight)
+    end = min(stop, length_px)
+    return Span(start, end, size_px, weight[: end - start])
 
 
 def _ramp(low: int, high: int, width_px: int, start: int, stop: int) -> np.ndarray:

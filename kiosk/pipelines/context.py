@@ -10,11 +10,20 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from kiosk.errors import InvalidRequest, NotFound
-from kiosk.jobs import Job, upload_key
+from kiosk.jobs import Job, link_key, upload_key
 from kiosk.models import ModelCard
-from kiosk.ports import ImageFiles, ImageSource, InferenceClient, ObjectStore
+from kiosk.ports import File, ImageFiles, ImageSource, InferenceClient, ObjectStore
 from kiosk.reading import ReadOptions
 from kiosk.request import SegmentationRequest
+
+
+def open_upload(store: ObjectStore, upload_id: str) -> File:
+    """The bytes of an upload, or the address that it points to. Raises NotFound."""
+    try:
+        return store.open(upload_key(upload_id))
+    except NotFound:
+        with store.open(link_key(upload_id)) as link:
+            return link.read().decode()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,7 +31,7 @@ class SegmentationOptions:
     """How much is done at a time; see settings.ConsumerSettings for the reasons."""
 
     tiles_in_flight: int = 4
-    block_px: int = 4096
+    block_px: int = 2560
     block_halo_px: int = 128
 
 
@@ -109,7 +118,7 @@ class OpenImages:
 
     def _open(self, upload_id: str, file_name: str, reading: ReadOptions) -> ImageSource:
         try:
-            file = self._store.open(upload_key(upload_id))
+            file = open_upload(self._store, upload_id)
         except NotFound as error:
             raise InvalidRequest(
                 "The uploaded image is no longer there. Upload it again.", reason="UPLOAD_GONE"
@@ -117,7 +126,8 @@ class OpenImages:
         try:
             return self._files.open(file, file_name, reading)
         except BaseException:
-            file.close()
+            if not isinstance(file, str):
+                file.close()
             raise
 
     def _close_oldest(self) -> None:

@@ -42,5 +42,5 @@ def cutting(sizes: Mapping[str, int], plan: PlanRecord, region: Region | None) -
     if region is not None:
         rows = (region.min_y_px, region.max_y_px)
         columns = (region.min_x_px, region.max_x_px)
-    blocks = cut_blocks(rows, columns, shape, plan.block_px, plan.block_halo_px)
+    blocks = cut_blocks(rows, columns, shape, plan.block_px, plan.block_halo_px, plan.align_px)
     return Cutting(shape, rows, columns, blocks)

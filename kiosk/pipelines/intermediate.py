@@ -31,6 +31,7 @@ class PlanRecord:
     block_px: int
     block_halo_px: int
     sizing: Sizing
+    align_px: int = 1
 
 
 async def write_plan(store: ObjectStore, job_id: str, record: PlanRecord) -> None:

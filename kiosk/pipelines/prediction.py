@@ -9,7 +9,7 @@ import numpy as np
 from kiosk.heads import HEADS, MapSpec
 from kiosk.imaging.intensity import Limits, as_uint16
 from kiosk.imaging.orientations import mean_map, turned, turned_back
-from kiosk.imaging.scaling import resized, scaled_shape
+from kiosk.imaging.scaling import resized, scaled_shape, whole_parts
 from kiosk.imaging.tiling import Blender, Tile, cut_plane, read_tile
 from kiosk.pipelines.context import JobContext
 from kiosk.pipelines.tensors import head_maps, model_inputs, without_channel_axis
@@ -37,7 +37,7 @@ async def predicted_maps(
     maps = await _tiled(context, pixels, limits, views)
     if scale != 1.0:
         maps = {
-            spec.name: await asyncio.to_thread(_at_size, spec, maps[spec.name], shape, scale)
+            spec.name: await asyncio.to_thread(_scaled_back, spec, maps[spec.name], shape, scale)
             for spec in head.maps
         }
     return without_channel_axis(head, maps)
@@ -46,14 +46,19 @@ async def predicted_maps(
 def _prepared(pixels: np.ndarray, limits: Limits, scale: float) -> tuple[np.ndarray, Limits]:
     """uint16 pixels at the scale of the network; 8-bit values keep what lies between them."""
     if scale != 1.0:
-        pixels = resized(pixels.astype(np.float32), *scaled_shape(pixels.shape[1:], scale))
+        height, width = whole_parts(pixels.shape[1:])
+        rim = ((0, 0), (0, height - pixels.shape[1]), (0, width - pixels.shape[2]))
+        pixels = np.pad(pixels.astype(np.float32), rim, mode="symmetric")
+        pixels = resized(pixels, *scaled_shape((height, width), scale))
     return as_uint16(pixels, limits)
 
 
-def _at_size(spec: MapSpec, maps: np.ndarray, shape: tuple[int, int], scale: float) -> np.ndarray:
+def _scaled_back(
+    spec: MapSpec, maps: np.ndarray, shape: tuple[int, int], scale: float
+) -> np.ndarray:
     if spec.is_length:
         maps = maps.astype(np.float32) / np.float32(scale)
-    return resized(maps, *shape)
+    return resized(maps, *whole_parts(shape))[:, : shape[0], : shape[1]]
 
 
 async def _tiled(context: JobContext, pixels: np.ndarray, limits: Limits, views: int) -> Maps:

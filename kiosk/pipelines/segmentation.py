@@ -21,6 +21,7 @@ from kiosk.heads import HEADS
 from kiosk.imaging.intensity import Limits, plane_limits
 from kiosk.imaging.measurements import measure
 from kiosk.imaging.postprocessing import label_maps
+from kiosk.imaging.scaling import alignment_px
 from kiosk.jobs import Part, PartKind
 from kiosk.models import ModelCard
 from kiosk.parameters import chosen
@@ -97,6 +98,7 @@ async def plan(context: JobContext) -> tuple[list[Part], list[str]]:
         block_px=round(options.block_px / max(1.0, sizing.scale)),
         block_halo_px=options.block_halo_px,
         sizing=sizing,
+        align_px=alignment_px(sizing.scale, context.card.divisor_px),
     )
     await write_plan(context.store, job.id, record)
     blocks = cutting(sizes, record, request.region).blocks

@@ -15,6 +15,7 @@ from kiosk.ports import ImageFiles
 from kiosk.service import KioskService
 from kiosk.testing.fake_inference import FakeInference as FakeInference
 from kiosk.testing.fake_inference import make_card as make_card
+from kiosk.testing.memory_plane import MemoryPlane as MemoryPlane
 from kiosk.testing.memory_queue import MemoryQueue as MemoryQueue
 from kiosk.testing.memory_store import MemoryStore as MemoryStore
 from kiosk.uploads import Uploads

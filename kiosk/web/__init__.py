@@ -23,6 +23,7 @@ from kiosk.previews import Previews
 from kiosk.service import KioskService
 from kiosk.web.answers import add_headers, as_problems
 from kiosk.web.events import Events
+from kiosk.web.inspections import Inspections
 from kiosk.web.jobs import Jobs
 from kiosk.web.page import Page
 from kiosk.web.pictures import Pictures
@@ -69,6 +70,7 @@ def make_app(service: KioskService, previews: Previews, frontend: Path) -> web.A
     app.on_response_prepare.append(add_headers)
     Page(frontend).add_to(app)
     Tus(service.uploads).add_to(app)
+    Inspections(service).add_to(app)
     Jobs(service).add_to(app)
     Events(service).add_to(app)
     Results(service).add_to(app)

@@ -58,6 +58,25 @@ def painted(found: list[tuple[Block, np.ndarray]], shape: tuple[int, int]) -> np
     return canvas
 
 
+@given(st.integers(1, 900), st.integers(1, 900), st.integers(20, 300), st.sampled_from([1, 16, 64]))
+def test_aligned_blocks_cover_a_region_and_begin_at_multiples(
+    height: int, width: int, block_px: int, align_px: int
+) -> None:
+    rows, columns = (height // 3, height), (width // 4, width)
+    covered = np.zeros((height, width), int)
+    for block in cut_blocks(rows, columns, (height, width), block_px, 20, align_px):
+        covered[slice(*block.core_y), slice(*block.core_x)] += 1
+        for core, outer, length in (
+            (block.core_y, block.outer_y, height),
+            (block.core_x, block.outer_x, width),
+        ):
+            assert outer[0] % align_px == 0
+            assert core[0] - outer[0] >= min(core[0], 20)
+            assert outer[1] == min(length, core[1] + 20)
+    assert (covered[slice(*rows), slice(*columns)] == 1).all()
+    assert covered.sum() == (rows[1] - rows[0]) * (columns[1] - columns[0])
+
+
 def blocks_of(height: int, width: int, block_px: int, halo_px: int) -> list[Block]:
     return cut_blocks((0, height), (0, width), (height, width), block_px, halo_px)
 

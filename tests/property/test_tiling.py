@@ -63,9 +63,20 @@ def test_pixels_come_from_well_inside_of_a_tile(length: int, rule: tuple[int, in
 
 @given(lengths, rules())
 def test_no_more_tiles_than_needed(length: int, rule: tuple[int, int, int]) -> None:
-    tile, halo, _ = rule
-    fewest = 1 if length <= tile else -(-(length - 2 * halo) // (tile - 2 * halo))
+    tile, halo, divisor = rule
+    overlap = -(-2 * halo // divisor) * divisor
+    assume(overlap < tile)
+    covered = -(-length // divisor) * divisor
+    fewest = 1 if length <= tile else -(-(covered - overlap) // (tile - overlap))
     assert fewest == len(cut_axis(length, *rule))
+
+
+@given(lengths, rules())
+def test_tiles_begin_at_multiples_of_the_divisor(length: int, rule: tuple[int, int, int]) -> None:
+    """So that a network with strides sees the same pixels alike in all of them."""
+    tile, halo, divisor = rule
+    assume(-(-2 * halo // divisor) * divisor < tile)
+    assert all(span.start % divisor == 0 for span in cut_axis(length, *rule))
 
 
 @settings(max_examples=60)

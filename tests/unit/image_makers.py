@@ -10,6 +10,7 @@ import tifffile
 
 from kiosk.adapters.image_files import ImageFileReader
 from kiosk.ports import ImageSource
+from kiosk.reading import ReadOptions
 from kiosk.settings import LimitSettings
 
 RNG = np.random.default_rng(5)
@@ -35,6 +36,11 @@ def tiff(data: np.ndarray, **options: Any) -> bytes:
 
 def opened(data: bytes, name: str = "cells.tif", **limits: int) -> ImageSource:
     return ImageFileReader(LimitSettings(**limits)).open(io.BytesIO(data), name)
+
+
+def asked(data: bytes, name: str = "cells.tif", **options: Any) -> ImageSource:
+    """Opened with the options of a caller."""
+    return ImageFileReader(LimitSettings()).open(io.BytesIO(data), name, ReadOptions(**options))
 
 
 def everything(source: ImageSource) -> np.ndarray:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Mapping, Sequence
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,7 +15,7 @@ from kiosk.consumer import Consumer
 from kiosk.errors import InvalidRequest, LeaseLost, PermanentError, TransientError
 from kiosk.jobs import Job, JobState, Lease, PartKind
 from kiosk.pipelines.context import OpenImages
-from kiosk.ports import Backlog, ImageEntry, ImageSource, Window
+from kiosk.ports import Backlog, File, ImageEntry, ImageSource, Window
 from kiosk.reading import ReadOptions
 from kiosk.testing import FakeInference, FakeKiosk, MemoryQueue, MemoryStore, make_kiosk
 
@@ -57,12 +57,10 @@ class FakeImages:
         self.opened = 0
         self.closed = 0
 
-    def entries(self, file: BinaryIO, file_name: str) -> list[ImageEntry]:
+    def entries(self, file: File, file_name: str) -> list[ImageEntry]:
         return [ImageEntry()]
 
-    def open(
-        self, file: BinaryIO, file_name: str, options: ReadOptions = ReadOptions()
-    ) -> ImageSource:
+    def open(self, file: File, file_name: str, options: ReadOptions = ReadOptions()) -> ImageSource:
         if self.open_errors:
             raise self.open_errors.pop(0)
         self.opened += 1

@@ -11,12 +11,12 @@ from PIL import Image
 
 from kiosk.errors import InvalidRequest
 from kiosk.evaluation import Evaluation, evaluate
-from kiosk.evaluation.charts import PALETTE, Axis, Series, chart, count_axis, shortened, style
 from kiosk.evaluation.curves import MOST_GROUPS, chart_rows
 from kiosk.evaluation.groups import Groups
 from kiosk.evaluation.images import ImageFolder
 from kiosk.evaluation.picture import write_picture
 from kiosk.evaluation.tiles import BOTH_COLOUR, PREDICTED_COLOUR, TRUTH_COLOUR, mistake_tile
+from kiosk.imaging.charts import PALETTE, Axis, Series, chart, count_axis, shortened, style
 from kiosk.settings import LimitSettings
 
 

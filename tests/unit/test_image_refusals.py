@@ -67,7 +67,7 @@ def jpeg(image: Image.Image, **options: Any) -> bytes:
         (b"version https://git-lfs.github.com/spec/v1\n", "NOT_AN_IMAGE", "git lfs pull"),
         (bytes(1000), "NOT_AN_IMAGE", "zeros"),
         (b"\x01\x99\xfe\x00random", "NOT_AN_IMAGE", "TIFF, PNG or JPEG"),
-        (b"PK\x03\x04rest", "UNSUPPORTED_FORMAT", "zip"),
+        (b"PK\x03\x04rest", "TRUNCATED_IMAGE", "archive"),
         (b"ZISRAWFILE\0\0", "UNSUPPORTED_FORMAT", "CZI"),
         (b"\xda\xce\xbe\x0a\0\0", "UNSUPPORTED_FORMAT", "ND2"),
         (b"\x70\0\0\0\x10\0\0\0\x2a", "UNSUPPORTED_FORMAT", "LIF"),
@@ -171,11 +171,23 @@ def test_too_many_pages_are_refused_before_they_are_read() -> None:
 
 
 def test_large_planes_are_refused_before_they_are_unpacked() -> None:
-    refused(tiff(pixels(101, 100)), "IMAGE_TOO_LARGE", plane_px=10_000)
+    refused(tiff(pixels(101, 100)), "IMAGE_TOO_LARGE", slide_px=10_000)
     refused(png(pixels(101, 100, dtype="u1")), "IMAGE_TOO_LARGE", plane_px=10_000)
     grey = Image.fromarray(pixels(101, 100, dtype="u1"))
     refused(jpeg(grey), "IMAGE_TOO_LARGE", plane_px=10_000)
-    refused(b"II*\0\x08\0\0\0" + ifd({**PLANE_TAGS, 256: 200_000}), "IMAGE_TOO_LARGE", plane_px=10)
+    refused(b"II*\0\x08\0\0\0" + ifd({**PLANE_TAGS, 256: 200_000}), "IMAGE_TOO_LARGE", slide_px=10)
+
+
+def test_strips_and_tiles_that_are_too_large_are_refused_before_they_are_unpacked() -> None:
+    data = pixels(101, 100)
+    message = refused(tiff(data, compression="zlib"), "IMAGE_TOO_LARGE", plane_px=10_000)
+    assert "strips" in message
+    refused(tiff(data, compression="zlib", tile=(112, 112)), "IMAGE_TOO_LARGE", plane_px=10_000)
+    for pieces in ({"rowsperstrip": 100}, {"tile": (96, 96)}):
+        source = opened(tiff(data, compression="zlib", **pieces), plane_px=10_000)
+        np.testing.assert_array_equal(source.plane(0, 0, [0])[0], data)
+    source = opened(tiff(data), plane_px=10_000)  # plain rows can be read in any pieces
+    np.testing.assert_array_equal(source.plane(0, 0, [0])[0], data)
 
 
 def test_bombs_are_refused() -> None:
@@ -226,7 +238,7 @@ def test_planes_outside_are_refused() -> None:
 
 def test_too_large_is_an_invalid_request() -> None:
     with pytest.raises(TooLarge):
-        opened(tiff(pixels(20, 20)), plane_px=100)
+        opened(tiff(pixels(20, 20)), slide_px=100)
 
 
 def test_a_wide_value_in_a_narrow_field_is_survived() -> None:

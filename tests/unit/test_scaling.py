@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from kiosk.imaging.scaling import (
+    alignment_px,
     resized,
     scale_for,
     scaled_shape,
@@ -24,8 +25,8 @@ from kiosk.pipelines.sizing import WINDOW_PX, busiest
         (14, 2.0),
         (13, 2.0),  # rounded to a quarter of an octave
         (56, 0.5),
-        (3, 2**1.25),
-        (400, 2**-1.5),
+        (3, 76 / 32),  # not more than 2**1.25, in whole 32nds
+        (400, 11 / 32),
     ],
 )
 def test_scale_for_a_network_of_28_px(diameter_px: float, scale: float) -> None:
@@ -55,6 +56,18 @@ def test_resizing_keeps_dtype_and_mean_and_comes_back(dtype: str, scale: float) 
     assert there.shape == (1, round(50 * scale), round(70 * scale))
     back = resized(there, 50, 70).astype(float)
     assert np.abs(back - smooth.astype(float))[:, 3:-3, 3:-3].max() < 4
+
+
+@pytest.mark.parametrize("diameter_px", [10, 16, 20, 40, 56, 90])
+def test_an_aligned_window_is_resized_like_the_whole_plane(diameter_px: float) -> None:
+    scale = scale_for(diameter_px, 28)
+    step = alignment_px(scale, 16)
+    assert step * scale % 16 == 0
+    plane = np.random.default_rng(1).random((1, 2 * step, 64)).astype(np.float32)
+    whole = resized(plane, *scaled_shape(plane.shape[1:], scale))
+    window = resized(plane[:, step:], *scaled_shape((step, 64), scale))
+    inner = 4  # what lies outside of the window is not seen at its rim
+    np.testing.assert_allclose(whole[:, -window.shape[1] + inner :], window[:, inner:], atol=1e-5)
 
 
 def test_a_plane_never_shrinks_to_nothing() -> None:

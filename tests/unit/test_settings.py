@@ -119,6 +119,8 @@ def test_units_are_in_the_names() -> None:
     plain = {
         "planes",
         "unpack_ratio",
+        "zip_entries",
+        "zip_members",
         "open_jobs",
         "attempts",
         "window_parts",

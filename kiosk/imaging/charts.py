@@ -1,4 +1,4 @@
-"""Curves and scatter drawn with Pillow, which the kiosk has anyway: no plotting library."""
+"""Curves, scatter and bars drawn with Pillow, which the kiosk has anyway: no plotting library."""
 
 from __future__ import annotations
 
@@ -29,6 +29,10 @@ PALETTE: tuple[Colour, ...] = (
 MARKERS = ("circle", "square", "triangle")
 TEXT_PX, TITLE_PX = 15, 20
 LEFT_PX, RIGHT_PX, TOP_PX, BOTTOM_PX = 58, 14, 36, 50
+# Letters that Pillow's own font lacks.
+_SPELLED = str.maketrans(
+    {"\u00b5": "u", "\u03bc": "u", "\u00b2": "2", "\u00b3": "3", "\u00d7": "x", "\u2013": "-"}
+)
 
 
 @dataclass(frozen=True)
@@ -41,6 +45,15 @@ class Series:
     colour: Colour
     marker: str = ""
     line_px: float = 0
+
+
+@dataclass(frozen=True)
+class Bars:
+    """Bars beside each other: one more edge than heights."""
+
+    edges: Sequence[float]
+    heights: Sequence[float]
+    colour: Colour
 
 
 @dataclass(frozen=True)
@@ -76,14 +89,32 @@ def count_axis(title: str, largest: float) -> Axis:
     return Axis(title, 0, high * 1.05, ticks, math.sqrt)
 
 
+def even_axis(title: str, low: float, high: float, most_ticks: int = 6) -> Axis:
+    """A straight axis with ticks at round numbers."""
+    if not high > low:
+        low, high = low - 0.5, low + 0.5
+    step = 10.0 ** math.floor(math.log10((high - low) / most_ticks))
+    step = next(step * m for m in (1, 2, 5, 10) if (high - low) / (step * m) <= most_ticks)
+    ticks = [step * n for n in range(math.ceil(low / step), math.floor(high / step) + 1)]
+    return Axis(title, low, high, ticks)
+
+
 def chart(
-    width_px: int, height_px: int, title: str, x: Axis, y: Axis, series: Sequence[Series]
+    width_px: int,
+    height_px: int,
+    title: str,
+    x: Axis,
+    y: Axis,
+    series: Sequence[Series],
+    bars: Bars | None = None,
 ) -> Image.Image:
     """A chart with title, grid and axes; a legend is drawn apart, for many charts at once."""
     image, draw = _sheet(width_px, height_px)
     area = (LEFT_PX, TOP_PX, width_px - RIGHT_PX, height_px - BOTTOM_PX)
     _text(draw, (area[0], 8), title, size_px=TEXT_PX + 2)
     _grid(draw, area, x, y)
+    if bars is not None:
+        _draw_bars(draw, area, x, y, bars)
     for one in series:
         points = [
             (
@@ -132,6 +163,24 @@ def side_by_side(pieces: Sequence[Image.Image], gap_px: int = 0) -> Image.Image:
     return row
 
 
+def wrapped(text: str, width_px: float, size_px: int = TEXT_PX) -> list[str]:
+    """The words of a text in lines of at most this width; longer words have a line of their own."""
+    lines: list[str] = []
+    for word in text.split():
+        longer = f"{lines[-1]} {word}" if lines else word
+        if lines and _font(size_px).getlength(longer) <= width_px * OVERSAMPLING:
+            lines[-1] = longer
+        else:
+            lines.append(word)
+    return lines or [""]
+
+
+def drawable(text: str) -> str:
+    """The text with "?" for letters that the font has not; micro and exponents in plain letters."""
+    plain = text.translate(_SPELLED)
+    return "".join(letter if _has_letter(letter) else "?" for letter in plain)
+
+
 def shortened(text: str, width_px: float, size_px: int) -> str:
     """The text, or its two ends with dots between where it is wider than that."""
     font = _font(size_px)
@@ -158,6 +207,18 @@ def _grid(draw: ImageDraw.ImageDraw, area: tuple[int, int, int, int], x: Axis, y
     _text(draw, ((left + right) / 2, bottom + 29), x.title, anchor="mt")
     if y.title:
         _text(draw, (left + 8, top + 2), y.title)
+
+
+def _draw_bars(
+    draw: ImageDraw.ImageDraw, area: tuple[int, int, int, int], x: Axis, y: Axis, bars: Bars
+) -> None:
+    left, top, right, bottom = area
+    for begin, end, height in zip(bars.edges, bars.edges[1:], bars.heights, strict=False):
+        if height > 0:
+            sides = [left + x.share(edge) * (right - left) for edge in (begin, end)]
+            box = (sides[0], bottom - y.share(height) * (bottom - top), sides[1], bottom)
+            scaled = [round(place * OVERSAMPLING) for place in box]
+            draw.rectangle(scaled, fill=bars.colour, outline=PAPER, width=OVERSAMPLING)
 
 
 def _draw_series(
@@ -202,12 +263,19 @@ def _text(
     anchor: str = "lt",
 ) -> None:
     place = (at[0] * OVERSAMPLING, at[1] * OVERSAMPLING)
-    draw.text(place, text, fill=INK, font=_font(size_px), anchor=anchor)
+    draw.text(place, drawable(text), fill=INK, font=_font(size_px), anchor=anchor)
 
 
 @cache
 def _font(size_px: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
     return ImageFont.load_default(size_px * OVERSAMPLING)
+
+
+@cache
+def _has_letter(letter: str) -> bool:
+    """Whether the font shows more than the box that stands for all it does not know."""
+    font = _font(TEXT_PX)
+    return bytes(font.getmask(letter)) != bytes(font.getmask("\uffff"))
 
 
 def _sheet(width_px: int, height_px: int) -> tuple[Image.Image, ImageDraw.ImageDraw]:

@@ -1,0 +1,196 @@
+"""The pieces of a TIFF page, its strips or tiles: found, checked and unpacked one at a time."""
+
+from __future__ import annotations
+
+import io
+import math
+import struct
+from collections import OrderedDict
+from collections.abc import Iterator
+from typing import Any, BinaryIO, NamedTuple
+
+import numpy as np
+from PIL.TiffImagePlugin import TiffImageFile
+
+from kiosk.adapters.plain_images import corrupt
+from kiosk.errors import TooLarge
+
+LZW = 5
+JPEGS = frozenset({6, 7, 33007, 34892})
+JPEGS_2000 = frozenset({33003, 33004, 33005, 34712})
+# Bytes that a packed piece may have beyond its unpacked size: tables and colour profiles.
+_OVERHEAD_BYTES = 2**20
+
+
+class Piece(NamedTuple):
+    """An unpacked strip or tile.
+
+    Attributes:
+        values: (depths, rows, columns, samples), or None where the file leaves the piece out;
+            at the lower and right border it may reach beyond the page.
+        depth, top, left: of its first pixel in the page.
+        shape: depths, rows and columns that it stands for.
+    """
+
+    values: np.ndarray | None
+    depth: int
+    top: int
+    left: int
+    shape: tuple[int, int, int]
+
+
+class PieceReader:
+    """Unpacks pieces of pages, and keeps the last ones for windows and channels that follow.
+
+    Raises InvalidRequest or TooLarge for pieces that the decoders must not be given, and the
+    errors of the decoders.
+    """
+
+    def __init__(self, file: BinaryIO, name: str, *, limit_px: int, keep_bytes: int) -> None:
+        self._file, self._name, self._limit_px = file, name, limit_px
+        self._keep_bytes, self._kept_bytes = keep_bytes, 0
+        self._kept: OrderedDict[tuple[int, int], Piece] = OrderedDict()
+
+    def piece(self, page: Any, index: int) -> Piece:
+        """Piece `index` of a tifffile page."""
+        key = (int(page.offset), index)
+        kept = self._kept.get(key)
+        if kept is not None:
+            self._kept.move_to_end(key)
+            return kept
+        piece = self._unpacked(page, index)
+        if piece.values is not None and piece.values.nbytes <= self._keep_bytes:
+            self._kept[key] = piece
+            self._kept_bytes += piece.values.nbytes
+            while self._kept_bytes > self._keep_bytes:
+                _, old = self._kept.popitem(last=False)
+                self._kept_bytes -= old.values.nbytes if old.values is not None else 0
+        return piece
+
+    def _unpacked(self, page: Any, index: int) -> Piece:
+        check_piece_size(page, self._name, self._limit_px)
+        data = self._data(page, index)
+        if data is not None:
+            _check_data(page, index, data, self._name)
+        keyframe = page.keyframe
+        tables: dict[str, Any] = {}
+        if int(page.compression) in JPEGS:
+            tables = {"jpegtables": page.jpegtables, "jpegheader": keyframe.jpegheader}
+        values, (_, depth, top, left, _), shape = keyframe.decode(data, index, **tables)
+        return Piece(values, depth, top, left, tuple(shape[:3]))
+
+    def _data(self, page: Any, index: int) -> bytes | None:
+        """The packed bytes, or None where the file leaves the piece out."""
+        offset, count = int(page.dataoffsets[index]), int(page.databytecounts[index])
+        if offset <= 0 or count <= 0:
+            return None
+        size = piece_bytes(page, index)
+        bound = size if int(page.compression) == 1 else 4 * size + _OVERHEAD_BYTES
+        self._file.seek(offset)
+        return self._file.read(min(count, bound))
+
+
+def check_piece_size(page: Any, name: str, limit_px: int) -> None:
+    """Raise TooLarge for pages whose pieces hold more than `limit_px` pixels."""
+    pixels = piece_px(page)
+    if pixels > limit_px or pixels * _samples(page) > 4 * limit_px:
+        what = "tiles" if page.is_tiled else "strips"
+        raise TooLarge(
+            f"'{name}' is stored in {what} of {pixels} pixels, which have to be unpacked whole,"
+            f" and this kiosk unpacks at most {limit_px} at a time; save it with tiles of 512 x"
+            " 512 or raise KIOSK_LIMITS__PLANE_PX.",
+            reason="IMAGE_TOO_LARGE",
+        )
+
+
+def piece_px(page: Any) -> int:
+    """Pixels of the largest piece of a page."""
+    if page.is_tiled:
+        return int(page.tiledepth * page.tilelength * page.tilewidth)
+    return int(min(page.rowsperstrip, page.imagelength) * page.imagewidth)
+
+
+def pieces_in(page: Any, separate: int, depth: int, rows: slice, columns: slice) -> Iterator[int]:
+    """Numbers of the pieces that a window touches, in file order.
+
+    Args:
+        separate: number of the sample, where samples are stored in planes of their own.
+        depth: plane within the page.
+    """
+    _, depths, length, width, _ = page.shaped
+    if page.is_tiled:
+        deep, high, wide = page.tiledepth, page.tilelength, page.tilewidth
+    else:
+        deep, high, wide = 1, page.rowsperstrip, width
+    down, across = -(-length // high), -(-width // wide)
+    first = (separate * -(-depths // deep) + depth // deep) * down
+    for row in range(rows.start // high, -(-rows.stop // high)):
+        for column in range(columns.start // wide, -(-columns.stop // wide)):
+            yield (first + row) * across + column
+
+
+def _samples(page: Any) -> int:
+    return int(page.samplesperpixel) if page.planarconfig == 1 else 1
+
+
+def piece_bytes(page: Any, index: int) -> int:
+    """Bytes that a strip or tile unpacks to; the last strip of a plane may be shorter."""
+    bits = page.bitspersample
+    pixel_bits = sum(bits) if isinstance(bits, tuple) else bits * _samples(page)
+    if page.is_tiled:
+        rows, columns = page.tilelength * page.tiledepth, page.tilewidth
+    else:
+        rows, columns = min(page.rowsperstrip, page.imagelength), page.imagewidth
+        strips = -(-page.imagelength // rows)
+        rows = min(rows, page.imagelength - (index % strips) * rows)
+    return int(rows * -(-columns * pixel_bits // 8))
+
+
+def _check_data(page: Any, index: int, data: bytes, name: str) -> None:
+    """Refuse packed pieces that the decoders must not be given.
+
+    JPEG: the decoders allocate what a piece's own header says, gigabytes for a small tile.
+    LZW: imagecodecs (2026.3.6) writes outside its memory on some damaged streams, which ends
+    the process; so libtiff, in Pillow, has to accept the stream first.
+    """
+    code = int(page.compression)
+    if code == LZW and not _lzw_is_sound(data, piece_bytes(page, index)):
+        raise corrupt(name, "its compressed pixels are not complete")
+    if code in JPEGS | JPEGS_2000:
+        area = _jpeg_area if code in JPEGS else _jpeg_2000_area
+        if area(data[: 2**16]) > 2 * math.prod(page.chunks) + 2**20:  # encoders pad to blocks
+            raise corrupt(name, "a compressed piece is larger than its place in the image")
+
+
+def _lzw_is_sound(data: bytes, size: int) -> bool:
+    """Whether libtiff unpacks an LZW stream to `size` bytes, given as a plane of one row."""
+    tags = {256: size, 257: 1, 258: 8, 259: LZW, 262: 1, 273: 8, 277: 1, 278: 1, 279: len(data)}
+    entries = b"".join(struct.pack("<HHII", code, 4, 1, value) for code, value in tags.items())
+    padding = bytes(len(data) % 2)  # a directory starts at an even offset
+    start = struct.pack("<4sI", b"II*\0", 8 + len(data) + len(padding))
+    directory = struct.pack("<H", len(tags)) + entries + bytes(4)
+    try:
+        TiffImageFile(io.BytesIO(start + data + padding + directory)).load()
+    except (OSError, ValueError, SyntaxError):
+        return False
+    return True
+
+
+def _jpeg_area(head: bytes) -> int:
+    """Pixels by the start of frame, found by walking the segments (ITU-T T.81, B.1.1)."""
+    at = 2
+    while head[at : at + 1] == b"\xff" and at + 9 <= len(head):
+        if 0xC0 <= head[at + 1] <= 0xCF and head[at + 1] not in (0xC4, 0xC8, 0xCC):
+            height, width = struct.unpack_from(">HH", head, at + 5)
+            return int(height) * int(width)
+        at += 2 + int.from_bytes(head[at + 2 : at + 4], "big")
+    return 0
+
+
+def _jpeg_2000_area(head: bytes) -> int:
+    """Pixels by the SIZ segment, the first of a codestream (ITU-T T.800, A.5.1)."""
+    at = head.find(b"\xff\x4f\xff\x51")
+    if at < 0 or len(head) < at + 16:
+        return 0
+    width, height = struct.unpack_from(">II", head, at + 8)
+    return int(width) * int(height)

@@ -1,0 +1,32 @@
+"""A file at an address: file:///folder/file, s3://bucket/key or gs://bucket/key."""
+
+from __future__ import annotations
+
+from typing import Any, BinaryIO, cast
+from urllib.parse import unquote, urlsplit
+
+import obstore
+from obstore.exceptions import BaseError
+from obstore.store import LocalStore, from_url
+
+from kiosk.adapters.store_reader import buffered
+from kiosk.errors import NotFound, TransientError
+
+
+def open_url_file(url: str) -> BinaryIO:
+    """The file at an address, read piece by piece. Raises NotFound and TransientError."""
+    folder, _, name = url.rpartition("/")
+    try:
+        parts = urlsplit(folder + "/")
+        store: Any = (
+            LocalStore(unquote(parts.path))
+            if parts.scheme == "file"
+            else from_url(cast(Any, folder))
+        )
+        return buffered(obstore.open_reader(store, unquote(name)))
+    except FileNotFoundError as error:
+        raise NotFound(
+            f"There is nothing at '{url[:200]}'; check the address.", reason="URL_NOT_FOUND"
+        ) from error
+    except (BaseError, OSError, ValueError) as error:
+        raise TransientError(f"'{url[:200]}' could not be read.") from error
