@@ -150,15 +150,16 @@ async def segment_file(
         member = images[0].reading.member if images else ""
         return [await _segment_image(kiosk, upload, shown, stem, request, bars, mask, member)]
     slots = asyncio.Semaphore(MEMBERS_IN_FLIGHT)
+    stems = member_stems([image.reading.member for image in images])
 
     async def one(member: str) -> bool:
         async with slots:
             where = f"{shown}: {member}"
             return await _segment_image(
-                kiosk, upload, where, _member_stem(member), request, bars, mask, member
+                kiosk, upload, where, stems[member], request, bars, mask, member
             )
 
-    return await asyncio.gather(*(one(image.reading.member) for image in images))
+    return await asyncio.gather(*map(one, stems))
 
 
 async def _segment_image(
@@ -212,9 +213,16 @@ def _check_free(request: SegmentRequest, stem: str) -> None:
         )
 
 
-def _member_stem(member: str) -> str:
-    """Members of different folders of a zip may have the same name; their results may not."""
-    return member.rpartition(".")[0].replace("/", "_") or "image"
+def member_stems(members: Sequence[str]) -> dict[str, str]:
+    """First part of the names of results of every member of a zip: its own name, or with its
+    folders where several members have the same name."""
+    names = [Path(member).stem for member in members]
+    return {
+        member: name
+        if names.count(name) == 1
+        else str(Path(member).with_suffix("")).replace("/", "_")
+        for member, name in zip(members, names, strict=True)
+    }
 
 
 def _failed(bars: Progress, shown: str, error: Exception) -> bool:

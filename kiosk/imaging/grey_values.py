@@ -12,6 +12,8 @@ NAMES = ("mean", "sd", "min", "max", "median", "total")
 # Pixels are gathered and sorted for so many at a time, so that they stay in a processor's cache.
 CHUNK_PX = 100_000
 LARGEST_SORTABLE_BYTES = 4
+# Larger instances are taken alone, in a way that needs little beside their values.
+GIANT_PX = 1_000_000
 
 
 def grey_value_columns(runs: Runs, channel: np.ndarray) -> dict[str, np.ndarray]:
@@ -31,25 +33,27 @@ def grey_value_columns(runs: Runs, channel: np.ndarray) -> dict[str, np.ndarray]
     if channel.shape != runs.shape:
         raise ValueError(f"the labels have shape {runs.shape}, the channel {channel.shape}")
     columns = {name: np.full(len(runs.labels), np.nan) for name in NAMES}
-    for part, sizes, values in _chunks(runs, channel):
-        for name, found in _statistics(values, sizes).items():
-            columns[name][part] = found
+    areas = runs.total(runs.length)
+    for part in _parts(areas):
+        of_runs = runs.part(part.start, part.stop)
+        if areas[part.start] > GIANT_PX:
+            found = _of_giant(of_runs, channel)
+        else:
+            values = gathered_pixels(of_runs, channel, slice(None))
+            found = _statistics(*_sorted(values, areas[part]))
+        for name, values in found.items():
+            columns[name][part] = values
     return columns
 
 
-def _chunks(runs: Runs, channel: np.ndarray) -> Iterator[tuple[slice, np.ndarray, np.ndarray]]:
-    """(instances, finite pixels of each, their values ascending, instance after instance)."""
-    areas = runs.total(runs.length)
+def _parts(areas: np.ndarray) -> Iterator[slice]:
+    """Instances of about CHUNK_PX pixels together, in order."""
     through = np.cumsum(areas)  # pixels of all instances up to and with each
-    ends = np.append(runs.first[1:], len(runs.y))
     begin = 0
     while begin < len(areas):
         before = through[begin] - areas[begin]
         end = max(begin + 1, int(np.searchsorted(through, before + CHUNK_PX, side="right")))
-        part = slice(begin, end)
-        of_runs = slice(int(runs.first[begin]), int(ends[end - 1]))
-        values = gathered_pixels(runs, channel, of_runs)
-        yield part, *_sorted(values, areas[part])
+        yield slice(begin, end)
         begin = end
 
 
@@ -101,7 +105,7 @@ def _turned(bits: np.ndarray) -> np.ndarray:
     return np.asarray(bits ^ ((bits >> 31) & 0x7FFFFFFF))
 
 
-def _statistics(values: np.ndarray, sizes: np.ndarray) -> dict[str, np.ndarray]:
+def _statistics(sizes: np.ndarray, values: np.ndarray) -> dict[str, np.ndarray]:
     """Of values that are ascending within each instance; instances without any give NaN."""
     there = np.flatnonzero(sizes)
     count = sizes[there]
@@ -123,3 +127,32 @@ def _statistics(values: np.ndarray, sizes: np.ndarray) -> dict[str, np.ndarray]:
     for name, column in zip(NAMES, columns, strict=True):
         found[name][there] = column
     return found
+
+
+def _of_giant(runs: Runs, channel: np.ndarray) -> dict[str, np.ndarray]:
+    """What `_statistics` gives, for the runs of a single instance."""
+    parts = runs.chunks(CHUNK_PX)
+    values = np.concatenate([_finite(gathered_pixels(runs, channel, part)) for part in parts])
+    if not values.size:
+        return _statistics(np.zeros(1, np.int64), values)
+    values = values.view(np.uint8) if values.dtype.kind == "b" else values
+    middle = [(values.size - 1) // 2, values.size // 2]
+    values.partition(middle)
+    chunks = [slice(begin, begin + CHUNK_PX) for begin in range(0, values.size, CHUNK_PX)]
+    mean = sum(float(values[chunk].sum(dtype=np.float64)) for chunk in chunks) / values.size
+    squares = sum(
+        float(np.square(values[chunk].astype(np.float64) - mean).sum()) for chunk in chunks
+    )
+    found = {
+        "mean": mean,
+        "sd": (squares / values.size) ** 0.5,
+        "min": values.min(),
+        "max": values.max(),
+        "median": values[middle].astype(np.float64).mean(),
+        "total": mean * values.size,
+    }
+    return {name: np.array([found[name]], np.float64) for name in NAMES}
+
+
+def _finite(values: np.ndarray) -> np.ndarray:
+    return values[np.isfinite(values)] if values.dtype.kind == "f" else values

@@ -6,6 +6,7 @@ follows from the shape of instances is quicker said of runs.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -66,6 +67,15 @@ class Runs:
             first - of_runs.start,
             self.shape,
         )
+
+    def chunks(self, chunk_px: int) -> Iterator[slice]:
+        """Runs of about `chunk_px` pixels together, in order."""
+        through = np.cumsum(self.length)
+        begin, done = 0, 0
+        while begin < len(through):
+            end = max(begin + 1, int(np.searchsorted(through, done + chunk_px, side="right")))
+            yield slice(begin, end)
+            begin, done = end, int(through[end - 1])
 
 
 class Places:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 
 from kiosk.imaging.grey_values import CHUNK_PX, gathered_pixels
@@ -40,7 +38,7 @@ class VolumeIntensities:
         if channel.shape != runs.shape:
             raise ValueError(f"the labels have shape {runs.shape}, the channel {channel.shape}")
         label = np.repeat(runs.labels, np.diff(np.append(runs.first, len(runs.y))))
-        for part in _run_chunks(runs):
+        for part in runs.chunks(CHUNK_PX):
             values = gathered_pixels(runs, channel, part)
             volume = np.repeat(label[part], runs.length[part])
             if values.dtype.kind == "f" and not (finite := np.isfinite(values)).all():
@@ -80,13 +78,3 @@ class VolumeIntensities:
             "total": self._total,
         }
         return {name: values[1:] for name, values in found.items()}
-
-
-def _run_chunks(runs: Runs) -> Iterator[slice]:
-    """Runs of about CHUNK_PX pixels together, in order."""
-    through = np.cumsum(runs.length)
-    begin, done = 0, 0
-    while begin < len(through):
-        end = max(begin + 1, int(np.searchsorted(through, done + CHUNK_PX, side="right")))
-        yield slice(begin, end)
-        begin, done = end, int(through[end - 1])

@@ -110,6 +110,24 @@ def test_small_bands_and_chunks_make_no_difference(monkeypatch: pytest.MonkeyPat
     check(random.integers(0, 5, (20, 9)).astype(np.uint16), random.normal(size=(1, 20, 9)))
 
 
+@pytest.mark.parametrize("dtype", ["?", "u1", "i2", "u4", "i8", "f2", "f4", "f8"])
+def test_instances_too_large_to_be_measured_together(
+    dtype: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    random = np.random.default_rng(9)
+    labels = random.integers(0, 4, (20, 30)).astype(np.uint16)
+    pixels = (random.normal(size=(1, 20, 30)) * 50).astype(dtype)
+    if pixels.dtype.kind == "f":
+        pixels[0, labels == 3] = np.nan
+        pixels[0, 2, ::4] = np.inf
+    together = measure(labels, pixels)
+    monkeypatch.setattr(grey_values, "GIANT_PX", 0)
+    monkeypatch.setattr(grey_values, "CHUNK_PX", 40)
+    alone = measure(labels, pixels)
+    for name in INTENSITY_COLUMNS:
+        np.testing.assert_allclose(alone[name], together[name], rtol=1e-9, atol=1e-9)
+
+
 def test_labels_need_not_be_consecutive() -> None:
     labels = np.array([[0, 900, 900], [7, 0, 900]], np.uint32)
     columns = measure(labels, np.ones((1, 2, 3)))
