@@ -78,7 +78,9 @@ async def plan(context: JobContext) -> tuple[list[Part], list[str]]:
         channels = check(source, context.card, request)
         sizes, notes = dict(source.sizes), list(source.notes)
         if len(source.channel_names) > 1 and len(channels) == 1:
-            notes.append(f"Used channel {channels[0]} ({source.channel_names[channels[0]]}).")
+            number, name = channels[0], source.channel_names[channels[0]]
+            unnamed = f"channel {number}"
+            notes.append(f"Used {unnamed}." if name == unnamed else f"Used {unnamed} ({name}).")
         parameters = instance_parameters(context.card, request)
         sizing = await size_instances(context, source, channels, parameters)
     if request.within:

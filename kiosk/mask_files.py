@@ -1,0 +1,42 @@
+"""The masks of a batch: one for all images, or one for each."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+from kiosk.client import AsyncKiosk
+from kiosk.errors import InvalidRequest
+from kiosk.image_paths import find_images, is_address, is_image_folder, stem_of
+
+
+class MaskFiles:
+    """The mask of every image: one for all, or one of its name in a folder."""
+
+    def __init__(self, kiosk: AsyncKiosk, within: Path | None) -> None:
+        self._kiosk, self._within = kiosk, within
+        self._uploads: dict[str, asyncio.Future[str]] = {}
+        self._by_stem: dict[str, str] | None = None
+        if within is None or is_address(str(within)):
+            return
+        if within.is_dir() and not is_image_folder(within):
+            self._by_stem = {stem_of(name): name for name in find_images([within])}
+        elif not within.exists():
+            raise InvalidRequest(f"The mask '{within}' does not exist.")
+
+    async def of(self, stem: str) -> str:
+        """Name of the upload with the mask of an image; "" for none. Raises InvalidRequest."""
+        if self._within is None:
+            return ""
+        path = str(self._within)
+        if self._by_stem is not None:
+            path = self._by_stem.get(stem, "") or self._by_stem.get(f"{stem}_labels", "")
+            if not path:
+                raise InvalidRequest(
+                    f"there is no mask '{stem}' or '{stem}_labels' in '{self._within}'.",
+                    reason="MASK_NOT_FOUND",
+                    field="within",
+                )
+        if path not in self._uploads:
+            self._uploads[path] = asyncio.ensure_future(self._kiosk.upload(path))
+        return await self._uploads[path]
