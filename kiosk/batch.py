@@ -6,7 +6,6 @@ import asyncio
 import json
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
@@ -16,7 +15,7 @@ from rich.console import Console
 from kiosk._proto import kiosk_pb2 as pb
 from kiosk.client import AsyncKiosk, Rectangle
 from kiosk.errors import AlreadyExists, KioskError, TransientError
-from kiosk.image_paths import check_stems, is_zip, member_stems, stem_of
+from kiosk.image_paths import check_stems, image_stems, is_zip, stem_of
 from kiosk.mask_files import MaskFiles
 from kiosk.progress_lines import ProgressLines
 
@@ -32,6 +31,7 @@ class SegmentRequest:
 
     Attributes:
         out: folder for the results.
+        all_series: every image of a file that holds several, and not the one of `series`.
         within: mask for all images, or a folder with a mask NAME or NAME_labels for each.
         overwrite: replace results that are there.
         skip_existing: leave out images whose results are there.
@@ -46,6 +46,7 @@ class SegmentRequest:
     pixel_size_um: float = 0.0
     z_step_um: float = 0.0
     series: int = 0
+    all_series: bool = False
     region: Rectangle | None = None
     volume: bool = False
     formats: Sequence[str] = ()
@@ -53,10 +54,10 @@ class SegmentRequest:
     overwrite: bool = False
     skip_existing: bool = False
 
-    def reading(self, member: str = "") -> pb.ReadOptions:
+    def reading(self, member: str, series: int) -> pb.ReadOptions:
         return pb.ReadOptions(
             member=member,
-            series=self.series,
+            series=series,
             axes=self.axes,
             pixel_size_um=self.pixel_size_um,
             z_step_um=self.z_step_um,
@@ -105,36 +106,43 @@ class Batch:
 
     async def file(self, name: str) -> list[Outcome]:
         """One file, or every image of a zip."""
-        stem, shown = stem_of(name), Path(name).name
+        request, shown = self._request, Path(name).name
+        stem, is_many = stem_of(name), is_zip(name) or request.all_series
         try:
-            if not is_zip(name) and not self._is_wanted(stem):
+            if not is_many and not self._is_wanted(stem):
                 return [self._left_out(shown)]
             with self._lines.bar(shown) as show:
                 upload = await self._kiosk.upload(name, progress=show)
-                listed = await self._kiosk.inspect(upload, list_only=True) if is_zip(name) else []
+                images = [("", request.series)]
+                if is_many:
+                    images = self._asked(await self._kiosk.inspect(upload, list_only=True))
         except (KioskError, OSError) as error:
             return [self._failed(shown, error)]
-        members = [image.reading.member for image in listed]
-        if len(members) <= 1:
-            return [await self._image(upload, shown, stem, members[0] if members else "")]
         slots = asyncio.Semaphore(MEMBERS_IN_FLIGHT)
-        turn = asyncio.Lock()  # jobs begin in the order of the members
-        stems = member_stems(members)
+        turn = asyncio.Lock()  # jobs begin in the order of the images
+        stems = image_stems(images, stem) if len(images) > 1 else [stem]
 
-        async def one(member: str) -> Outcome:
+        async def one(image: tuple[str, int], stem: str) -> Outcome:
             async with slots:
-                where = f"{shown}: {member}"
-                return await self._image(upload, where, stems[member], member, turn)
+                where = shown if len(images) == 1 else f"{shown}: {_place(image, stem)}"
+                return await self._image(upload, where, stem, request.reading(*image), turn)
 
-        return await asyncio.gather(*map(one, members))
+        return await asyncio.gather(*map(one, images, stems))
+
+    def _asked(self, listed: Sequence[pb.Image]) -> list[tuple[str, int]]:
+        """(member, series) of the images to segment."""
+        found = [(image.reading.member, image.reading.series) for image in listed]
+        if self._request.series:
+            found = [image for image in found if image[1] == self._request.series]
+        return found or [("", self._request.series)]
 
     async def _image(
         self,
         upload: str,
         shown: str,
         stem: str,
-        member: str = "",
-        turn: AbstractAsyncContextManager[None] | None = None,
+        reading: pb.ReadOptions,
+        turn: asyncio.Lock,
     ) -> Outcome:
         """One image of an upload."""
         started = time.monotonic()
@@ -142,8 +150,8 @@ class Batch:
             if not self._is_wanted(stem):
                 return self._left_out(shown)
             with self._lines.bar(shown) as show:
-                async with turn or nullcontext():
-                    job = await self._submit(upload, stem, member)
+                async with turn:
+                    job = await self._submit(upload, stem, reading)
                 job = await self._kiosk.wait(job.name, progress=show)
                 written = await self._kiosk.download(
                     job.name, self._request.out, stem=stem, overwrite=self._request.overwrite
@@ -156,7 +164,7 @@ class Batch:
             self._lines.note(note)
         return Outcome.DONE
 
-    async def _submit(self, upload: str, stem: str, member: str) -> pb.Job:
+    async def _submit(self, upload: str, stem: str, reading: pb.ReadOptions) -> pb.Job:
         request = self._request
         return await self._kiosk.submit(
             upload,
@@ -164,7 +172,7 @@ class Batch:
             version=request.version,
             channel=request.channel,
             parameters=request.parameters,
-            reading=request.reading(member),
+            reading=reading,
             region=request.region,
             volume=request.volume,
             formats=request.formats,
@@ -194,6 +202,12 @@ class Batch:
         named = message if message.startswith(f"'{shown}'") else f"{shown}: {message}"
         self._lines.say("red", "failed", named)
         return Outcome.UNREACHABLE if isinstance(error, TransientError) else Outcome.FAILED
+
+
+def _place(image: tuple[str, int], stem: str) -> str:
+    member, series = image
+    numbered = stem.endswith(f"_series{series}")
+    return ", ".join(part for part in (member, f"series {series}" if numbered else "") if part)
 
 
 def _summary(written: Sequence[Path]) -> str:

@@ -66,6 +66,19 @@ def member_stems(members: Sequence[str]) -> dict[str, str]:
     return stems
 
 
+def image_stems(images: Sequence[tuple[str, int]], stem: str) -> list[str]:
+    """First part of the names of the results of every (member, series) of a file, no two alike.
+
+    `stem` stands for what is no member of a zip.
+    """
+    counts = Counter(member for member, _ in images)
+    stems = {**member_stems([member for member in counts if member]), "": stem}
+    return [
+        stems[member] if counts[member] == 1 else f"{stems[member]}_series{series}"
+        for member, series in images
+    ]
+
+
 def find_images(names: Sequence[str | Path]) -> list[str]:
     """The files and addresses named, and the images in the folders named, in natural order.
 

@@ -67,3 +67,15 @@ def format_names(names: list[str] | None) -> tuple[str, ...]:
                     f"There is no result format '{name}'. The formats are: {', '.join(FORMATS)}."
                 )
     return found
+
+
+def series_number(text: str) -> int:
+    """The number of an image of a file; 0 for "" and "all"."""
+    if text in ("", "all"):
+        return 0
+    try:
+        return int(text)
+    except ValueError:
+        raise InvalidRequest(
+            f"'{text}' is not a series: give its number, counted from 0, or all."
+        ) from None

@@ -27,6 +27,17 @@ Channel = Annotated[
         show_default=False,
     ),
 ]
+AllOrSeries = Annotated[
+    str,
+    typer.Option(
+        "--series",
+        metavar="NUMBER|all",
+        help="Which image of a file that holds several, from 0; `kiosk inspect` lists them."
+        " Default: all of a zip, else the first.",
+        rich_help_panel=READING,
+        show_default=False,
+    ),
+]
 RegionText = Annotated[
     str,
     typer.Option(

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kiosk.cli.asked import batch_request, format_names, named_numbers, rectangle
+from kiosk.cli.asked import batch_request, format_names, named_numbers, rectangle, series_number
 from kiosk.cli.options import (
+    AllOrSeries,
     Axes,
     Channel,
     DiameterPx,
@@ -19,7 +20,6 @@ from kiosk.cli.options import (
     Parameters,
     PixelSizeUm,
     RegionText,
-    Series,
     SkipExisting,
     Volume,
     Within,
@@ -53,7 +53,7 @@ def segment(
     axes: Axes = "",
     pixel_size_um: PixelSizeUm = 0.0,
     z_step_um: ZStepUm = 0.0,
-    series: Series = 0,
+    series: AllOrSeries = "",
     out: Out = Path("results"),
     formats: Formats = None,
     overwrite: Overwrite = False,
@@ -74,7 +74,13 @@ def segment(
         raise InvalidRequest("--overwrite and --skip-existing exclude each other; choose one.")
     request = batch_request(
         model,
-        ReadOptions(axes=axes, pixel_size_um=pixel_size_um, z_step_um=z_step_um, series=series),
+        ReadOptions(
+            axes=axes,
+            pixel_size_um=pixel_size_um,
+            z_step_um=z_step_um,
+            series=series_number(series),
+        ),
+        all_series=series == "all",
         out=out,
         channel=channel,
         parameters=named_numbers(parameters, diameter_px),
