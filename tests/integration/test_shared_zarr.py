@@ -68,7 +68,10 @@ def check_pixels(source: ImageSource, arrays: list[np.ndarray]) -> None:
 def test_ome_zarr(folder: Path) -> None:
     arrays = stored_arrays(folder)
     with zipped_folder(folder) as file:
-        for source in (READER.open(f"file://{folder}", "image.zarr"), READER.open(file, folder.name)):
+        for source in (
+            READER.open(f"file://{folder}", "image.zarr"),
+            READER.open(file, folder.name),
+        ):
             check_pixels(source, arrays)
             found = (source.pixel_size_um, source.z_step_um, source.frame_interval_s)
             if folder.name in EXPECTED:
