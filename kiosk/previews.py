@@ -17,6 +17,7 @@ import numpy as np
 import tifffile
 
 from kiosk.errors import InvalidRequest, NotFound, WrongState
+from kiosk.exports import chosen_formats
 from kiosk.imaging.rendering import display_labels, display_plane, display_size, encode_png
 from kiosk.jobs import Job, JobState, result_stem, results_prefix
 from kiosk.models import ModelCard
@@ -41,7 +42,7 @@ class PlaneList:
         picture_width_px, picture_height_px: size of pictures and labels.
         planes: one (t, z) per plane; its place here is its index.
         channels: names of the channels that are shown, those that were segmented.
-        has_labels: whether the results are there.
+        has_labels: whether there is a label image.
     """
 
     width_px: int
@@ -86,7 +87,8 @@ class Previews:
                 planes=tuple(plane_places(source.sizes)),
                 channels=tuple(source.channel_names[i] for i in _channels(source, job)),
                 pixel_size_um=source.pixel_size_um,
-                has_labels=job.state is JobState.SUCCEEDED,
+                has_labels=job.state is JobState.SUCCEEDED
+                and "labels" in chosen_formats(_request(job).formats),
             )
 
     async def picture(self, job_id: str, index: int) -> bytes:
@@ -134,7 +136,7 @@ class Previews:
 
     @asynccontextmanager
     async def _image(self, job: Job) -> AsyncIterator[ImageSource]:
-        reading = SegmentationRequest.from_parameters(job.parameters).reading
+        reading = _request(job).reading
         try:
             async with self._images.use(job.upload_id, job.file_name, reading) as source:
                 yield source
@@ -147,6 +149,10 @@ class Previews:
             ) from error
 
 
+def _request(job: Job) -> SegmentationRequest:
+    return SegmentationRequest.from_parameters(job.parameters)
+
+
 def _channels(source: ImageSource, job: Job) -> list[int]:
     """The channels that were segmented, also when the model server is away or has moved on.
 
@@ -156,7 +162,7 @@ def _channels(source: ImageSource, job: Job) -> list[int]:
     stand_in = ModelCard(
         name=job.model, versions=(job.model_version,), pipeline=job.pipeline, accepts_rgb=True
     )
-    return choose_channels(source, stand_in, str(job.parameters.get("channel", "")))
+    return choose_channels(source, stand_in, _request(job).channel)
 
 
 def _large_enough(page: Any) -> np.ndarray[Any, Any]:

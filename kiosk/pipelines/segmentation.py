@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Sequence
-from contextlib import AsyncExitStack
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -37,6 +36,7 @@ from kiosk.pipelines.limits import limits_of_plane
 from kiosk.pipelines.masking import (
     WITHIN,
     check_mask,
+    image_and_mask,
     inside_of,
     mask_window,
     open_mask,
@@ -196,11 +196,7 @@ async def join(context: JobContext) -> None:
     """All planes together: the result files in the formats that were asked for."""
     record = await read_plan(context.store, context.job.id)
     parameters = instance_parameters(context.card, context.request)
-    async with AsyncExitStack() as stack:
-        source = await stack.enter_async_context(context.image())
-        mask = None
-        if context.request.within:
-            mask = await stack.enter_async_context(open_mask(context))
+    async with image_and_mask(context) as (source, mask):
         listed = {item.name for item in context.card.parameters}
         values = {name: value for name, value in asdict(parameters).items() if name in listed}
         values |= volume_wishes(context.request.postprocessing)
