@@ -151,6 +151,7 @@ class AsyncKiosk:
         return await self.fetch(job.name)
 
     # ------------------------------------------------------------------ step by step
+    # A job is named "jobs/ID", or by its bare id.
 
     async def upload(
         self,
@@ -258,7 +259,7 @@ class AsyncKiosk:
         after, failures = "", 0
         while True:
             try:
-                request = pb.WatchJobRequest(name=job, after_event_id=after)
+                request = pb.WatchJobRequest(name=_name(job), after_event_id=after)
                 async for event in self._connection.stub.WatchJob(request):
                     after, failures = event.id, 0
                     yield event.job
@@ -285,7 +286,7 @@ class AsyncKiosk:
 
     async def results(self, job: str) -> list[pb.Result]:
         """The result files of a succeeded job."""
-        answer = await self._connection.call("ListResults", pb.ListResultsRequest(job=job))
+        answer = await self._connection.call("ListResults", pb.ListResultsRequest(job=_name(job)))
         return list(answer.results)
 
     async def fetch(self, job: str) -> Segmentation:
@@ -318,7 +319,7 @@ class AsyncKiosk:
         return paths
 
     async def job(self, job: str) -> pb.Job:
-        """A job as it stands; `job` is its name or its bare id."""
+        """A job as it stands."""
         answer: pb.Job = await self._connection.call("GetJob", pb.GetJobRequest(name=_name(job)))
         return answer
 
