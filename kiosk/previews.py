@@ -18,7 +18,7 @@ import tifffile
 
 from kiosk.errors import InvalidRequest, NotFound, WrongState
 from kiosk.exports import chosen_formats
-from kiosk.imaging.rendering import display_labels, display_plane, display_size, encode_png
+from kiosk.imaging.rendering import display_plane, display_size, encode_png, shrunk_labels
 from kiosk.jobs import Job, JobState, result_stem, results_prefix
 from kiosk.models import ModelCard
 from kiosk.pipelines.channels import choose_channels
@@ -128,8 +128,10 @@ class Previews:
         with file, tifffile.TiffFile(file) as tiff:
             if not 0 <= index < len(tiff.pages):
                 raise _no_plane(index, len(tiff.pages))
-            labels = _large_enough(tiff.pages[index])
-        small = display_labels(labels, LONGEST_PX)
+            page = tiff.pages[index]
+            # The size of the picture, from which a smaller resolution may be off by a pixel.
+            shape = display_size(page.shape[0], page.shape[1], LONGEST_PX)
+            small = shrunk_labels(_large_enough(page), shape)
         # Level 1: labels are long runs of one number, which any level packs well.
         data = gzip.compress(small.astype("<u4").tobytes(), compresslevel=1, mtime=0)
         return LabelPicture(width_px=small.shape[1], height_px=small.shape[0], data=data)

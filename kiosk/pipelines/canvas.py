@@ -27,6 +27,8 @@ class LabelFile:
         """(y, x) uint32 labels of a window."""
         rows, columns = window
         labels = np.empty((rows.stop - rows.start, columns.stop - columns.start), np.uint32)
+        if not labels.size:  # has no bytes to view
+            return labels
         if labels.shape[1] == self.shape[1]:
             self._read_into(labels, rows.start * self.shape[1])
             return labels
@@ -37,6 +39,8 @@ class LabelFile:
     def write(self, window: Window, labels: np.ndarray) -> None:
         rows, columns = window
         labels = np.ascontiguousarray(labels, np.uint32)
+        if not labels.size:  # has no bytes to view
+            return
         for row, line in enumerate(labels, rows.start):
             data = line.data.cast("B")
             offset = (row * self.shape[1] + columns.start) * _BYTES
