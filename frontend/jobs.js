@@ -67,7 +67,7 @@ export class Row {
 
   build(name) {
     this.name = name;
-    const text = el("div", { class: "row-main" }, name, this.meta, this.notes, this.error);
+    const text = el("div", { class: "row-main" }, name, this.meta, this.error, this.notes);
     const line = el("p", { class: "row-line" }, this.state, this.detail);
     const middle = el("div", { class: "row-state" }, line, this.bar);
     this.element = el("li", { class: "row" }, text, middle, this.actions);

@@ -1,7 +1,7 @@
 // The list of files that are on their way to become jobs.
 
 import { ApiError, newRequestId, listImages, submitJob } from "./api.js";
-import { $, announce, bytes, el, say, setText } from "./dom.js";
+import { announce, bytes, el, say, setText } from "./dom.js";
 import { Row } from "./jobs.js";
 import { uploadFile } from "./upload.js";
 
@@ -13,9 +13,11 @@ const MOST_REFUSALS = 5; // shown of one file
 const HINTS = {
   CHANNEL_NEEDED: "Give the channel in the form above, then try again.",
   CHANNEL_NOT_FOUND: "Give another channel in the form above, then try again.",
+  NOT_A_STACK: "Clear “Join z-planes to 3-D” or give “Axes” under “More settings” above, then try"
+    + " again.",
 };
 const SETTINGS = {
-  AXES_DO_NOT_FIT: "Axes", BAD_AXES: "Axes", BAD_PIXEL_SIZE: "Pixel size", NOT_A_STACK: "Axes",
+  AXES_DO_NOT_FIT: "Axes", BAD_AXES: "Axes", BAD_PIXEL_SIZE: "Pixel size",
   SERIES_NOT_FOUND: "Image in the file", FORMAT_NOT_INSTALLED: "Result files",
 };
 
@@ -28,6 +30,10 @@ function hintFor(reason) {
 /** Image of a file as people name it. */
 const placeOf = ({ member, series }) =>
   [member, series > 0 || !member ? `image ${series}` : ""].filter(Boolean).join(", ");
+
+/** Sentences about a file begin with its name; others get it put before them. */
+const sentenceOf = (image, { message }) =>
+  (image.member && message.includes(`${image.member}'`) ? message : `${placeOf(image)}: ${message}`);
 
 /** One file: checked, sent, submitted; then it leaves this list and is a job. */
 class UploadRow extends Row {
@@ -138,7 +144,7 @@ class UploadRow extends Row {
     const [[, first]] = refused;
     this.#ended(`${taken} taken, ${refused.length} not`, first);
     const lines = refused.slice(0, MOST_REFUSALS).map(([image, error]) =>
-      el("span", { class: "refusal", text: `${placeOf(image)}: ${error.message}` }));
+      el("span", { class: "refusal", text: sentenceOf(image, error) }));
     const rest = refused.length - lines.length;
     if (rest > 0) lines.push(el("span", { class: "refusal", text: `and ${rest} more.` }));
     this.error.replaceChildren(...lines);
@@ -159,7 +165,6 @@ class UploadRow extends Row {
     setText(this.detail, "");
     say(this.error, error.message);
     say(this.notes, hintFor(error.reason));
-    if (SETTINGS[error.reason]) $("more").open = true;
     // Other settings make another request.
     this.requestId = newRequestId();
     this.again.hidden = false;

@@ -196,7 +196,7 @@ async def test_zip_is_one_job_for_each_image(page: Page, tmp_path: Path):
     # What is wrong with one image stays until it is removed, and is no job.
     text = await page.evaluate(f"{row('plate.zip')}.innerText")
     assert "2 taken, 1 not" in text
-    assert "plate/bad.tif: " in text
+    assert text.count("plate/bad.tif") == 1
     await page.evaluate(f"{button('plate.zip', 'Try again')}.click()")
     await page.until(f"{row('plate.zip')}?.innerText.includes('Not accepted')")
     await page.evaluate(f"{button('plate.zip', 'Remove')}.click()")
@@ -242,8 +242,9 @@ async def test_axes_are_asked_for_and_planes_are_joined(page: Page, tmp_path: Pa
     await page.evaluate("document.querySelector('#volume').click()")
     await page.choose_files("#files", [path])
     await page.until(f"{row('stack.tif')}?.innerText.includes('nothing to join in 3-D')")
-    assert "“Axes” under “More settings”" in await page.evaluate(f"{row('stack.tif')}.innerText")
-    assert await page.evaluate("document.querySelector('#more').open")
+    assert "give “Axes” under “More settings”" in await page.evaluate(
+        f"{row('stack.tif')}.innerText"
+    )
     await fill(page, axes="TZYX")
     await page.evaluate(f"{button('stack.tif', 'Try again')}.click()")
     await page.until(f"{row('stack.tif')}?.innerText.includes('3 axes longer than 1')")
