@@ -107,7 +107,8 @@ def _check_border(gathered: Gathered) -> list[tuple[bool, str]]:
     if not gathered.instances or "touches_border" not in gathered.image.columns:
         return []
     share = gathered.cut / gathered.instances
-    sentence = f"{_percent(share)} of the instances are cut by the border of the plane."
+    border = "border of the stack" if gathered.size.startswith("volume") else "border of the plane"
+    sentence = f"{_percent(share)} of the instances are cut by the {border}."
     return [(share < CUT_SHARE, sentence)]
 
 

@@ -14,13 +14,16 @@ import typer.main
 from kiosk import client, segmentation
 from kiosk.cli import app
 from kiosk.errors import PermanentError
+from kiosk.exports import FORMATS
 from kiosk.heads import HEADS
+from kiosk.imaging.columns import MEANINGS
 from kiosk.imaging.instances import InstanceParameters
 from kiosk.imaging.measurements import (
     INTENSITY_COLUMNS,
     MICROMETRE_COLUMNS,
     SHAPE_COLUMNS,
 )
+from kiosk.imaging.volume_measurements import VOLUME_COLUMNS, VOLUME_MICROMETRE_COLUMNS
 from kiosk.model_check import check_model
 from kiosk.parameters import parameters_of
 
@@ -65,8 +68,49 @@ def test_links_lead_somewhere(path: Path) -> None:
 
 def test_every_column_is_documented() -> None:
     text = (ROOT / "docs/reference/results.md").read_text()
-    for name in ("t", "z", *SHAPE_COLUMNS, *MICROMETRE_COLUMNS, *INTENSITY_COLUMNS):
-        assert f"`{name}`" in text, name
+    in_2d, in_3d = text.split("## What do the columns mean?")[1].split("## Objects in 3-D")
+    for name in ("t", "z", *SHAPE_COLUMNS, *MICROMETRE_COLUMNS, *INTENSITY_COLUMNS, "within"):
+        assert f"`{name}`" in in_2d, name
+    for name in (*VOLUME_COLUMNS, *VOLUME_MICROMETRE_COLUMNS):
+        assert f"`{name}`" in in_3d, name
+    for part, known in (
+        (in_2d, MEANINGS),
+        (in_3d, {**VOLUME_COLUMNS, **VOLUME_MICROMETRE_COLUMNS}),
+    ):
+        for row in re.findall(r"^\| (`.+?) \|", part, re.M):
+            for name in re.findall(r"`(\w+)`", row):
+                assert name in known, name
+
+
+def test_every_result_format_is_documented() -> None:
+    text = (ROOT / "docs/reference/results.md").read_text()
+    how_to = (ROOT / "docs/how-to.md").read_text()
+    for name, item in FORMATS.items():
+        assert f"| `{name}` | `NAME{item.ending}` |" in text, name
+        assert f"`{name}`" in how_to, name
+    named = re.findall(r"^\| `([\w-]+)` \| `NAME", text, re.M)
+    assert named == list(FORMATS)
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_shell_blocks_use_options_that_exist(path: Path) -> None:
+    for block in blocks(path, "sh"):
+        for line in block.replace("\\\n", " ").splitlines():
+            found = re.search(r"(?:bin/| |^)kiosk (\w+)(.*)", line.split("#")[0])
+            if not found:
+                continue
+            command = typer.main.get_command(app).commands[found.group(1)]  # type: ignore[attr-defined]
+            commands = [command, *getattr(command, "commands", {}).values()]
+            known = {option for item in commands for param in item.params for option in param.opts}
+            for option in re.findall(r"(?<= )--[\w-]+", found.group(2)):
+                assert option in known, line
+
+
+def test_names_of_formats_in_shell_blocks_exist() -> None:
+    for path in DOCUMENTS:
+        for block in blocks(path, "sh"):
+            for names in re.findall(r"--format (\S+)", block):
+                assert set(names.split(",")) <= {*FORMATS, "all"}, names
 
 
 @pytest.mark.parametrize("head", HEADS)
