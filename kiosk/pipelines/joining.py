@@ -97,7 +97,7 @@ class PlaneJoin:
         names = self._source.channel_names
         table = measure(
             labels,
-            (plane.pixels([channel], window)[0] for channel in range(len(names))),
+            plane.each_channel(window),
             names,
             self._source.pixel_size_um,
             origin_px=(window[0].start, window[1].start),

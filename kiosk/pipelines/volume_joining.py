@@ -144,11 +144,9 @@ class VolumeJoin:
         seen = int(np.count_nonzero(np.unique(table)))
         with self._assembler.plane(place) as found:
             plane = FinishedPlane(self._source, (place.t, place.z), found.labels, seen, table)
-            channels = range(len(self._source.channel_names))
             for window in self._windows():
-                pixels = (plane.pixels([channel], window)[0] for channel in channels)
                 origin = (window[0].start, window[1].start)
-                measured.add(place.z, plane.labels(window), pixels, origin)
+                measured.add(place.z, plane.labels(window), plane.each_channel(window), origin)
             for group in found.groups:
                 boxes = _boxes(found, group, table)
                 for writer in writers:
