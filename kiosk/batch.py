@@ -50,7 +50,7 @@ class SegmentRequest:
     region: Rectangle | None = None
     volume: bool = False
     formats: Sequence[str] = ()
-    within: Path | None = None
+    within: str = ""
     overwrite: bool = False
     skip_existing: bool = False
 

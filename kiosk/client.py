@@ -32,6 +32,7 @@ from kiosk._proto import kiosk_pb2 as pb
 from kiosk.connection import ATTEMPTS, FIRST_PAUSE_S, Connection, Progress, ProgressCallback
 from kiosk.errors import InvalidRequest, JobFailed
 from kiosk.folder_zip import zipped_folder
+from kiosk.linked import name_in
 from kiosk.reading import ReadOptions
 from kiosk.segmentation import Segmentation, as_tiff, check_free
 from kiosk.settings import Settings
@@ -172,9 +173,7 @@ class AsyncKiosk:
         if "://" in str(image):
             answer = await self._connection.call(
                 "CreateUpload",
-                pb.CreateUploadRequest(
-                    file_name=str(image).rstrip("/").rpartition("/")[2], url=str(image)
-                ),
+                pb.CreateUploadRequest(file_name=name_in(str(image)), url=str(image)),
             )
             return str(answer.name)
         path = Path(image)

@@ -14,6 +14,7 @@ from pathlib import Path
 from kiosk.errors import InvalidRequest
 from kiosk.folder_zip import is_junk, is_ome_zarr, natural_key
 from kiosk.jobs import result_stem
+from kiosk.linked import name_in
 
 IMAGE_SUFFIXES = {".tif", ".tiff", ".png", ".jpg", ".jpeg", ".npy", ".svs", ".ndpi", ".stk"}
 IMAGE_SUFFIXES |= {".lsm", ".czi", ".nd2", ".lif", ".btf", ".tf8", ".tf2"}
@@ -44,7 +45,7 @@ def is_image_folder(path: Path) -> bool:
 
 def stem_of(name: str) -> str:
     """First part of the names of the results of a file, folder or address."""
-    return result_stem(name.rstrip("/").rpartition("://")[2])
+    return result_stem(name_in(name) if is_address(name) else name.rstrip("/"))
 
 
 def member_stems(members: Sequence[str]) -> dict[str, str]:

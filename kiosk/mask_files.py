@@ -13,22 +13,23 @@ from kiosk.image_paths import find_images, is_address, is_image_folder, stem_of
 class MaskFiles:
     """The mask of every image: one for all, or one of its name in a folder."""
 
-    def __init__(self, kiosk: AsyncKiosk, within: Path | None) -> None:
+    def __init__(self, kiosk: AsyncKiosk, within: str) -> None:
         self._kiosk, self._within = kiosk, within
         self._uploads: dict[str, asyncio.Future[str]] = {}
         self._by_stem: dict[str, str] | None = None
-        if within is None or is_address(str(within)):
+        path = Path(within)
+        if not within or is_address(within):
             return
-        if within.is_dir() and not is_image_folder(within):
+        if path.is_dir() and not is_image_folder(path):
             self._by_stem = {stem_of(name): name for name in find_images([within])}
-        elif not within.exists():
+        elif not path.exists():
             raise InvalidRequest(f"The mask '{within}' does not exist.")
 
     async def of(self, stem: str) -> str:
         """Name of the upload with the mask of an image; "" for none. Raises InvalidRequest."""
-        if self._within is None:
+        path = self._within
+        if not path:
             return ""
-        path = str(self._within)
         if self._by_stem is not None:
             path = self._by_stem.get(stem, "") or self._by_stem.get(f"{stem}_labels", "")
             if not path:

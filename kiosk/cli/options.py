@@ -49,12 +49,13 @@ RegionText = Annotated[
     ),
 ]
 Within = Annotated[
-    Path | None,
+    str,
     typer.Option(
         metavar="MASK",
         help="Mask or label image: only instances inside of it count. Or a folder with a mask of"
         " the same name for each image.",
         rich_help_panel=WHAT,
+        show_default=False,
     ),
 ]
 Volume = Annotated[

@@ -46,7 +46,7 @@ def segment(
     model: Model = "nuclei",
     channel: Channel = "",
     region: RegionText = "",
-    within: Within = None,
+    within: Within = "",
     volume: Volume = False,
     diameter_px: DiameterPx = 0.0,
     parameters: Parameters = None,

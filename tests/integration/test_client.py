@@ -301,3 +301,14 @@ def test_saving_replaces_nothing_unasked(tmp_path: Path) -> None:
 def test_a_result_in_a_notebook_is_one_line() -> None:
     shown = repr(Segmentation("abc", {"a_labels.tif": bytes(5_000_000)}))
     assert shown == "<Segmentation of job abc: a_labels.tif (5,000,000 bytes)>"
+
+
+async def test_links_inside_of_an_ome_zarr_do_not_lead_out(
+    client: AsyncKiosk, allowed: Path, tmp_path: Path
+) -> None:
+    outside = ome_zarr(tmp_path / "secret.ome.zarr", spots(3))
+    folder = ome_zarr(allowed / "plate.ome.zarr", np.zeros((100, 120), np.uint16))
+    for chunk in ("0.0", "1.0"):
+        (folder / "0" / chunk).unlink(missing_ok=True)
+        (folder / "0" / chunk).symlink_to(outside / "0" / chunk)
+    assert (await client.segment(folder.as_uri(), model="bright")).labels.max() == 0
