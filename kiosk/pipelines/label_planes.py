@@ -9,6 +9,7 @@ import numpy as np
 
 from kiosk.imaging.overviews import small_labels, small_plane
 from kiosk.imaging.rendering import display_size
+from kiosk.imaging.tiling import iter_bands
 from kiosk.ports import ImageSource, Window
 
 # Channels are read together up to this: samples of one pixel lie together in many files, and are
@@ -68,6 +69,18 @@ class FinishedPlane:
 
     def small_pixels(self, channels: Sequence[int], longest_px: int) -> np.ndarray:
         return small_pixels(self._source, (self.t, self.z), channels, longest_px)
+
+
+def area_px(window: Window) -> int:
+    """Pixels of a window."""
+    return int(np.prod([part.stop - part.start for part in window]))
+
+
+def bands_of(window: Window, band_px: int) -> Iterator[Window]:
+    """A window in bands of about so many pixels, from top to bottom."""
+    rows, columns = window
+    for band in iter_bands(rows.stop - rows.start, columns.stop - columns.start, band_px):
+        yield slice(rows.start + band.start, rows.start + band.stop), columns
 
 
 def each_channel(
