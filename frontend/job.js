@@ -125,6 +125,14 @@ export class JobPage {
       const size = planes.pixel_size_um;
       facts.push(["Pixel size", size ? `${Number(size[1].toPrecision(4))} µm` : "not in the file"]);
     }
+    const { reading = {}, region, volume, within } = job.parameters;
+    if (reading.axes) facts.push(["Axes", `${reading.axes} (as given)`]);
+    if (region) {
+      const [width, height] = [region.max_x_px - region.min_x_px, region.max_y_px - region.min_y_px];
+      facts.push(["Region", `${width} × ${height} px from x ${region.min_x_px}, y ${region.min_y_px}`]);
+    }
+    if (volume) facts.push(["3-D", "z-planes joined"]);
+    if (within) facts.push(["Mask", "only instances inside of it"]);
     const changed = Object.entries(job.parameters.postprocessing || {});
     if (changed.length) facts.push(["Settings", changed.map(([name, value]) => `${name} ${value}`).join(", ")]);
     if (job.expire_time) facts.push(["Kept until", moment(job.expire_time)]);

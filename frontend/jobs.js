@@ -1,12 +1,8 @@
-// The list of jobs, and of the files that are on their way to become jobs.
+// The list of jobs.
 
-import { cancelJob, deleteJob, newRequestId, listImages, submitJob, zipUrl } from "./api.js";
-import { announce, bytes, confirmed, duration, el, moment, say, setText } from "./dom.js";
+import { cancelJob, deleteJob, zipUrl } from "./api.js";
+import { announce, confirmed, duration, el, moment, say, setText } from "./dom.js";
 import { createdMs, isFinal } from "./store.js";
-import { uploadFile } from "./upload.js";
-
-// Two at a time keep the line busy; more would only starve the rest of the page.
-const UPLOADS_AT_A_TIME = 2;
 
 const STAGES = {
   waiting: "Waiting",
@@ -57,7 +53,8 @@ export async function deleted(store, job) {
   return true;
 }
 
-class Row {
+/** A line of a list: a name with facts, where it stands, and what can be done. */
+export class Row {
   constructor() {
     this.error = el("p", { class: "row-error", role: "alert", hidden: true });
     this.bar = el("progress", { max: 1, "aria-label": "Progress" });
@@ -70,7 +67,7 @@ class Row {
 
   build(name) {
     this.name = name;
-    const text = el("div", { class: "row-main" }, name, this.meta, this.notes, this.error);
+    const text = el("div", { class: "row-main" }, name, this.meta, this.error, this.notes);
     const line = el("p", { class: "row-line" }, this.state, this.detail);
     const middle = el("div", { class: "row-state" }, line, this.bar);
     this.element = el("li", { class: "row" }, text, middle, this.actions);
@@ -180,146 +177,5 @@ export class JobList {
   count() {
     this.list.hidden = this.rows.size === 0;
     this.empty.hidden = this.rows.size > 0;
-  }
-}
-
-/** One file: checked, sent, submitted; then it leaves this list and is a job. */
-class UploadRow extends Row {
-  constructor(file, owner) {
-    super();
-    this.file = file;
-    this.owner = owner;
-    this.uploadId = "";
-    this.requestId = newRequestId();
-    this.again = el("button", { type: "button", text: "Try again", onclick: () => owner.queue(this) });
-    this.stop = el("button", { type: "button", class: "quiet", text: "Cancel", onclick: () => owner.drop(this) });
-    this.actions.append(this.again, this.stop);
-    this.build(el("span", { class: "name", text: file.name }));
-    this.wait();
-  }
-
-  wait() {
-    this.stopper = new AbortController();
-    this.element.dataset.state = "queued";
-    this.bar.hidden = false;
-    this.bar.value = 0;
-    this.again.hidden = true;
-    setText(this.stop, "Cancel");
-    setText(this.meta, bytes(this.file.size));
-    setText(this.state, "Waiting to be sent");
-    setText(this.detail, "");
-    say(this.error, "");
-    say(this.notes, "");
-  }
-
-  async run(settings) {
-    this.element.dataset.state = "running";
-    try {
-      if (!this.uploadId) {
-        this.uploadId = await uploadFile(this.file, {
-          signal: this.stopper.signal,
-          onProgress: (sent, phase) => this.#progress(sent, phase),
-        });
-      }
-      setText(this.state, "Handing over");
-      setText(this.detail, "");
-      this.bar.removeAttribute("value");
-      return await this.#submit(settings);
-    } catch (error) {
-      if (error.name !== "AbortError") this.#failed(error);
-      return [];
-    }
-  }
-
-  /** One job, or one for each image of a zip. */
-  async #submit(settings) {
-    const request = { ...settings, upload: this.uploadId };
-    const isZip = /\.zip$/i.test(this.file.name);
-    const members = isZip ? (await listImages(this.uploadId)).map((image) => image.reading.member) : [];
-    if (members.length < 2) return [await submitJob({ ...request, request_id: this.requestId })];
-    const jobs = [];
-    for (const [number, member] of members.entries()) {
-      setText(this.detail, `${number + 1} of ${members.length}`);
-      const reading = { ...request.reading, member };
-      jobs.push(await submitJob({ ...request, reading, request_id: `${this.requestId}-${number}` }));
-    }
-    return jobs;
-  }
-
-  #progress(sent, phase) {
-    const size = this.file.size;
-    if (phase === "checking") {
-      setText(this.state, "Checking the file");
-      this.bar.removeAttribute("value");
-    } else if (phase === "waiting") {
-      setText(this.state, "Connection lost, trying again");
-    } else {
-      setText(this.state, "Sending");
-      setText(this.detail, `${Math.floor((100 * sent) / size)} %`);
-      this.bar.value = sent / size;
-    }
-  }
-
-  #failed(error) {
-    this.element.dataset.state = "failed";
-    this.bar.hidden = true;
-    setText(this.state, this.uploadId ? "Not accepted" : "Not sent");
-    setText(this.detail, "");
-    say(this.error, error.message);
-    const isChannel = error.reason?.startsWith("CHANNEL");
-    say(this.notes, isChannel ? "Give the channel in the form above, then try again." : "");
-    // Other settings make another request; an upload that is gone must be sent again.
-    this.requestId = newRequestId();
-    if (error.status === 404 && error.reason === "NOT_FOUND") this.uploadId = "";
-    this.again.hidden = false;
-    setText(this.stop, "Remove");
-    announce(`${this.file.name}: ${error.message}`);
-  }
-}
-
-export class UploadList {
-  constructor(list, store, settings) {
-    Object.assign(this, { list, store, settings });
-    this.waiting = [];
-    this.running = 0;
-    window.addEventListener("beforeunload", (event) => {
-      if (this.running > 0) event.preventDefault();
-    });
-  }
-
-  add(files) {
-    for (const file of files) {
-      const row = new UploadRow(file, this);
-      this.list.append(row.element);
-      this.waiting.push({ row, settings: this.settings() });
-    }
-    this.#next();
-  }
-
-  /** Once more, with the settings as they are now. */
-  queue(row) {
-    row.wait();
-    this.waiting.push({ row, settings: this.settings() });
-    this.#next();
-  }
-
-  drop(row) {
-    row.stopper.abort();
-    this.waiting = this.waiting.filter((item) => item.row !== row);
-    row.element.remove();
-    this.#next();
-  }
-
-  async #next() {
-    this.list.hidden = this.list.children.length === 0;
-    if (this.running >= UPLOADS_AT_A_TIME || this.waiting.length === 0) return;
-    const { row, settings } = this.waiting.shift();
-    this.running++;
-    this.#next();
-    const jobs = await row.run(settings);
-    this.running--;
-    if (jobs.length > 0) row.element.remove();
-    jobs.forEach((job) => this.store.put(job));
-    this.#next();
   }
 }

@@ -3,10 +3,11 @@
 import { health } from "./api.js";
 import { $, count, say } from "./dom.js";
 import { JobPage } from "./job.js";
-import { JobList, UploadList } from "./jobs.js";
+import { JobList } from "./jobs.js";
+import { UploadList } from "./sending.js";
 import { Settings } from "./settings.js";
 import { JobStore } from "./store.js";
-import { byName, droppedFiles, isVisible } from "./upload.js";
+import { byName, droppedFiles, withoutZarr } from "./upload.js";
 
 const RETRY_MS = 3000;
 
@@ -16,7 +17,9 @@ const settings = new Settings(() => {
   page.repaint();
 });
 const jobs = new JobList($("jobs"), $("empty"), store, settings);
-const uploads = new UploadList($("uploads"), store, () => settings.request());
+const uploads = new UploadList($("uploads"), store, () => ({
+  settings: settings.request(), series: settings.series(),
+}));
 const page = new JobPage(store, settings, () => go("/"));
 
 // ---------------------------------------------------------------- addresses
@@ -54,20 +57,25 @@ window.addEventListener("popstate", () => route(true));
 
 // ---------------------------------------------------------------- files
 
-function take(files) {
+function take(chosen) {
+  const { files, folders } = withoutZarr(chosen);
+  if (folders.length > 0) {
+    say($("jobs-error"), `“${folders[0]}” is an OME-Zarr folder. Zip it without compression and drop`
+      + " the zip, or use the command kiosk segment, which takes the folder.");
+  }
   if (files.length === 0) return;
   if (!settings.isReady) {
     say($("jobs-error"), "No model is ready yet. Drop the files again in a moment.");
     return;
   }
-  say($("jobs-error"), "");
+  if (folders.length === 0) say($("jobs-error"), "");
   uploads.add(files);
 }
 
 for (const [button, input] of [["choose-files", "files"], ["choose-folder", "folder"]]) {
   $(button).addEventListener("click", () => $(input).click());
   $(input).addEventListener("change", () => {
-    take([...$(input).files].filter(isVisible).sort(byName));
+    take([...$(input).files].sort(byName));
     $(input).value = ""; // so that the same file can be chosen again
   });
 }

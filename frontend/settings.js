@@ -61,10 +61,19 @@ export class Settings {
       model_version: $("version").value,
       channel: $("channel").value.trim(),
       parameters,
-      reading: { axes: $("axes").value.trim(), pixel_size_um: $("pixel-size").valueAsNumber || 0 },
+      reading: {
+        axes: $("axes").value.trim(),
+        pixel_size_um: $("pixel-size").valueAsNumber || 0,
+        z_step_um: $("z-step").valueAsNumber || 0,
+      },
       volume: $("volume").checked,
       formats: boxes.filter((box) => box.checked).map((box) => box.value),
     };
+  }
+
+  /** Which images of a file are meant: "" for the first (all of a zip), "all", or a number. */
+  series() {
+    return $("series").value.trim().toLowerCase();
   }
 
   #find(name) {
@@ -89,17 +98,19 @@ export class Settings {
     $("version").replaceChildren(...versions.map((version, place) =>
       el("option", { value: version, text: place === 0 ? `${version} (newest)` : version })));
     $("parameters").replaceChildren(...model.parameters.map(field));
-    $("axes").value = $("pixel-size").value = "";
+    for (const id of ["axes", "pixel-size", "z-step", "series"]) $(id).value = "";
     $("volume").checked = false;
     for (const box of $("formats").querySelectorAll("input")) box.checked = box.defaultChecked;
   }
 }
 
-/** A result format to choose, by its ending; what it is for stands behind it. */
+/** A result format to choose: what it is, and how its file ends. */
 function formatBox({ name, ending, description, is_default: isDefault }) {
   const box = el("input", { type: "checkbox", value: name });
   box.defaultChecked = box.checked = isDefault;
-  return el("label", { class: "format", title: description }, box, ` …${ending}`);
+  const [what] = description.split(/[.:,;] /);
+  return el("label", { class: "option", title: description }, box,
+    el("span", {}, what.replace(/\.$/, ""), el("span", { class: "hint", text: `…${ending}` })));
 }
 
 const plainName = (model) => model.name.replace(/^models\//, "");

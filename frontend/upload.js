@@ -158,24 +158,45 @@ function base64(text) {
   return btoa(String.fromCharCode(...new TextEncoder().encode(text)));
 }
 
-/** All files of a drop, folders included; hidden files (".DS_Store") are left out. */
+/** All files of a drop, those in folders included. */
 export async function droppedFiles(transfer) {
   // Entries must be taken before the first await: the browser empties the list after the event.
   const entries = [...transfer.items].map((item) => item.webkitGetAsEntry?.()).filter(Boolean);
-  if (entries.length === 0) return [...transfer.files].filter(isVisible);
+  if (entries.length === 0) return [...transfer.files];
   const files = [];
   for (const entry of entries) await collect(entry, files);
-  return files.filter(isVisible).sort(byName);
+  return files.sort(byName);
 }
 
-export const isVisible = (file) => !file.name.startsWith(".") && file.name !== "Thumbs.db";
+const ZARR_MARKS = [".zattrs", ".zgroup", ".zarray", "zarr.json"];
+const PATHS = new WeakMap(); // where a dropped file was, as a chosen one tells by itself
+
+/**
+ * The files of a choice that can be sent one by one, and the OME-Zarr folders, whose thousands of
+ * files are one image. Hidden files (".DS_Store") are left out.
+ */
+export function withoutZarr(files) {
+  const pathOf = (file) => PATHS.get(file) || file.webkitRelativePath || "";
+  const marked = files.filter((file) => ZARR_MARKS.includes(file.name) && pathOf(file).includes("/"));
+  const parents = [...new Set(marked.map((file) => pathOf(file).replace(/[^/]*$/, "")))];
+  const tops = parents.filter((one) => !parents.some((other) => other !== one && one.startsWith(other)));
+  const isInside = (file) => tops.some((folder) => pathOf(file).startsWith(folder));
+  return {
+    files: files.filter((file) => isVisible(file) && !isInside(file)),
+    folders: tops.map((folder) => folder.replace(/\/$/, "").split("/").pop()),
+  };
+}
+
+const isVisible = (file) => !file.name.startsWith(".") && file.name !== "Thumbs.db";
 
 /** Natural order: frame2 before frame10. */
 export const byName = (a, b) => a.name.localeCompare(b.name, undefined, { numeric: true });
 
 async function collect(entry, files) {
   if (entry.isFile) {
-    files.push(await new Promise((resolve, reject) => entry.file(resolve, reject)));
+    const file = await new Promise((resolve, reject) => entry.file(resolve, reject));
+    PATHS.set(file, entry.fullPath.replace(/^\//, ""));
+    files.push(file);
     return;
   }
   const reader = entry.createReader();

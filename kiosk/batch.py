@@ -199,7 +199,8 @@ class Batch:
     def _failed(self, shown: str, error: Exception) -> Outcome:
         message = error.message if isinstance(error, KioskError) else str(error)
         # Sentences about a file begin with its name.
-        named = message if message.startswith(f"'{shown}'") else f"{shown}: {message}"
+        own_names = (f"'{shown}'", f"'{shown.replace(': ', '/', 1)}'")
+        named = message if message.startswith(own_names) else f"{shown}: {message}"
         self._lines.say("red", "failed", named)
         return Outcome.UNREACHABLE if isinstance(error, TransientError) else Outcome.FAILED
 

@@ -87,7 +87,7 @@ FORMATS: dict[str, Format] = {
     "geojson": Format(
         ending="_cells.geojson",
         media_type="application/geo+json",
-        description="Outlines as detection objects. Open in QuPath: drop it on the image.",
+        description="Outlines as QuPath objects. Open in QuPath: drop it on the image.",
         writer=QuPathGeoJson,
     ),
     "ome-zarr": Format(

@@ -5,6 +5,7 @@ Against the kiosk at KIOSK_TEST_URL when that is set, else against one over fake
 
 import asyncio
 import os
+import zipfile
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -81,17 +82,22 @@ def row(name: str) -> str:
     return f"[...document.querySelectorAll('.row')].find(r => r.innerText.includes({name!r}))"
 
 
+async def dropped(page: Page, path: Path) -> None:
+    """Drop a file or folder on the page."""
+    box = await page.evaluate("document.querySelector('#drop').getBoundingClientRect().toJSON()")
+    data = {"items": [], "files": [str(path)], "dragOperationsMask": 1}
+    place = {"x": box["x"] + 50, "y": box["y"] + 50, "data": data}
+    for kind in ("dragEnter", "dragOver", "drop"):
+        await page.send("Input.dispatchDragEvent", type=kind, **place)
+
+
 async def test_from_dropped_folder_to_outlines_and_results(page: Page, tmp_path: Path):
     folder = tmp_path / "plate 1"
     (folder / "inner").mkdir(parents=True)
     movie(folder / "inner" / HOSTILE)
     (folder / ".DS_Store").write_bytes(b"x")
     (folder / "notes.txt").write_text("These are notes.")
-    box = await page.evaluate("document.querySelector('#drop').getBoundingClientRect().toJSON()")
-    data = {"items": [], "files": [str(folder)], "dragOperationsMask": 1}
-    place = {"x": box["x"] + 50, "y": box["y"] + 50, "data": data}
-    for kind in ("dragEnter", "dragOver", "drop"):
-        await page.send("Input.dispatchDragEvent", type=kind, **place)
+    await dropped(page, folder)
     await page.until(f"{row(HOSTILE)}?.innerText.includes('Done')", 60)
     await page.until(f"{row('notes.txt')}?.innerText.includes('is a text file and no image')")
     assert ".DS_Store" not in await page.evaluate(WORDS)
@@ -153,6 +159,119 @@ async def test_channel_is_asked_for_and_taken_without_sending_again(page: Page, 
     await page.evaluate(f"{again}.click()")
     await page.until(f"{row('two.ome.tif')}?.innerText.includes('Done')", 60)
     assert "Used channel 1" in await page.evaluate(f"{row('two.ome.tif')}.innerText")
+
+
+def button(name: str, text: str) -> str:
+    """Script for a button in the row of a file."""
+    return f"[...{row(name)}.querySelectorAll('button')].find(b => b.innerText === {text!r})"
+
+
+async def fill(page: Page, **values: str) -> None:
+    """Fill in fields behind "More settings"."""
+    for name, value in values.items():
+        await page.evaluate(
+            f"document.querySelector('#{name.replace('_', '-')}').value = {value!r}"
+        )
+
+
+async def results_of(page: Page, name: str) -> list[str]:
+    """Names of the files on the page of a finished job."""
+    await page.until(f"{row(name)}?.innerText.includes('Done')", 60)
+    await page.evaluate(f"{row(name)}.querySelector('a.name').click()")
+    await page.until("document.querySelectorAll('#results li').length > 0")
+    script = "[...document.querySelectorAll('#results a')].map(a => a.innerText)"
+    return list(await page.evaluate(script))
+
+
+async def test_zip_is_one_job_for_each_image(page: Page, tmp_path: Path):
+    archive = tmp_path / "plate.zip"
+    with zipfile.ZipFile(archive, "w") as file:
+        for name in ("well 10.tif", "well 2.tif"):
+            file.write(movie(tmp_path / name, frames=1), f"plate/{name}")
+        file.writestr("plate/bad.tif", b"II*\0 nothing")
+        file.writestr("plate/notes.txt", b"These are notes.")
+    await page.choose_files("#files", [archive])
+    for name in ("well 2.tif", "well 10.tif"):
+        await page.until(f"{row(name)}?.innerText.includes('Done')", 60)
+    # What is wrong with one image stays until it is removed, and is no job.
+    text = await page.evaluate(f"{row('plate.zip')}.innerText")
+    assert "2 taken, 1 not" in text
+    assert text.count("plate/bad.tif") == 1
+    await page.evaluate(f"{button('plate.zip', 'Try again')}.click()")
+    await page.until(f"{row('plate.zip')}?.innerText.includes('Not accepted')")
+    await page.evaluate(f"{button('plate.zip', 'Remove')}.click()")
+    await page.until(f"!{row('plate.zip')}")
+    assert await page.evaluate("document.querySelectorAll('#jobs .row').length") == 2
+
+
+async def test_every_image_of_a_file(page: Page, tmp_path: Path):
+    path = tmp_path / "two.ome.tif"
+    with tifffile.TiffWriter(path, ome=True) as writer:
+        for frames in (1, 2):
+            images = make_sample(frames=frames, height_px=128, width_px=128, nuclei=5).images
+            writer.write(images, metadata={"axes": "TYX"}, photometric="minisblack")
+    await fill(page, series="all")
+    await page.choose_files("#files", [path])
+    jobs = "[...document.querySelectorAll('#jobs .row')].filter(r => r.innerText.includes('Done'))"
+    await page.until(f"{jobs}.length === 2", 60)
+    await fill(page, series="third")
+    await page.choose_files("#files", [path])
+    await page.until(f"{row('two.ome.tif')}?.innerText.includes('counted from 0, or the word all')")
+
+
+async def test_result_files_are_chosen(page: Page, tmp_path: Path):
+    for name in ("overlay", "rois", "qc"):
+        await page.evaluate(f"document.querySelector('#formats input[value={name}]').click()")
+    await page.choose_files("#files", [movie(tmp_path / "chosen.tif", frames=1)])
+    assert await results_of(page, "chosen.tif") == [
+        "chosen_RoiSet.zip",
+        "chosen_instances.csv",
+        "chosen_labels.tif",
+        "chosen_qc.png",
+        "chosen_run.json",
+    ]
+    await page.evaluate("document.querySelector('#reset').click()")
+    chosen = "[...document.querySelectorAll('#formats input:checked')].map(box => box.value)"
+    assert await page.evaluate(chosen) == ["labels", "table", "overlay"]
+
+
+async def test_axes_are_asked_for_and_planes_are_joined(page: Page, tmp_path: Path):
+    path = tmp_path / "stack.tif"
+    images = make_sample(frames=4, height_px=128, width_px=128, nuclei=5).images
+    tifffile.imwrite(path, images, photometric="minisblack")
+    await page.evaluate("document.querySelector('#volume').click()")
+    await page.choose_files("#files", [path])
+    await page.until(f"{row('stack.tif')}?.innerText.includes('nothing to join in 3-D')")
+    assert "give “Axes” under “More settings”" in await page.evaluate(
+        f"{row('stack.tif')}.innerText"
+    )
+    await fill(page, axes="TZYX")
+    await page.evaluate(f"{button('stack.tif', 'Try again')}.click()")
+    await page.until(f"{row('stack.tif')}?.innerText.includes('3 axes longer than 1')")
+    await fill(page, axes="zyx", pixel_size="0.5", z_step="2")
+    await page.evaluate(f"{button('stack.tif', 'Try again')}.click()")
+    await results_of(page, "stack.tif")
+    facts = await page.until("document.querySelector('#facts').innerText.includes('0.5 µm')"
+                             " && document.querySelector('#facts').innerText")  # fmt: skip
+    assert "ZYX (as given)" in facts
+    assert "z-planes joined" in facts
+
+
+async def test_ome_zarr_folder_is_not_sent_in_pieces(page: Page, tmp_path: Path):
+    folder = tmp_path / "data"
+    (folder / "cells.ome.zarr" / "0").mkdir(parents=True)
+    (folder / "cells.ome.zarr" / ".zattrs").write_text("{}")
+    (folder / "cells.ome.zarr" / "0" / ".zarray").write_text("{}")
+    (folder / "cells.ome.zarr" / "0" / "0.0").write_bytes(b"x")
+    movie(folder / "beside.tif", frames=1)
+    await dropped(page, folder)
+    await page.until(
+        "document.querySelector('#jobs-error').innerText.includes('“cells.ome.zarr” is')"
+    )
+    await page.until(f"{row('beside.tif')}?.innerText.includes('Done')", 60)
+    words = await page.evaluate(WORDS)
+    assert ".zarray" not in words
+    assert "0.0" not in words
 
 
 async def test_job_is_deleted_after_asking(page: Page, tmp_path: Path):
