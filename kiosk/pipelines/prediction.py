@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 
 import numpy as np
 
@@ -15,6 +16,8 @@ from kiosk.pipelines.context import JobContext
 from kiosk.pipelines.tensors import head_maps, model_inputs, without_channel_axis
 
 Maps = dict[str, np.ndarray]
+# The maps of the tiles of one part that are under way take at most about so much.
+TILES_BYTES = 128_000_000
 
 
 async def predicted_maps(
@@ -70,7 +73,9 @@ async def _tiled(context: JobContext, pixels: np.ndarray, limits: Limits, views:
     height, width = pixels.shape[1:]
     tiles = cut_plane(height, width, card.tile_px, card.halo_px, card.divisor_px)
     blenders: dict[str, Blender] = {}
-    slots = asyncio.Semaphore(context.options.tiles_in_flight)
+    tile_bytes = math.prod((card.tile_px, card.tile_px, card.map_bytes))
+    at_once = min(context.options.tiles_in_flight, max(1, TILES_BYTES // tile_bytes))
+    slots = asyncio.Semaphore(at_once)
 
     async def predict(tile: Tile) -> None:
         seen: dict[str, list[np.ndarray]] = {}

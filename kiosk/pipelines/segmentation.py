@@ -8,6 +8,7 @@ plane, gets its maps from Triton and makes labels; the join stitches blocks and 
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -52,6 +53,10 @@ from kiosk.pipelines.sizing import size_instances, sizing_note
 from kiosk.ports import ImageSource, Window
 from kiosk.request import SegmentationRequest
 
+# The maps of one block, before they become instances, take about so much: 32 rays of float16 make
+# blocks of 980 px. The usual two maps of bytes would allow 5,600 px.
+MAPS_BYTES = 64_000_000
+
 
 def check(source: ImageSource, card: ModelCard, request: SegmentationRequest) -> list[int]:
     """Whether this image can go through this model as asked; the channels that will be used.
@@ -94,7 +99,7 @@ async def plan(context: JobContext) -> tuple[list[Part], list[str]]:
     # network sees enlarged is cut smaller, so that a part takes no more memory.
     record = PlanRecord(
         channels=channels,
-        block_px=round(options.block_px / max(1.0, sizing.scale)),
+        block_px=round(_block_px(context) / max(1.0, sizing.scale)),
         block_halo_px=options.block_halo_px,
         sizing=sizing,
         align_px=alignment_px(sizing.scale, context.card.divisor_px),
@@ -107,6 +112,11 @@ async def plan(context: JobContext) -> tuple[list[Part], list[str]]:
             payload = {"t": t, "z": z, "block": block}
             parts.append(Part(job_id=job.id, kind=PartKind.PART, index=len(parts), payload=payload))
     return parts, notes
+
+
+def _block_px(context: JobContext) -> int:
+    """Side of a block: the setting, or less where the maps of the model are many."""
+    return min(context.options.block_px, math.isqrt(MAPS_BYTES // context.card.map_bytes))
 
 
 async def run(context: JobContext, part: Part) -> None:
