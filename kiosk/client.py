@@ -112,8 +112,7 @@ class AsyncKiosk:
             pixel_size_um, z_step_um: in place of what the file says; 0 = as it says.
             region: segment only this part of every plane, see `Rectangle`.
             volume: join the instances of the planes of a z-stack to instances in 3-D.
-            formats: result formats by name, see docs/reference/results.md; () = the default set,
-                "all" = every one.
+            formats: result formats by name (docs/reference/results.md), "all", () = the default.
             within: mask or label image, as a path, an array, or the name of an upload
                 ("uploads/..."): only instances inside of it count. An array has the axes of the
                 image without channels, or YX.

@@ -6,6 +6,7 @@ new folder in the model repository appears in the API, the commands and the page
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -35,6 +36,8 @@ KEY_GROUPS = ("kiosk.postprocessing.", "kiosk.weights_sha256.")
 
 # Types that the image tensor may have.
 _IMAGE_DTYPES = {"TYPE_UINT16": "uint16", "TYPE_FP32": "float32"}
+# Bytes of the types that maps may have.
+_MAP_BYTES = {"TYPE_UINT8": 1, "TYPE_FP16": 2, "TYPE_FP32": 4}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +54,7 @@ class ModelCard:
         tile_px: longest side of a tile; divisor_px: sides are multiples of this.
         halo_px: margin around a tile whose values are not used.
         low_percentile, high_percentile: intensity limits of a plane.
+        map_bytes: of all maps together for one pixel, as far as the configuration says.
         image_dtype: numpy name of the image tensor's type, "uint16" or "float32".
         takes_limits: the graph scales grey values itself by the tensor `limits`; else they come
             scaled, 0..1 between the limits.
@@ -77,6 +81,7 @@ class ModelCard:
     high_percentile: float = 99.8
     object_diameter_px: tuple[float, float] = (0.0, 0.0)
     network_diameter_px: float = 0.0
+    map_bytes: int = 2
     image_dtype: str = "uint16"
     takes_limits: bool = True
     postprocessing: Mapping[str, float] = field(default_factory=dict)
@@ -131,6 +136,7 @@ def card_from_config(config: Mapping[str, Any], versions: list[str]) -> ModelCar
             high_percentile=float(values["kiosk.high_percentile"]),
             object_diameter_px=_pair(values.get("kiosk.object_diameter_px", "0,0")),
             network_diameter_px=float(values.get("kiosk.network_diameter_px", 0)),
+            map_bytes=sum(_map_bytes(item) for item in config.get("output", [])) or 2,
             image_dtype=_IMAGE_DTYPES[inputs.get("image", "TYPE_UINT16")],
             takes_limits=not inputs or "limits" in inputs,
             postprocessing=_group(values, "kiosk.postprocessing."),
@@ -147,6 +153,13 @@ def card_from_config(config: Mapping[str, Any], versions: list[str]) -> ModelCar
             f"The configuration of model '{name}' is not complete: {error}."
             " See docs/reference/model-configuration.md."
         ) from error
+
+
+def _map_bytes(output: Mapping[str, Any]) -> int:
+    """Bytes of a map for one pixel; a number of channels that is left open counts as one."""
+    channels = [int(length) for length in output.get("dims", [])][:-2]
+    per_value = _MAP_BYTES.get(str(output.get("data_type")), 4)
+    return per_value * math.prod(max(1, length) for length in channels)
 
 
 def _check(card: ModelCard) -> None:

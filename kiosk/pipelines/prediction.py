@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 
 import numpy as np
 
@@ -15,6 +16,8 @@ from kiosk.pipelines.context import JobContext
 from kiosk.pipelines.tensors import head_maps, model_inputs, without_channel_axis
 
 Maps = dict[str, np.ndarray]
+# The maps of the tiles of one part that are under way take at most about so much.
+TILES_BYTES = 128_000_000
 
 
 async def predicted_maps(
@@ -45,12 +48,15 @@ async def predicted_maps(
 
 def _prepared(pixels: np.ndarray, limits: Limits, scale: float) -> tuple[np.ndarray, Limits]:
     """uint16 pixels at the scale of the network; 8-bit values keep what lies between them."""
-    if scale != 1.0:
-        height, width = whole_parts(pixels.shape[1:])
-        rim = ((0, 0), (0, height - pixels.shape[1]), (0, width - pixels.shape[2]))
-        pixels = np.pad(pixels.astype(np.float32), rim, mode="symmetric")
-        pixels = resized(pixels, *scaled_shape((height, width), scale))
-    return as_uint16(pixels, limits)
+    if scale == 1.0:
+        return as_uint16(pixels, limits)
+    height, width = whole_parts(pixels.shape[1:])
+    rim = ((0, 0), (0, height - pixels.shape[1]), (0, width - pixels.shape[2]))
+    sized = np.empty((len(pixels), *scaled_shape((height, width), scale)), np.uint16)
+    for number in range(len(pixels)):  # one at a time: real numbers are large
+        channel = np.pad(pixels[number : number + 1].astype(np.float32), rim, mode="symmetric")
+        sized[number], sized_limits = as_uint16(resized(channel, *sized.shape[1:])[0], limits)
+    return sized, sized_limits
 
 
 def _scaled_back(
@@ -67,7 +73,9 @@ async def _tiled(context: JobContext, pixels: np.ndarray, limits: Limits, views:
     height, width = pixels.shape[1:]
     tiles = cut_plane(height, width, card.tile_px, card.halo_px, card.divisor_px)
     blenders: dict[str, Blender] = {}
-    slots = asyncio.Semaphore(context.options.tiles_in_flight)
+    tile_bytes = math.prod((card.tile_px, card.tile_px, card.map_bytes))
+    at_once = min(context.options.tiles_in_flight, max(1, TILES_BYTES // tile_bytes))
+    slots = asyncio.Semaphore(at_once)
 
     async def predict(tile: Tile) -> None:
         seen: dict[str, list[np.ndarray]] = {}
@@ -81,7 +89,7 @@ async def _tiled(context: JobContext, pixels: np.ndarray, limits: Limits, views:
         for name, views_of_map in seen.items():
             maps = mean_map(views_of_map)
             if name not in blenders:
-                blenders[name] = Blender(len(maps), height, width, len(tiles), maps.dtype)
+                blenders[name] = Blender(len(maps), tiles, maps.dtype)
             blenders[name].add(tile, maps)
 
     tasks = [asyncio.create_task(predict(tile)) for tile in tiles]

@@ -8,9 +8,11 @@ plane, gets its maps from Triton and makes labels; the join stitches blocks and 
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 
 import numpy as np
 
@@ -32,6 +34,7 @@ from kiosk.pipelines.intermediate import (
     write_part,
     write_plan,
 )
+from kiosk.pipelines.label_planes import AT_A_TIME_BYTES, each_channel
 from kiosk.pipelines.limits import limits_of_plane
 from kiosk.pipelines.masking import (
     WITHIN,
@@ -49,6 +52,10 @@ from kiosk.pipelines.results import write_results
 from kiosk.pipelines.sizing import size_instances, sizing_note
 from kiosk.ports import ImageSource, Window
 from kiosk.request import SegmentationRequest
+
+# The maps of one block, before they become instances, take about so much: 32 rays of float16 make
+# blocks of 980 px. The usual two maps of bytes would allow 5,600 px.
+MAPS_BYTES = 64_000_000
 
 
 def check(source: ImageSource, card: ModelCard, request: SegmentationRequest) -> list[int]:
@@ -92,7 +99,7 @@ async def plan(context: JobContext) -> tuple[list[Part], list[str]]:
     # network sees enlarged is cut smaller, so that a part takes no more memory.
     record = PlanRecord(
         channels=channels,
-        block_px=round(options.block_px / max(1.0, sizing.scale)),
+        block_px=round(_block_px(context) / max(1.0, sizing.scale)),
         block_halo_px=options.block_halo_px,
         sizing=sizing,
         align_px=alignment_px(sizing.scale, context.card.divisor_px),
@@ -105,6 +112,11 @@ async def plan(context: JobContext) -> tuple[list[Part], list[str]]:
             payload = {"t": t, "z": z, "block": block}
             parts.append(Part(job_id=job.id, kind=PartKind.PART, index=len(parts), payload=payload))
     return parts, notes
+
+
+def _block_px(context: JobContext) -> int:
+    """Side of a block: the setting, or less where the maps of the model are many."""
+    return min(context.options.block_px, math.isqrt(MAPS_BYTES // context.card.map_bytes))
 
 
 async def run(context: JobContext, part: Part) -> None:
@@ -125,13 +137,7 @@ async def run(context: JobContext, part: Part) -> None:
     del maps
     if read.mask is not None:
         labels = await asyncio.to_thread(inside_of, labels, read.mask)
-    table = None
-    if read.measured is not None:
-        table = await asyncio.to_thread(
-            measure, labels, read.measured, read.channel_names, read.pixel_size_um
-        )
-        if read.mask is not None:
-            table[WITHIN] = within_column(labels, read.mask)
+    table = await _table(context, part, read, labels) if read.is_measured else None
     clock.lap("instances")
     report = PartReport(instances=int(labels.max(initial=0)), seconds=clock.seconds)
     await write_part(context.store, job.id, part.index, labels, table, report)
@@ -143,46 +149,74 @@ class _Read:
 
     Attributes:
         pixels: (channel, y, x) that the network gets.
-        measured: (channel, y, x) of all channels; None for a block, whose instances are measured
-            after stitching, and for a plane of a volume.
+        is_measured: instances are measured here. Those of a block are after stitching, those of a
+            volume when it is whole.
+        all_channels: (channel, y, x) to measure; None where they are too large to be kept.
         mask: (y, x) labels; None where there is none, and for volumes, which are judged whole.
     """
 
     pixels: np.ndarray
     limits: Limits
-    measured: np.ndarray | None
+    is_measured: bool
+    all_channels: np.ndarray | None
     mask: np.ndarray | None
     channel_names: Sequence[str]
     pixel_size_um: tuple[float, float] | None
 
 
 async def _read(context: JobContext, record: PlanRecord, part: Part) -> _Read:
-    card, payload = context.card, part.payload
-    place = (payload["t"], payload["z"])
-    request = context.request
+    card, request, place = context.card, context.request, _place(part)
+    all_channels = None
     async with context.image() as source:
         cuts = cutting(source.sizes, record, request.region)
+        window = cuts.blocks[part.payload["block"]].window
+        is_measured = cuts.is_whole and not request.volume
         names, pixel_size_um = list(source.channel_names), source.pixel_size_um
-        window = cuts.blocks[payload["block"]].window
-        measured = None
+        channels = range(source.sizes["c"])
+        plane_bytes = source.sizes["y"] * source.sizes["x"] * source.dtype.itemsize
+        if is_measured and len(channels) * plane_bytes <= AT_A_TIME_BYTES:
+            all_channels = await asyncio.to_thread(source.plane, *place, channels)
+            pixels = all_channels[record.channels]
+        else:
+            pixels = await asyncio.to_thread(source.plane, *place, record.channels, window)
         if cuts.is_whole:
-            channels = record.channels if request.volume else list(range(len(names)))
-            measured = await asyncio.to_thread(source.plane, *place, channels)
-            pixels = measured if request.volume else measured[record.channels]
             limits = await asyncio.to_thread(
                 plane_limits, pixels, card.low_percentile, card.high_percentile
             )
         else:
             limits = await limits_of_plane(context, source, place, record.channels)
-            pixels = await asyncio.to_thread(source.plane, *place, record.channels, window)
     return _Read(
         pixels=pixels,
         limits=limits,
-        measured=None if request.volume else measured,
+        is_measured=is_measured,
+        all_channels=all_channels,
         mask=await _mask(context, place, window),
         channel_names=names,
         pixel_size_um=pixel_size_um,
     )
+
+
+async def _table(
+    context: JobContext, part: Part, read: _Read, labels: np.ndarray
+) -> dict[str, np.ndarray]:
+    """The table of the instances of a whole plane."""
+    measured = partial(
+        measure, labels, channel_names=read.channel_names, pixel_size_um=read.pixel_size_um
+    )
+    if read.all_channels is not None:
+        table = await asyncio.to_thread(measured, read.all_channels)
+    else:
+        window = slice(0, labels.shape[0]), slice(0, labels.shape[1])
+        async with context.image() as source:
+            channels = each_channel(source, _place(part), window)
+            table = await asyncio.to_thread(measured, channels)
+    if read.mask is not None:
+        table[WITHIN] = within_column(labels, read.mask)
+    return table
+
+
+def _place(part: Part) -> tuple[int, int]:
+    return part.payload["t"], part.payload["z"]
 
 
 async def _mask(context: JobContext, place: tuple[int, int], window: Window) -> np.ndarray | None:

@@ -48,6 +48,20 @@ def config(**changes: str | None) -> dict[str, Any]:
     }
 
 
+@pytest.mark.parametrize(
+    ("outputs", "map_bytes"),
+    [
+        ([], 2),
+        ([("TYPE_UINT8", [-1, -1]), ("TYPE_UINT8", [-1, -1])], 2),
+        ([("TYPE_FP16", [-1, -1]), ("TYPE_FP16", ["32", "-1", "-1"])], 66),
+        ([("TYPE_FP32", [-1, -1, -1])], 4),
+    ],
+)
+def test_bytes_of_all_maps(outputs: list[tuple[str, list[Any]]], map_bytes: int) -> None:
+    said = [{"data_type": kind, "dims": dims} for kind, dims in outputs]
+    assert map_bytes == card_from_config(config() | {"output": said}, ["1"]).map_bytes
+
+
 def test_everything_is_read() -> None:
     expected = ModelCard(
         name="nuclei",

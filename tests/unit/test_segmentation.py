@@ -475,3 +475,12 @@ async def test_a_model_for_no_size_refuses_a_diameter() -> None:
             model="bright",
             request=SegmentationRequest(postprocessing={"diameter_px": 10.0}),
         )
+
+
+async def test_many_maps_make_smaller_blocks() -> None:
+    """32 rays of a block would take a gigabyte."""
+    rays = make_card(map_bytes=10_000)
+    kiosk = make_kiosk(ImageFileReader(LimitSettings()), inference=FakeInference([rays]))
+    found = await segmented(tiff(spots((100, 120), number=8)), kiosk)
+    assert found.run["blocks"]["block_px"] == 80
+    assert found.counts == count(spots((100, 120), number=8))
