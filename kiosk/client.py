@@ -102,7 +102,7 @@ class AsyncKiosk:
 
         Args:
             image: path of an image file, of an OME-Zarr folder, or an array (see `axes`).
-            model: name of a model, see `models()`; version: "" = the latest.
+            model: name of a model, see `models()`, or NAME:VERSION; version: "" = the latest.
             channel: name or index from 0, needed when the image has several channels.
             parameters: post-processing parameters in place of the model's defaults.
             axes: order of the axes, letters of TCZYXS; for an array by default YX, TYX (ZYX for a
@@ -229,11 +229,15 @@ class AsyncKiosk:
         within: str = "",
         request_id: str = "",
     ) -> pb.Job:
-        """Queue the segmentation of an upload; a request_id of yours makes it repeatable."""
+        """Queue the segmentation of an upload; a request_id of yours makes it repeatable.
+
+        A model may be given as NAME or as NAME:VERSION.
+        """
+        model, _, named = model.partition(":")
         request = pb.SegmentRequest(
             upload=upload,
             model=model,
-            model_version=version,
+            model_version=version or named,
             channel=str(channel),
             parameters=dict(parameters or {}),
             # Also when the caller gives none: the call may be sent twice over a bad connection.

@@ -8,7 +8,6 @@ import cv2
 import numpy as np
 
 from kiosk.imaging.intensity import sample_step
-from kiosk.imaging.rendering import display_size
 
 Window = tuple[slice, slice]
 # Reads a window of a plane: (channel, y, x), or (y, x) for labels.
@@ -17,9 +16,9 @@ Read = Callable[[Window], np.ndarray]
 BAND_PX = 16_000_000
 
 
-def small_plane(read: Read, shape: tuple[int, int], longest_px: int) -> np.ndarray:
-    """(channel, y, x) pixels of a plane, shrunk by averaging to at most `longest_px` a side."""
-    height, width = display_size(*shape, longest_px)
+def small_plane(read: Read, shape: tuple[int, int], size: tuple[int, int]) -> np.ndarray:
+    """(channel, y, x) pixels of a plane of this shape, shrunk to `size` by averaging."""
+    height, width = size
     if (height, width) == shape:
         return read((slice(0, height), slice(0, width)))
     bands = []
@@ -30,9 +29,9 @@ def small_plane(read: Read, shape: tuple[int, int], longest_px: int) -> np.ndarr
     return np.concatenate(bands, axis=1)
 
 
-def small_labels(read: Read, shape: tuple[int, int], longest_px: int) -> np.ndarray:
-    """(y, x) labels of a plane, shrunk alike, by nearest pixel."""
-    height, width = display_size(*shape, longest_px)
+def small_labels(read: Read, shape: tuple[int, int], size: tuple[int, int]) -> np.ndarray:
+    """(y, x) labels of a plane of this shape, shrunk alike, by nearest pixel."""
+    height, width = size
     if (height, width) == shape:
         return read((slice(0, height), slice(0, width)))
     wanted = ((np.arange(height) + 0.5) / height * shape[0]).astype(np.int64)

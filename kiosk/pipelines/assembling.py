@@ -58,6 +58,8 @@ class Assembler:
     ) -> None:
         self._context, self._cutting, self._fetch = context, cutting, fetch
         self.shape = cutting.shape
+        # The part that is segmented.
+        self.shown = (slice(*cutting.rows), slice(*cutting.columns))
         count = len(cutting.blocks)
         self.places = [
             Place(t=t, z=z, parts=range(i * count, (i + 1) * count))

@@ -55,7 +55,13 @@ class PlaneJoin:
         """Send every plane and every row to the writers."""
         for place in self._assembler.places:
             with self._assembler.plane(place) as found:
-                plane = FinishedPlane(self._source, (place.t, place.z), found.labels, found.count)
+                plane = FinishedPlane(
+                    self._source,
+                    (place.t, place.z),
+                    found.labels,
+                    found.count,
+                    shown=self._assembler.shown,
+                )
                 for table in self._tables(plane, found, place):
                     for writer in writers:
                         writer.add_instances(plane, table)

@@ -38,6 +38,7 @@ class FinishedPlane:
     """`exports.writer.LabelPlane` over the labels of a plane and the image it is from.
 
     `table`, where given, is what each label becomes: (labels + 1,) uint32, 0 = no instance.
+    `shown` is the part of the plane that small pictures are made of; default: all of it.
     """
 
     def __init__(
@@ -47,9 +48,11 @@ class FinishedPlane:
         labels: ReadLabels,
         instances: int,
         table: np.ndarray | None = None,
+        shown: Window | None = None,
     ) -> None:
         self.t, self.z = place
         self.shape = (source.sizes["y"], source.sizes["x"])
+        self._shown = shown or (slice(0, self.shape[0]), slice(0, self.shape[1]))
         self.instances = instances
         self._source, self._labels, self._table = source, labels, table
 
@@ -65,10 +68,13 @@ class FinishedPlane:
         return each_channel(self._source, (self.t, self.z), window)
 
     def small_labels(self, longest_px: int) -> np.ndarray:
-        return small_labels(self.labels, self.shape, longest_px)
+        shape = _shape(self._shown)
+        size = display_size(*shape, longest_px)
+        return small_labels(lambda window: self.labels(_inside(self._shown, window)), shape, size)
 
     def small_pixels(self, channels: Sequence[int], longest_px: int) -> np.ndarray:
-        return small_pixels(self._source, (self.t, self.z), channels, longest_px)
+        place = (self.t, self.z)
+        return small_pixels(self._source, place, channels, longest_px, self._shown)
 
 
 def area_px(window: Window) -> int:
@@ -96,21 +102,51 @@ def each_channel(
 
 
 def small_pixels(
-    source: ImageSource, place: tuple[int, int], channels: Sequence[int], longest_px: int
+    source: ImageSource,
+    place: tuple[int, int],
+    channels: Sequence[int],
+    longest_px: int,
+    shown: Window | None = None,
 ) -> np.ndarray:
     """(len(channels), y, x) pixels of the plane at (t, z), at most `longest_px` along a side.
 
-    Made from the smallest stored resolution that is large enough.
+    Made from the smallest stored resolution that is large enough; the size is that of the full
+    resolution shrunk, which labels have too. `shown`: of this part only.
     """
-    wanted = display_size(source.sizes["y"], source.sizes["x"], longest_px)
-    levels = [
-        number
-        for number, shape in enumerate(source.levels)
-        if shape[0] >= wanted[0] and shape[1] >= wanted[1]
-    ]
-    level = levels[-1] if levels else 0
+    full = source.levels[0]
+    shown = shown or (slice(0, full[0]), slice(0, full[1]))
+    size = display_size(*_shape(shown), longest_px)
+    level, part = 0, shown
+    for number, shape in enumerate(source.levels):
+        smaller = _scaled(shown, full, shape)
+        height, width = _shape(smaller)
+        if height >= size[0] and width >= size[1]:
+            level, part = number, smaller
 
     def read(window: Window) -> np.ndarray:
-        return source.plane(*place, channels, window, level)
+        return source.plane(*place, channels, _inside(part, window), level)
 
-    return small_plane(read, source.levels[level], longest_px)
+    return small_plane(read, _shape(part), size)
+
+
+def _shape(window: Window) -> tuple[int, int]:
+    rows, columns = window
+    return rows.stop - rows.start, columns.stop - columns.start
+
+
+def _inside(part: Window, window: Window) -> Window:
+    """A window of a part, as a window of the plane."""
+    rows, columns = (
+        slice(whole.start + inner.start, whole.start + inner.stop)
+        for whole, inner in zip(part, window, strict=True)
+    )
+    return rows, columns
+
+
+def _scaled(part: Window, full: tuple[int, int], shape: tuple[int, int]) -> Window:
+    """The same part of the plane at another resolution, rounded to whole pixels."""
+    rows, columns = (
+        slice(round(side.start * new / old), max(1, round(side.stop * new / old)))
+        for side, old, new in zip(part, full, shape, strict=True)
+    )
+    return rows, columns

@@ -143,7 +143,14 @@ class VolumeJoin:
     ) -> None:
         seen = int(np.count_nonzero(np.unique(table)))
         with self._assembler.plane(place) as found:
-            plane = FinishedPlane(self._source, (place.t, place.z), found.labels, seen, table)
+            plane = FinishedPlane(
+                self._source,
+                (place.t, place.z),
+                found.labels,
+                seen,
+                table,
+                shown=self._assembler.shown,
+            )
             for window in self._windows():
                 origin = (window[0].start, window[1].start)
                 measured.add(place.z, plane.labels(window), plane.each_channel(window), origin)

@@ -137,6 +137,11 @@ def upper_half(dtype: str) -> np.ndarray:
     return mask
 
 
+async def test_a_version_may_follow_the_model(client: AsyncKiosk) -> None:
+    result = await client.segment(spots(2), model="bright:1")
+    assert result.run["model"]["version"] == "1"
+
+
 async def test_only_inside_of_a_mask_however_it_is_given(
     client: AsyncKiosk, tmp_path: Path
 ) -> None:

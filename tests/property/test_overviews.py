@@ -46,7 +46,7 @@ def test_small_plane_is_about_the_whole_plane_shrunk(
     pixels = np.stack([cv2.blur(c.astype(np.float32), (9, 9)).astype(dtype) for c in pixels])
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(overviews, "BAND_PX", band)
-        small = small_plane(Reads(pixels), (height, width), longest)
+        small = small_plane(Reads(pixels), (height, width), display_size(height, width, longest))
     shape = display_size(height, width, longest)
     assert small.shape == (channels, *shape)
     whole = [cv2.resize(c.astype(np.float32), shape[::-1], interpolation=cv2.INTER_AREA)
@@ -61,10 +61,9 @@ def test_small_plane_is_exact_where_pixels_fit(
     rows: int, columns: int, times: int, band: int
 ) -> None:
     pixels = plane(rows * times, columns * times, "float32")
-    longest = max(rows, columns)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(overviews, "BAND_PX", band)
-        small = small_plane(Reads(pixels), pixels.shape[1:], longest)
+        small = small_plane(Reads(pixels), pixels.shape[1:], (rows, columns))
     blocks = pixels[0].reshape(rows, times, columns, times).mean(axis=(1, 3))
     np.testing.assert_allclose(small[0], blocks, rtol=1e-5)
 
@@ -76,7 +75,7 @@ def test_small_labels_are_those_of_the_whole_plane(
     labels = plane(height, width, "uint32")[0]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(overviews, "BAND_PX", band)
-        small = small_labels(Reads(labels), (height, width), longest)
+        small = small_labels(Reads(labels), (height, width), display_size(height, width, longest))
     np.testing.assert_array_equal(small, display_labels(labels, longest))
     assert small.dtype == np.uint32
 
@@ -100,7 +99,7 @@ def test_no_more_than_a_band_is_read_at_a_time() -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(overviews, "BAND_PX", 5000)
         for made in (
-            lambda read: small_plane(read, (900, 50), 90),
+            lambda read: small_plane(read, (900, 50), (90, 5)),
             lambda read: sampled(read, (900, 50), 1),
         ):
             read = Reads(pixels)
