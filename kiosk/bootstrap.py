@@ -16,6 +16,7 @@ from kiosk.adapters.image_files import ImageFileReader
 from kiosk.adapters.object_store import ObstoreObjectStore
 from kiosk.adapters.redis_queue import QueuePolicy, RedisQueue
 from kiosk.adapters.triton import TritonInference
+from kiosk.allocator import keep_few_arenas
 from kiosk.consumer import Consumer
 from kiosk.errors import KioskError, PermanentError
 from kiosk.folder_zip import zipped_folder
@@ -58,6 +59,7 @@ def make_store(settings: Settings) -> ObstoreObjectStore:
 
 async def run_server(settings: Settings) -> None:
     """The server role: gRPC API, web page and sweeping, until SIGTERM."""
+    keep_few_arenas()
     configure_logging(settings.log_level)
     choose_scratch(settings.scratch_dir)
     stopping = _stop_on_signals()
@@ -90,6 +92,7 @@ async def run_server(settings: Settings) -> None:
 
 async def run_consumer(settings: Settings) -> bool:
     """The consumer role, until SIGTERM. Returns False when a hung part made it stop."""
+    keep_few_arenas()
     configure_logging(settings.log_level)
     choose_scratch(settings.scratch_dir)
     stopping = _stop_on_signals()
