@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from kiosk._proto import kiosk_pb2 as pb
@@ -19,6 +22,7 @@ from kiosk.connection import Progress as Step
 from kiosk.connection import ProgressCallback
 from kiosk.errors import AlreadyExists, InvalidRequest, KioskError
 from kiosk.folder_zip import is_ome_zarr, natural_key
+from kiosk.jobs import plain_name, result_stem
 
 # Files at a time: enough that uploads, inference and downloads overlap.
 FILES_IN_FLIGHT = 4
@@ -30,6 +34,8 @@ ZIP_SUFFIXES = {".zip", ".ozx"}
 ZARR_SUFFIX = ".zarr"
 # A file in a watched folder is taken once its size has not changed between two looks.
 LOOK_S = 2.0
+# File systems take names of 255 bytes; this leaves room for the endings of results.
+LONGEST_STEM_BYTES = 200
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,7 +115,8 @@ def is_image_folder(path: Path) -> bool:
 
 def stem_of(name: str) -> str:
     """First part of the names of the results of a file, folder or address."""
-    return Path(name.rstrip("/").rpartition("://")[2]).stem or "image"
+    stem = Path(name.rstrip("/").rpartition("://")[2]).stem or "image"
+    return os.fsdecode(os.fsencode(stem)[:LONGEST_STEM_BYTES])
 
 
 async def segment_files(
@@ -214,19 +221,32 @@ def _check_free(request: SegmentRequest, stem: str) -> None:
 
 
 def member_stems(members: Sequence[str]) -> dict[str, str]:
-    """First part of the names of results of every member of a zip: its own name, or with its
-    folders where several members have the same name."""
-    names = [Path(member).stem for member in members]
-    return {
-        member: name
-        if names.count(name) == 1
-        else str(Path(member).with_suffix("")).replace("/", "_")
-        for member, name in zip(members, names, strict=True)
-    }
+    """First part of the names of results of every member of a zip: its own name, with its folders
+    where several members have the same name, and with a number where those are the same too.
+
+    Members may have names that cannot be those of files here, so what the kiosk itself makes of
+    a name is taken.
+    """
+    counts = Counter(result_stem(member).casefold() for member in members)
+    stems: dict[str, str] = {}
+    taken: set[str] = set()  # some file systems do not tell A from a
+    for member in members:
+        stem = result_stem(member)
+        if counts[stem.casefold()] > 1:
+            stem = result_stem(member.strip("/").replace("/", "_"))
+        number, wanted = 1, stem
+        while stem.casefold() in taken:
+            number += 1
+            stem = f"{wanted}_{number}"
+        taken.add(stem.casefold())
+        stems[member] = stem
+    return stems
 
 
 def _failed(bars: Progress, shown: str, error: Exception) -> bool:
-    message = error.message if isinstance(error, KioskError) else str(error)
+    message = str(error)
+    if isinstance(error, OSError) and error.strerror:
+        message = f"'{error.filename}' cannot be used: {error.strerror}."
     _say(bars, f"[red]failed[/red] {_escaped(shown)}: {_escaped(message)}")
     return False
 
@@ -269,6 +289,7 @@ def _say(bars: Progress, line: str) -> None:
 @contextmanager
 def _bar(bars: Progress, shown: str) -> Iterator[ProgressCallback]:
     """A bar for one image, and the function that moves it."""
+    shown = _escaped(shown)
     task = bars.add_task(shown, total=None)
 
     def show(step: Step) -> None:
@@ -307,4 +328,4 @@ def _summary(written: Sequence[Path]) -> str:
 
 
 def _escaped(text: object) -> str:
-    return str(text).replace("[", "\\[")
+    return escape(plain_name(str(text)))

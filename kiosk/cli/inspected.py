@@ -7,7 +7,8 @@ from pathlib import Path
 
 from rich.table import Table
 
-from kiosk.cli.terminal import console
+from kiosk.cli.terminal import console, plain
+from kiosk.jobs import plain_name
 from kiosk.reading import InspectedImage
 
 
@@ -16,12 +17,13 @@ def print_images(images: Sequence[InspectedImage]) -> None:
     for image in images:
         table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
         for name, value in _facts(image):
-            table.add_row(f"[bold]{name}[/bold]", value)
+            table.add_row(f"[bold]{name}[/bold]", plain(value))
         console.print(table)
         for note in image.notes:
-            console.print(f"  {note}", style="dim", markup=False, soft_wrap=True)
+            console.print(f"  {plain_name(note)}", style="dim", markup=False, soft_wrap=True)
         if image.error:
-            console.print(f"  {image.error.message}", style="red", markup=False, soft_wrap=True)
+            message = plain_name(image.error.message)
+            console.print(f"  {message}", style="red", markup=False, soft_wrap=True)
         console.print()
     if len(images) > 1:
         console.print(f"{len(images)} images. A job takes one: give --series, or a zip as it is.")
