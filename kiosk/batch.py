@@ -4,43 +4,38 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import time
-from collections import Counter
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import Enum
 from pathlib import Path
 
 from rich.console import Console
-from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from kiosk._proto import kiosk_pb2 as pb
 from kiosk.client import AsyncKiosk, Rectangle
-from kiosk.connection import Progress as Step
-from kiosk.connection import ProgressCallback
-from kiosk.errors import AlreadyExists, InvalidRequest, KioskError
-from kiosk.folder_zip import is_ome_zarr, natural_key
-from kiosk.jobs import plain_name, result_stem
+from kiosk.errors import AlreadyExists, KioskError, TransientError
+from kiosk.image_paths import check_stems, image_stems, is_zip, stem_of
+from kiosk.mask_files import MaskFiles
+from kiosk.progress_lines import ProgressLines
 
 # Files at a time: enough that uploads, inference and downloads overlap.
 FILES_IN_FLIGHT = 4
 # Members of one zip at a time.
 MEMBERS_IN_FLIGHT = 4
-IMAGE_SUFFIXES = {".tif", ".tiff", ".png", ".jpg", ".jpeg", ".npy", ".svs", ".ndpi", ".stk"}
-IMAGE_SUFFIXES |= {".lsm", ".czi", ".nd2", ".lif", ".btf", ".tf8", ".tf2"}
-ZIP_SUFFIXES = {".zip", ".ozx"}
-ZARR_SUFFIX = ".zarr"
-# A file in a watched folder is taken once its size has not changed between two looks.
-LOOK_S = 2.0
-# File systems take names of 255 bytes; this leaves room for the endings of results.
-LONGEST_STEM_BYTES = 200
 
 
 @dataclass(frozen=True, kw_only=True)
 class SegmentRequest:
-    """What to do with every file of a batch; the fields are those of `AsyncKiosk.segment`."""
+    """What to do with every file of a batch; most fields are those of `AsyncKiosk.segment`.
+
+    Attributes:
+        out: folder for the results.
+        all_series: every image of a file that holds several, and not the one of `series`.
+        within: mask for all images, or a folder with a mask NAME or NAME_labels for each.
+        overwrite: replace results that are there.
+        skip_existing: leave out images whose results are there.
+    """
 
     out: Path
     model: str
@@ -51,270 +46,170 @@ class SegmentRequest:
     pixel_size_um: float = 0.0
     z_step_um: float = 0.0
     series: int = 0
+    all_series: bool = False
     region: Rectangle | None = None
     volume: bool = False
     formats: Sequence[str] = ()
-    within: Path | None = None
+    within: str = ""
     overwrite: bool = False
+    skip_existing: bool = False
 
-    def reading(self, member: str = "") -> pb.ReadOptions:
+    def reading(self, member: str, series: int) -> pb.ReadOptions:
         return pb.ReadOptions(
             member=member,
-            series=self.series,
+            series=series,
             axes=self.axes,
             pixel_size_um=self.pixel_size_um,
             z_step_um=self.z_step_um,
         )
 
 
-def find_images(names: Sequence[str | Path]) -> list[str]:
-    """The files and addresses named, and the images in the folders named, in natural order.
+class Outcome(Enum):
+    """What has become of an image."""
 
-    Raises:
-        InvalidRequest: a path does not exist, a folder holds no image, or two files would
-            write results of the same name.
-    """
-    found: list[str] = []
-    for name in map(str, names):
-        path = Path(name)
-        if "://" in name or is_image_folder(path):
-            found.append(name)
-        elif path.is_dir():
-            images = sorted(filter(is_image, path.iterdir()), key=lambda p: natural_key(p.name))
-            if not images:
-                raise InvalidRequest(
-                    f"There is no image in '{path}' (TIFF, PNG, JPEG, OME-Zarr, zip, ...)."
-                )
-            found += map(str, images)
-        elif path.exists():
-            found.append(name)
-        else:
-            raise InvalidRequest(f"The file '{path}' does not exist.")
-    seen: dict[str, str] = {}
-    for name in found:
-        other = seen.setdefault(stem_of(name), name)
-        if other is not name:
-            raise InvalidRequest(
-                f"'{other}' and '{name}' would both write {stem_of(name)}_labels.tif. Run them"
-                " with different --out folders."
-            )
-    return found
-
-
-def is_image(path: Path) -> bool:
-    """Whether a file or folder looks like an image or a zip of images, by its name."""
-    if path.name.startswith("."):
-        return False
-    suffix = path.suffix.lower()
-    return is_image_folder(path) if path.is_dir() else suffix in IMAGE_SUFFIXES | ZIP_SUFFIXES
-
-
-def is_image_folder(path: Path) -> bool:
-    return path.is_dir() and (path.suffix.lower() == ZARR_SUFFIX or is_ome_zarr(path))
-
-
-def stem_of(name: str) -> str:
-    """First part of the names of the results of a file, folder or address."""
-    stem = Path(name.rstrip("/").rpartition("://")[2]).stem or "image"
-    return os.fsdecode(os.fsencode(stem)[:LONGEST_STEM_BYTES])
+    DONE = "done"
+    LEFT_OUT = "left out"  # its results are there
+    FAILED = "failed"
+    UNREACHABLE = "unreachable"  # failed, but not by itself: another try may succeed
 
 
 async def segment_files(
     kiosk: AsyncKiosk, names: Sequence[str], request: SegmentRequest, console: Console
-) -> tuple[int, int]:
-    """Segment all files; prints one line per image. Returns how many failed, of how many."""
+) -> list[Outcome]:
+    """Segment all files; prints one line per image. Returns what became of each, in order.
+
+    Raises a KioskError for what is wrong with all of them.
+    """
+    check_stems(names)
+    await kiosk.model(request.model)  # no model, no kiosk: one sentence, not one for each file
     slots = asyncio.Semaphore(FILES_IN_FLIGHT)
-    with _bars(console) as bars:
-        mask = await kiosk.mask(request.within or "")
-        total = bars.add_task("files", total=len(names), visible=len(names) > 1)
+    with ProgressLines(console) as lines:
+        batch = Batch(kiosk, request, lines)
+        lines.expect(len(names))
 
-        async def one(name: str) -> list[bool]:
+        async def one(name: str) -> list[Outcome]:
             async with slots:
-                done = await segment_file(kiosk, name, request, bars, mask)
-                bars.advance(total)
-                return done
+                outcomes = await batch.file(name)
+                lines.advance()
+                return outcomes
 
-        outcomes = [done for found in await asyncio.gather(*map(one, names)) for done in found]
-    return outcomes.count(False), len(outcomes)
+        found = await asyncio.gather(*map(one, names))
+    return [outcome for outcomes in found for outcome in outcomes]
 
 
-async def segment_file(
-    kiosk: AsyncKiosk, name: str, request: SegmentRequest, bars: Progress, mask: str = ""
-) -> list[bool]:
-    """One file all the way, or every image of a zip; whether each has succeeded."""
-    stem = stem_of(name)
-    shown = Path(name).name
-    with _bar(bars, shown) as show:
+class Batch:
+    """Files of one request, each all the way; says how each went."""
+
+    def __init__(self, kiosk: AsyncKiosk, request: SegmentRequest, lines: ProgressLines) -> None:
+        self._kiosk, self._request, self._lines = kiosk, request, lines
+        self._masks = MaskFiles(kiosk, request.within)
+
+    async def file(self, name: str) -> list[Outcome]:
+        """One file, or every image of a zip."""
+        request, shown = self._request, Path(name).name
+        stem, is_many = stem_of(name), is_zip(name) or request.all_series
         try:
-            is_zip = Path(name).suffix.lower() in ZIP_SUFFIXES
-            if not is_zip:
-                _check_free(request, stem)
-            upload = await kiosk.upload(name, progress=show)
-            images = await kiosk.inspect(upload, list_only=True) if is_zip else []
+            if not is_many and not self._is_wanted(stem):
+                return [self._left_out(shown)]
+            with self._lines.bar(shown) as show:
+                upload = await self._kiosk.upload(name, progress=show)
+                images = [("", request.series)]
+                if is_many:
+                    images = self._asked(await self._kiosk.inspect(upload, list_only=True))
         except (KioskError, OSError) as error:
-            return [_failed(bars, shown, error)]
-    if len(images) <= 1:
-        member = images[0].reading.member if images else ""
-        return [await _segment_image(kiosk, upload, shown, stem, request, bars, mask, member)]
-    slots = asyncio.Semaphore(MEMBERS_IN_FLIGHT)
-    stems = member_stems([image.reading.member for image in images])
+            return [self._failed(shown, error)]
+        slots = asyncio.Semaphore(MEMBERS_IN_FLIGHT)
+        turn = asyncio.Lock()  # jobs begin in the order of the images
+        stems = image_stems(images, stem) if len(images) > 1 else [stem]
 
-    async def one(member: str) -> bool:
-        async with slots:
-            where = f"{shown}: {member}"
-            return await _segment_image(
-                kiosk, upload, where, stems[member], request, bars, mask, member
-            )
+        async def one(image: tuple[str, int], stem: str) -> Outcome:
+            async with slots:
+                where = shown if len(images) == 1 else f"{shown}: {_place(image, stem)}"
+                return await self._image(upload, where, stem, request.reading(*image), turn)
 
-    return await asyncio.gather(*map(one, stems))
+        return await asyncio.gather(*map(one, images, stems))
 
+    def _asked(self, listed: Sequence[pb.Image]) -> list[tuple[str, int]]:
+        """(member, series) of the images to segment."""
+        found = [(image.reading.member, image.reading.series) for image in listed]
+        if self._request.series:
+            found = [image for image in found if image[1] == self._request.series]
+        return found or [("", self._request.series)]
 
-async def _segment_image(
-    kiosk: AsyncKiosk,
-    upload: str,
-    shown: str,
-    stem: str,
-    request: SegmentRequest,
-    bars: Progress,
-    mask: str,
-    member: str,
-) -> bool:
-    """One image of an upload; prints how it went. Returns whether it succeeded."""
-    started = time.monotonic()
-    with _bar(bars, shown) as show:
+    async def _image(
+        self,
+        upload: str,
+        shown: str,
+        stem: str,
+        reading: pb.ReadOptions,
+        turn: asyncio.Lock,
+    ) -> Outcome:
+        """One image of an upload."""
+        started = time.monotonic()
         try:
-            _check_free(request, stem)
-            job = await kiosk.submit(
-                upload,
-                model=request.model,
-                version=request.version,
-                channel=request.channel,
-                parameters=request.parameters,
-                reading=request.reading(member),
-                region=request.region,
-                volume=request.volume,
-                formats=request.formats,
-                within=mask,
-            )
-            job = await kiosk.wait(job.name, progress=show)
-            written = await kiosk.download(
-                job.name, request.out, stem=stem, overwrite=request.overwrite
-            )
+            if not self._is_wanted(stem):
+                return self._left_out(shown)
+            with self._lines.bar(shown) as show:
+                async with turn:
+                    job = await self._submit(upload, stem, reading)
+                job = await self._kiosk.wait(job.name, progress=show)
+                written = await self._kiosk.download(
+                    job.name, self._request.out, stem=stem, overwrite=self._request.overwrite
+                )
         except (KioskError, OSError) as error:
-            return _failed(bars, shown, error)
-    seconds = time.monotonic() - started
-    _say(bars, f"[green]done[/green]   {_escaped(shown)}: {_summary(written)}, {seconds:.1f} s")
-    for note in job.notes:
-        _say(bars, f"[dim]       {_escaped(note)}[/dim]")
-    return True
+            return self._failed(shown, error)
+        seconds = time.monotonic() - started
+        self._lines.say("green", "done", f"{shown}: {_summary(written)}, {seconds:.1f} s")
+        for note in job.notes:
+            self._lines.note(note)
+        return Outcome.DONE
 
+    async def _submit(self, upload: str, stem: str, reading: pb.ReadOptions) -> pb.Job:
+        request = self._request
+        return await self._kiosk.submit(
+            upload,
+            model=request.model,
+            version=request.version,
+            channel=request.channel,
+            parameters=request.parameters,
+            reading=reading,
+            region=request.region,
+            volume=request.volume,
+            formats=request.formats,
+            within=await self._masks.of(stem),
+        )
 
-def _check_free(request: SegmentRequest, stem: str) -> None:
-    """Before the work is done, not after: results that are there are not replaced unasked."""
-    record = request.out / f"{stem}_run.json"
-    if record.exists() and not request.overwrite:
+    def _is_wanted(self, stem: str) -> bool:
+        """Before the work is done, not after: results that are there are not replaced unasked."""
+        request = self._request
+        if request.overwrite or not (request.out / f"{stem}_run.json").exists():
+            return True
+        if request.skip_existing:
+            return False
         raise AlreadyExists(
             f"results of that name are in '{request.out}' already. Add --overwrite to replace"
-            " them, or choose another --out folder.",
+            " them or --skip-existing to leave them, or choose another --out folder.",
             reason="FILE_EXISTS",
         )
 
+    def _left_out(self, shown: str) -> Outcome:
+        self._lines.say("dim", "left", f"{shown}: its results are there already")
+        return Outcome.LEFT_OUT
 
-def member_stems(members: Sequence[str]) -> dict[str, str]:
-    """First part of the names of results of every member of a zip: its own name, with its folders
-    where several members have the same name, and with a number where those are the same too.
-
-    Members may have names that cannot be those of files here, so what the kiosk itself makes of
-    a name is taken.
-    """
-    counts = Counter(result_stem(member).casefold() for member in members)
-    stems: dict[str, str] = {}
-    taken: set[str] = set()  # some file systems do not tell A from a
-    for member in members:
-        stem = result_stem(member)
-        if counts[stem.casefold()] > 1:
-            stem = result_stem(member.strip("/").replace("/", "_"))
-        number, wanted = 1, stem
-        while stem.casefold() in taken:
-            number += 1
-            stem = f"{wanted}_{number}"
-        taken.add(stem.casefold())
-        stems[member] = stem
-    return stems
+    def _failed(self, shown: str, error: Exception) -> Outcome:
+        message = error.message if isinstance(error, KioskError) else str(error)
+        if isinstance(error, OSError) and error.strerror:
+            message = f"'{error.filename}' cannot be used: {error.strerror}."
+        # Sentences about a file begin with its name.
+        named = message if message.startswith(f"'{shown}'") else f"{shown}: {message}"
+        self._lines.say("red", "failed", named)
+        return Outcome.UNREACHABLE if isinstance(error, TransientError) else Outcome.FAILED
 
 
-def _failed(bars: Progress, shown: str, error: Exception) -> bool:
-    message = str(error)
-    if isinstance(error, OSError) and error.strerror:
-        message = f"'{error.filename}' cannot be used: {error.strerror}."
-    _say(bars, f"[red]failed[/red] {_escaped(shown)}: {_escaped(message)}")
-    return False
-
-
-async def watch_folder(
-    kiosk: AsyncKiosk, folder: Path, request: SegmentRequest, console: Console
-) -> None:
-    """Segment every image that appears in a folder, until interrupted.
-
-    A file whose results are in the output folder already is left alone, so a restart goes on
-    where it stopped.
-    """
-    with _bars(console) as bars:
-        async for path in _arrivals(folder, request.out):
-            await segment_file(kiosk, str(path), request, bars)
-
-
-async def _arrivals(folder: Path, out: Path) -> AsyncIterator[Path]:
-    sizes: dict[Path, int] = {}
-    taken: set[Path] = set()
-    while True:
-        for path in sorted(await asyncio.to_thread(lambda: list(folder.iterdir()))):
-            if path.suffix.lower() not in IMAGE_SUFFIXES | ZIP_SUFFIXES or path in taken:
-                continue
-            size = path.stat().st_size
-            if (out / f"{path.stem}_run.json").exists():
-                taken.add(path)
-            elif size and sizes.get(path) == size:
-                taken.add(path)
-                yield path
-            sizes[path] = size
-        await asyncio.sleep(LOOK_S)
-
-
-def _say(bars: Progress, line: str) -> None:
-    """One line above the bars; not wrapped, so that it can be searched and copied."""
-    bars.console.print(line, soft_wrap=True, highlight=False)
-
-
-@contextmanager
-def _bar(bars: Progress, shown: str) -> Iterator[ProgressCallback]:
-    """A bar for one image, and the function that moves it."""
-    shown = _escaped(shown)
-    task = bars.add_task(shown, total=None)
-
-    def show(step: Step) -> None:
-        bars.update(
-            task,
-            description=f"{shown}: {step.stage}",
-            completed=step.done,
-            total=step.total or None,
-        )
-
-    try:
-        yield show
-    finally:
-        bars.remove_task(task)
-
-
-def _bars(console: Console) -> Progress:
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        console=console,
-        transient=True,
-    )
+def _place(image: tuple[str, int], stem: str) -> str:
+    member, series = image
+    numbered = stem.endswith(f"_series{series}")
+    return ", ".join(part for part in (member, f"series {series}" if numbered else "") if part)
 
 
 def _summary(written: Sequence[Path]) -> str:
@@ -322,10 +217,7 @@ def _summary(written: Sequence[Path]) -> str:
         if path.name.endswith("_run.json"):
             record = json.loads(path.read_text())
             planes = len(record["planes"])
-            in_planes = f" in {planes} planes" if planes > 1 else ""
-            return f"{record['instances']} instances{in_planes}"
+            kind = "in 3-D, from" if record.get("volume") else "in"
+            where = f" {kind} {planes} planes" if planes > 1 else ""
+            return f"{record['instances']} instances{where}"
     return f"{len(written)} files"
-
-
-def _escaped(text: object) -> str:
-    return escape(plain_name(str(text)))

@@ -24,6 +24,7 @@ from kiosk.inspection import inspect_file
 from kiosk.pipelines.context import SegmentationOptions
 from kiosk.previews import Previews
 from kiosk.reading import InspectedImage, ReadOptions
+from kiosk.scratch import choose_scratch
 from kiosk.service import KioskService
 from kiosk.settings import Settings
 from kiosk.telemetry import configure_logging
@@ -58,6 +59,7 @@ def make_store(settings: Settings) -> ObstoreObjectStore:
 async def run_server(settings: Settings) -> None:
     """The server role: gRPC API, web page and sweeping, until SIGTERM."""
     configure_logging(settings.log_level)
+    choose_scratch(settings.scratch_dir)
     stopping = _stop_on_signals()
     queue, inference, store = make_queue(settings), make_inference(settings), make_store(settings)
     images = ImageFileReader(settings.limits)
@@ -89,6 +91,7 @@ async def run_server(settings: Settings) -> None:
 async def run_consumer(settings: Settings) -> bool:
     """The consumer role, until SIGTERM. Returns False when a hung part made it stop."""
     configure_logging(settings.log_level)
+    choose_scratch(settings.scratch_dir)
     stopping = _stop_on_signals()
     queue, inference = make_queue(settings), make_inference(settings)
     consumer = Consumer(
@@ -106,6 +109,7 @@ async def run_consumer(settings: Settings) -> bool:
         parts_in_flight=settings.consumer.parts_in_flight,
         lease_s=settings.queue.lease_s,
         part_timeout_s=settings.consumer.part_timeout_s,
+        join_part_timeout_s=settings.consumer.join_part_timeout_s,
         stop_grace_s=settings.consumer.stop_grace_s,
     )
     running = asyncio.create_task(consumer.run())

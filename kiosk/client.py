@@ -17,6 +17,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import io
+import operator
 import threading
 import uuid
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
@@ -29,9 +30,11 @@ import numpy as np
 
 from kiosk._proto import kiosk_pb2 as pb
 from kiosk.connection import ATTEMPTS, FIRST_PAUSE_S, Connection, Progress, ProgressCallback
-from kiosk.errors import AlreadyExists, InvalidRequest, JobFailed
+from kiosk.errors import InvalidRequest, JobFailed
 from kiosk.folder_zip import zipped_folder
-from kiosk.segmentation import Segmentation, as_tiff
+from kiosk.linked import name_in
+from kiosk.reading import ReadOptions
+from kiosk.segmentation import Segmentation, as_tiff, check_free
 from kiosk.settings import Settings
 
 # A rectangle of a plane: (min_y_px, min_x_px, max_y_px, max_x_px), the maxima not included.
@@ -91,7 +94,7 @@ class AsyncKiosk:
         z_step_um: float = 0.0,
         region: Rectangle | None = None,
         volume: bool = False,
-        formats: Sequence[str] = (),
+        formats: Sequence[str] | str = (),
         within: str | Path | np.ndarray = "",
         progress: bool | ProgressCallback = False,
     ) -> Segmentation:
@@ -102,16 +105,17 @@ class AsyncKiosk:
             model: name of a model, see `models()`; version: "" = the latest.
             channel: name or index from 0, needed when the image has several channels.
             parameters: post-processing parameters in place of the model's defaults.
-            axes: order of the axes, letters of TCZYXS; for an array by default YX, TYX or TZYX
-                by the number of axes, for a file what the file says.
+            axes: order of the axes, letters of TCZYXS; for an array by default YX, TYX (ZYX for a
+                volume) or TZYX by the number of axes, for a file what the file says.
             member: path of the image inside a zip.
             series: number of the image inside a file that holds several.
             pixel_size_um, z_step_um: in place of what the file says; 0 = as it says.
-            region: segment only this part of every plane.
+            region: segment only this part of every plane, see `Rectangle`.
             volume: join the instances of the planes of a z-stack to instances in 3-D.
-            formats: result formats by name, see docs/reference/results.md; () = the default set.
+            formats: result formats by name (docs/reference/results.md), "all", () = the default.
             within: mask or label image, as a path, an array, or the name of an upload
-                ("uploads/..."): only instances inside of it count.
+                ("uploads/..."): only instances inside of it count. An array has the axes of the
+                image without channels, or YX.
             progress: True for a bar, or a function that is called with a `Progress`.
 
         Raises:
@@ -119,8 +123,17 @@ class AsyncKiosk:
             JobFailed: the job was accepted and failed.
             TransientError: the kiosk does not answer.
         """
+        axes = axes or _stack_axes(image, volume)
+        reading = _reading(
+            member=member,
+            series=series,
+            # An array is sent with its axes.
+            axes="" if isinstance(image, np.ndarray) else axes,
+            pixel_size_um=pixel_size_um,
+            z_step_um=z_step_um,
+        )
         with _reporting(progress) as report:
-            mask = await self.mask(within)
+            mask = await self.mask(within, axes=_mask_axes(within, axes, volume))
             upload = await self.upload(image, axes=axes, progress=report)
             job = await self.submit(
                 upload,
@@ -128,14 +141,7 @@ class AsyncKiosk:
                 version=version,
                 channel=channel,
                 parameters=parameters,
-                reading=pb.ReadOptions(
-                    member=member,
-                    series=series,
-                    # An array was sent with its axes.
-                    axes="" if isinstance(image, np.ndarray) else axes,
-                    pixel_size_um=pixel_size_um,
-                    z_step_um=z_step_um,
-                ),
+                reading=reading,
                 region=region,
                 volume=volume,
                 formats=formats,
@@ -145,6 +151,7 @@ class AsyncKiosk:
         return await self.fetch(job.name)
 
     # ------------------------------------------------------------------ step by step
+    # A job is named "jobs/ID", or by its bare id.
 
     async def upload(
         self,
@@ -165,9 +172,7 @@ class AsyncKiosk:
         if "://" in str(image):
             answer = await self._connection.call(
                 "CreateUpload",
-                pb.CreateUploadRequest(
-                    file_name=str(image).rstrip("/").rpartition("/")[2], url=str(image)
-                ),
+                pb.CreateUploadRequest(file_name=name_in(str(image)), url=str(image)),
             )
             return str(answer.name)
         path = Path(image)
@@ -186,10 +191,10 @@ class AsyncKiosk:
             size = await asyncio.to_thread(file.seek, 0, io.SEEK_END)
             return await self._connection.send(file, name, size, progress)
 
-    async def mask(self, within: str | Path | np.ndarray) -> str:
+    async def mask(self, within: str | Path | np.ndarray, *, axes: str = "") -> str:
         """The name of an upload with a mask, which is uploaded unless it is there; "" for none."""
         if isinstance(within, np.ndarray):
-            return await self.upload(within)
+            return await self.upload(_as_labels(within), axes=axes)
         if not str(within) or str(within).startswith("uploads/"):
             return str(within)
         return await self.upload(within)
@@ -220,7 +225,7 @@ class AsyncKiosk:
         reading: pb.ReadOptions | None = None,
         region: Rectangle | None = None,
         volume: bool = False,
-        formats: Sequence[str] = (),
+        formats: Sequence[str] | str = (),
         within: str = "",
         request_id: str = "",
     ) -> pb.Job:
@@ -236,7 +241,7 @@ class AsyncKiosk:
             reading=reading,
             region=_region(region),
             volume=volume,
-            formats=formats,
+            formats=formats.split(",") if isinstance(formats, str) and formats else formats,
             within=within,
         )
         job: pb.Job = await self._connection.call("Segment", request)
@@ -252,7 +257,7 @@ class AsyncKiosk:
         after, failures = "", 0
         while True:
             try:
-                request = pb.WatchJobRequest(name=job, after_event_id=after)
+                request = pb.WatchJobRequest(name=_name(job), after_event_id=after)
                 async for event in self._connection.stub.WatchJob(request):
                     after, failures = event.id, 0
                     yield event.job
@@ -279,7 +284,7 @@ class AsyncKiosk:
 
     async def results(self, job: str) -> list[pb.Result]:
         """The result files of a succeeded job."""
-        answer = await self._connection.call("ListResults", pb.ListResultsRequest(job=job))
+        answer = await self._connection.call("ListResults", pb.ListResultsRequest(job=_name(job)))
         return list(answer.results)
 
     async def fetch(self, job: str) -> Segmentation:
@@ -302,12 +307,8 @@ class AsyncKiosk:
         folder.mkdir(parents=True, exist_ok=True)  # noqa: ASYNC240
         results = await self.results(job)
         paths = [folder / _renamed(result.file_name, stem) for result in results]
-        for path in paths:
-            if not overwrite and path.exists():
-                raise AlreadyExists(
-                    f"'{path}' is there already. Choose another folder, or allow overwriting.",
-                    reason="FILE_EXISTS",
-                )
+        if not overwrite:
+            check_free(paths)
         for result, path in zip(results, paths, strict=True):
             partial = path.with_name(f".{path.name}.part")
             with partial.open("wb") as file:
@@ -316,7 +317,7 @@ class AsyncKiosk:
         return paths
 
     async def job(self, job: str) -> pb.Job:
-        """A job as it stands; `job` is its name or its bare id."""
+        """A job as it stands."""
         answer: pb.Job = await self._connection.call("GetJob", pb.GetJobRequest(name=_name(job)))
         return answer
 
@@ -422,11 +423,41 @@ class _reporting:  # noqa: N801 - used like a function
             self._bar.stop()
 
 
+def _reading(**options: Any) -> pb.ReadOptions:
+    """Checked by being made, before anything is sent."""
+    return pb.ReadOptions(**vars(ReadOptions(**options)))
+
+
 def _region(region: Rectangle | None) -> pb.Region | None:
     if region is None:
         return None
-    min_y, min_x, max_y, max_x = region
-    return pb.Region(min_y_px=min_y, min_x_px=min_x, max_y_px=max_y, max_x_px=max_x)
+    try:
+        min_y, min_x, max_y, max_x = (operator.index(edge) for edge in region)
+        return pb.Region(min_y_px=min_y, min_x_px=min_x, max_y_px=max_y, max_x_px=max_x)
+    except (TypeError, ValueError) as error:
+        raise InvalidRequest(
+            f"The region {region!r} is not four whole numbers: min_y_px, min_x_px, max_y_px,"
+            " max_x_px.",
+            reason="BAD_REGION",
+            field="region",
+        ) from error
+
+
+def _as_labels(mask: np.ndarray) -> np.ndarray:
+    """True is label 1."""
+    return mask.astype(np.uint8) if mask.dtype == np.bool_ else mask
+
+
+def _mask_axes(within: object, axes: str, volume: bool) -> str:
+    """Axes of a mask that is an array: those of its image without channels, where they fit."""
+    count = within.ndim if isinstance(within, np.ndarray) else 0
+    planes = "".join(axis for axis in axes.upper() if axis not in "CS")
+    return planes if len(planes) == count else _stack_axes(within, volume)
+
+
+def _stack_axes(pixels: object, volume: bool) -> str:
+    """What an array of three axes is when nobody says so: depths of a volume, or time points."""
+    return "ZYX" if volume and isinstance(pixels, np.ndarray) and pixels.ndim == 3 else ""
 
 
 def _renamed(file_name: str, stem: str) -> str:

@@ -38,6 +38,7 @@ class Consumer:
         lease_s: as in the queue's policy; leases are renewed three times within it.
         part_timeout_s: a part that takes longer ends as a failed attempt. Its thread cannot be
             killed, so the consumer then stops too, and whoever supervises it starts a fresh one.
+        join_part_timeout_s: so much longer may a join take for each part of its job.
         stop_grace_s: when told to stop, parts in hand get this long to finish.
     """
 
@@ -53,6 +54,7 @@ class Consumer:
         parts_in_flight: int = 2,
         lease_s: float = 30.0,
         part_timeout_s: float = 900.0,
+        join_part_timeout_s: float = 10.0,
         stop_grace_s: float = 20.0,
     ) -> None:
         self._name = name
@@ -64,6 +66,7 @@ class Consumer:
         self._parts_in_flight = parts_in_flight
         self._lease_s = lease_s
         self._part_timeout_s = part_timeout_s
+        self._join_part_timeout_s = join_part_timeout_s
         self._stop_grace_s = stop_grace_s
         self._stop = asyncio.Event()
         self.has_hung_thread = False
@@ -127,7 +130,7 @@ class Consumer:
         """Wait for the work; the step of the queue that ends the part, and its name."""
         job = lease.job.id
         try:
-            done, _ = await asyncio.wait({work}, timeout=self._part_timeout_s)
+            done, _ = await asyncio.wait({work}, timeout=self._timeout_s(lease))
             if not done:
                 return self._hung(lease, work), "hung"
             return work.result(), "done"
@@ -161,9 +164,15 @@ class Consumer:
         work.cancel()
         self.has_hung_thread = True
         self.stop()
-        message = f"It took longer than {self._part_timeout_s:g} seconds and was stopped."
+        message = f"It took longer than {self._timeout_s(lease):g} seconds and was stopped."
         log.error("job %s: part %d: %s", lease.job.id, lease.part.index, message)
         return lambda: self._queue.retry(lease, message)
+
+    def _timeout_s(self, lease: Lease) -> float:
+        """The join of a slide goes through all of its blocks."""
+        if lease.part.kind is not PartKind.JOIN:
+            return self._part_timeout_s
+        return self._part_timeout_s + self._join_part_timeout_s * lease.job.parts_total
 
     async def _perform(self, lease: Lease) -> Callable[[], Awaitable[None]]:
         """Run the part; returns the step of the queue that acknowledges it."""

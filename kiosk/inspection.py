@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
@@ -26,6 +27,7 @@ def inspect_file(
     *,
     thumbnail_px: int = 0,
     list_only: bool = False,
+    most_thumbnail_bytes: float = math.inf,
 ) -> list[InspectedImage]:
     """Every image of a file, or the one that `reading` names.
 
@@ -34,6 +36,7 @@ def inspect_file(
         reading: read as a job would with these options.
         thumbnail_px: longest side of thumbnails; 0 = none.
         list_only: do not open the images.
+        most_thumbnail_bytes: for all together; the images after that come without.
 
     Raises:
         InvalidRequest: the file as a whole cannot be read.
@@ -58,7 +61,10 @@ def inspect_file(
         if list_only or number >= MOST_OPENED:
             found.append(InspectedImage(reading=options, title=entry.title))
             continue
-        found.append(_inspected(files, opened, file_name, entry, options, thumbnail_px))
+        longest_px = thumbnail_px if most_thumbnail_bytes > 0 else 0
+        image = _inspected(files, opened, file_name, entry, options, longest_px)
+        most_thumbnail_bytes -= len(image.thumbnail)
+        found.append(image if most_thumbnail_bytes >= 0 else replace(image, thumbnail=b""))
     return found
 
 

@@ -17,7 +17,8 @@ import numpy as np
 import tifffile
 
 from kiosk.errors import InvalidRequest, NotFound, WrongState
-from kiosk.imaging.rendering import display_labels, display_plane, display_size, encode_png
+from kiosk.exports import chosen_formats
+from kiosk.imaging.rendering import display_plane, display_size, encode_png, shrunk_labels
 from kiosk.jobs import Job, JobState, result_stem, results_prefix
 from kiosk.models import ModelCard
 from kiosk.pipelines.channels import choose_channels
@@ -41,7 +42,7 @@ class PlaneList:
         picture_width_px, picture_height_px: size of pictures and labels.
         planes: one (t, z) per plane; its place here is its index.
         channels: names of the channels that are shown, those that were segmented.
-        has_labels: whether the results are there.
+        has_labels: whether there is a label image.
     """
 
     width_px: int
@@ -86,7 +87,8 @@ class Previews:
                 planes=tuple(plane_places(source.sizes)),
                 channels=tuple(source.channel_names[i] for i in _channels(source, job)),
                 pixel_size_um=source.pixel_size_um,
-                has_labels=job.state is JobState.SUCCEEDED,
+                has_labels=job.state is JobState.SUCCEEDED
+                and "labels" in chosen_formats(_request(job).formats),
             )
 
     async def picture(self, job_id: str, index: int) -> bytes:
@@ -126,15 +128,17 @@ class Previews:
         with file, tifffile.TiffFile(file) as tiff:
             if not 0 <= index < len(tiff.pages):
                 raise _no_plane(index, len(tiff.pages))
-            labels = _large_enough(tiff.pages[index])
-        small = display_labels(labels, LONGEST_PX)
+            page = tiff.pages[index]
+            # The size of the picture, from which a smaller resolution may be off by a pixel.
+            shape = display_size(page.shape[0], page.shape[1], LONGEST_PX)
+            small = shrunk_labels(_large_enough(page), shape)
         # Level 1: labels are long runs of one number, which any level packs well.
         data = gzip.compress(small.astype("<u4").tobytes(), compresslevel=1, mtime=0)
         return LabelPicture(width_px=small.shape[1], height_px=small.shape[0], data=data)
 
     @asynccontextmanager
     async def _image(self, job: Job) -> AsyncIterator[ImageSource]:
-        reading = SegmentationRequest.from_parameters(job.parameters).reading
+        reading = _request(job).reading
         try:
             async with self._images.use(job.upload_id, job.file_name, reading) as source:
                 yield source
@@ -147,6 +151,10 @@ class Previews:
             ) from error
 
 
+def _request(job: Job) -> SegmentationRequest:
+    return SegmentationRequest.from_parameters(job.parameters)
+
+
 def _channels(source: ImageSource, job: Job) -> list[int]:
     """The channels that were segmented, also when the model server is away or has moved on.
 
@@ -156,7 +164,7 @@ def _channels(source: ImageSource, job: Job) -> list[int]:
     stand_in = ModelCard(
         name=job.model, versions=(job.model_version,), pipeline=job.pipeline, accepts_rgb=True
     )
-    return choose_channels(source, stand_in, str(job.parameters.get("channel", "")))
+    return choose_channels(source, stand_in, _request(job).channel)
 
 
 def _large_enough(page: Any) -> np.ndarray[Any, Any]:

@@ -5,15 +5,15 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from kiosk.errors import InvalidRequest, NotFound
+from kiosk.errors import AlreadyExists, InvalidRequest, NotFound
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,12 @@ class Segmentation:
     """The results of one job, by file name in `files`."""
 
     job_id: str
-    files: Mapping[str, bytes]
+    # Megabytes, which nobody wants to see in a notebook.
+    files: Mapping[str, bytes] = field(repr=False)
+
+    def __repr__(self) -> str:
+        sizes = ", ".join(f"{name} ({len(data):,} bytes)" for name, data in self.files.items())
+        return f"<Segmentation of job {self.job_id}: {sizes}>"
 
     @cached_property
     def labels(self) -> np.ndarray:
@@ -45,19 +50,39 @@ class Segmentation:
         """How the results were made: model, version, parameters, software, timings."""
         return dict(json.loads(self._file("_run.json")))
 
-    def save(self, directory: str | Path) -> list[Path]:
-        """Write all files to a directory, which is made if needed."""
+    def save(self, directory: str | Path, *, overwrite: bool = False) -> list[Path]:
+        """Write all files to a directory, which is made if needed.
+
+        Raises AlreadyExists when one of the files is there and `overwrite` is not set.
+        """
         folder = Path(directory)
         folder.mkdir(parents=True, exist_ok=True)
-        for name, data in self.files.items():
-            (folder / name).write_bytes(data)
-        return [folder / name for name in self.files]
+        paths = [folder / name for name in self.files]
+        if not overwrite:
+            check_free(paths)
+        for path, data in zip(paths, self.files.values(), strict=True):
+            path.write_bytes(data)
+        return paths
 
     def _file(self, ending: str) -> bytes:
         for name, data in self.files.items():
             if name.endswith(ending):
                 return data
-        raise NotFound(f"The job '{self.job_id}' has no result that ends in '{ending}'.")
+        raise NotFound(
+            f"The job '{self.job_id}' has no result that ends in '{ending}'; name its format when"
+            " you ask for the segmentation."
+        )
+
+
+def check_free(paths: Sequence[Path]) -> None:
+    """Raise AlreadyExists when one of the files is there."""
+    for path in paths:
+        if path.exists():
+            raise AlreadyExists(
+                f"'{path}' is there already. Choose another folder, or allow overwriting with"
+                " overwrite=True.",
+                reason="FILE_EXISTS",
+            )
 
 
 def as_tiff(array: np.ndarray, axes: str) -> bytes:

@@ -34,6 +34,8 @@ log = logging.getLogger(__name__)
 
 # Reading headers takes milliseconds; some files are made so that it takes minutes.
 OPEN_TIMEOUT_S = 60.0
+# A message of gRPC may have 4 MiB, and the rest of the answer is in it too.
+THUMBNAILS_BYTES = 2 * 1024 * 1024
 PAGE_SIZE = 50
 LARGEST_PAGE_SIZE = 500
 
@@ -102,6 +104,7 @@ class KioskService:
                     reading,
                     thumbnail_px=thumbnail_px,
                     list_only=list_only,
+                    most_thumbnail_bytes=THUMBNAILS_BYTES,
                 )
 
     # ------------------------------------------------------------------ jobs

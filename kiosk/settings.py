@@ -120,6 +120,12 @@ class ConsumerSettings(Group):
         description="Longest time for one part. An image that hangs its reader costs one attempt,"
         " not a consumer for ever.",
     )
+    join_part_timeout_s: float = Field(
+        10.0,
+        ge=0,
+        description="So much longer may the join take for each part of its job, on top of the time"
+        " for one part: joining a slide takes about half a second for each of its blocks.",
+    )
     stop_grace_s: float = Field(
         20.0, ge=0, description="On SIGTERM, parts in hand get this long before they go back."
     )
@@ -189,6 +195,13 @@ class Settings(BaseSettings):
         "",
         description="Where uploads and results are: a folder, s3://bucket/prefix or"
         " gs://bucket/prefix. Default: `objects` under the home folder.",
+    )
+    scratch_dir: Path | None = Field(
+        None,
+        description="Folder for temporary files: labels of a large plane while it is joined (4"
+        " bytes per pixel), results while they are written, uploads while they are put together."
+        " Default: the system's (TMPDIR). Where that is memory, as in many containers, choose a"
+        " disk.",
     )
     image_urls: str = Field(
         "",

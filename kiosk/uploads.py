@@ -17,7 +17,7 @@ from dataclasses import asdict, replace
 
 from kiosk.errors import InvalidRequest, NotFound, TooLarge, WrongState
 from kiosk.jobs import Upload, link_key, new_id, plain_name, upload_key
-from kiosk.linked import check_url
+from kiosk.linked import check_url, name_in
 from kiosk.ports import ObjectStore
 from kiosk.telemetry import UPLOAD_BYTES
 
@@ -63,7 +63,7 @@ class Uploads:
         Raises InvalidRequest for an address that is not below one of the allowed ones.
         """
         check_url(url, self._allowed_urls)
-        upload = self._new(file_name or url.rstrip("/").rpartition("/")[2], 0, owner)
+        upload = self._new(file_name or name_in(url), 0, owner)
         await self._store.put(link_key(upload.id), url.rstrip("/").encode())
         return await self._begin(replace(upload, complete=True))
 

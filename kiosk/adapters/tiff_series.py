@@ -131,7 +131,7 @@ def chosen(tif: Any, file_name: str, number: int, notes: list[str]) -> Any:
         notes.append("The OME metadata do not describe the planes of this file alone.")
     if count > 1 and not number:
         notes.append(
-            f"The file has {count} images; only the first is read. Choose another by its number"
+            f"The file has {count} images; this is the first. Choose another by its number"
             f" (series 0 to {count - 1})."
         )
     _check_imagej(tif, series, file_name)

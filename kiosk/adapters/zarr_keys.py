@@ -6,6 +6,7 @@ this machine. All methods are for use in threads, several at a time.
 
 from __future__ import annotations
 
+import os
 import threading
 from datetime import timedelta
 from typing import Any, Protocol, cast
@@ -122,9 +123,10 @@ class UrlKeys:
                 reason="BAD_URL",
             )
         try:
+            self._folder = os.path.realpath(unquote(parts.path)) if parts.scheme == "file" else ""
             self._store: Any = (
-                LocalStore(unquote(parts.path))
-                if parts.scheme == "file"
+                LocalStore(self._folder)
+                if self._folder
                 else from_url(
                     cast(Any, url),
                     retry_config={"max_retries": 3, "retry_timeout": timedelta(seconds=60)},
@@ -139,6 +141,8 @@ class UrlKeys:
     def read(
         self, key: str, limit_bytes: int, start: int = 0, stop: int | None = None
     ) -> bytes | None:
+        if self._folder and not self._is_inside(key):
+            return None
         span: Any = None
         if start < 0:
             span = {"suffix": -start}
@@ -161,6 +165,11 @@ class UrlKeys:
                 message = f"'{key}' is shorter than its index says"
                 raise corrupt(self.name, message) from error
             raise self._failed(error) from error
+
+    def _is_inside(self, key: str) -> bool:
+        """Whether no link leads out of the folder: what it names was not allowed."""
+        path = os.path.realpath(os.path.join(self._folder, key))
+        return path.startswith(self._folder.rstrip("/") + "/")
 
     def children(self, folder: str) -> list[str]:
         try:

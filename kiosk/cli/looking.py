@@ -9,8 +9,9 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from kiosk.cli.options import Axes, PixelSizeUm, Series, ZStepUm
-from kiosk.cli.terminal import Server, app, ask, console, job_state, plain, print_checks
+from kiosk.cli.options import RESULTS, Axes, PixelSizeUm, Series, ZStepUm
+from kiosk.cli.terminal import Server, app, ask, console, job_state, plain, print_checks, say
+from kiosk.errors import KioskError
 from kiosk.reading import ReadOptions
 from kiosk.settings import Settings
 
@@ -118,34 +119,51 @@ def jobs_delete(job: str, server: Server = "") -> None:
 
 @app.command()
 def inspect(
-    file: Annotated[Path, typer.Argument(exists=True, help="Image file, zip or OME-Zarr folder.")],
+    files: Annotated[
+        list[Path],
+        typer.Argument(help="Image files, zips, OME-Zarr folders, or folders of these."),
+    ],
     axes: Axes = "",
     pixel_size_um: PixelSizeUm = 0.0,
     z_step_um: ZStepUm = 0.0,
     series: Series = 0,
     thumbnails: Annotated[
-        Path | None, typer.Option(help="Write a picture of every image to this folder.")
+        Path | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="Write a picture of every image to this folder.",
+            rich_help_panel=RESULTS,
+        ),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+    as_json: Annotated[
+        bool,
+        typer.Option("--json", help="Print JSON instead of a table.", rich_help_panel=RESULTS),
+    ] = False,
 ) -> None:
-    """Say what the kiosk sees in a file: its images, axes, channels, pixel sizes, guesses.
+    """Say what the kiosk sees in files: their images, axes, channels, pixel sizes, guesses.
 
     Needs no running kiosk. Example: `kiosk inspect stack.tif --thumbnails pictures`
     """
     from kiosk.bootstrap import inspect_local
-    from kiosk.cli.inspected import print_images, write_thumbnails
+    from kiosk.cli.inspected import Inspected, as_json_list, print_file, write_thumbnails
+    from kiosk.image_paths import find_images
 
     reading = ReadOptions(
         series=series, axes=axes, pixel_size_um=pixel_size_um, z_step_um=z_step_um
     )
-    images = inspect_local(Settings(), file, reading, thumbnail_px=512 if thumbnails else 0)
+    found = []
+    for path in map(Path, find_images(files)):
+        try:
+            images = inspect_local(Settings(), path, reading, thumbnail_px=512 if thumbnails else 0)
+            found.append(Inspected(path, images))
+        except KioskError as error:
+            found.append(Inspected(path, [], error))
+        if not as_json:
+            print_file(found[-1])
+        if thumbnails:
+            for picture in write_thumbnails(found[-1], thumbnails):
+                say(f"wrote {picture}")
     if as_json:
-        from kiosk.wire import image_to_json
-
-        console.print_json(json.dumps([image_to_json(image) for image in images]))
-    else:
-        print_images(images)
-    if thumbnails:
-        write_thumbnails(images, thumbnails, file.stem)
-    if all(image.error for image in images):
+        print(json.dumps(as_json_list(found), indent=2))
+    if not all(item.is_readable for item in found):
         raise typer.Exit(1)

@@ -7,37 +7,36 @@ from typing import Annotated
 
 import typer
 
-Out = Annotated[Path, typer.Option(help="Folder for the results; made if needed.")]
-Model = Annotated[str, typer.Option(help="NAME or NAME:VERSION; see `kiosk models`.")]
-Channel = Annotated[str, typer.Option(help="Channel of a multi-channel image: name or number.")]
-Parameters = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--set",
-        metavar="NAME=NUMBER",
-        help="Post-processing parameter, e.g. `--set min_area_px=50`; may be repeated.",
-    ),
-]
-DiameterPx = Annotated[
-    float,
-    typer.Option(
-        min=0, help="Typical diameter of the cells; 0 = measured. Short for `--set diameter_px=`."
-    ),
-]
-Axes = Annotated[
+# Headings of the help, in the order in which the options stand in the commands.
+WHAT = "What to segment"
+READING = "Reading the file"
+RESULTS = "Results"
+
+Model = Annotated[
     str,
     typer.Option(
-        help="Order of the file's axes, slowest first, e.g. `ZYX`, where the file is wrong."
+        metavar="NAME[:VERSION]", help="See `kiosk models` for their names.", rich_help_panel=WHAT
     ),
 ]
-PixelSizeUm = Annotated[
-    float, typer.Option(min=0, help="Side of a pixel in micrometres; 0 = as the file says.")
+Channel = Annotated[
+    str,
+    typer.Option(
+        metavar="NAME|NUMBER",
+        help="Channel of an image that has several; `kiosk inspect` lists them.",
+        rich_help_panel=WHAT,
+        show_default=False,
+    ),
 ]
-ZStepUm = Annotated[
-    float, typer.Option(min=0, help="Distance of planes in micrometres; 0 = as the file says.")
-]
-Series = Annotated[
-    int, typer.Option(min=0, help="Which image of a file that holds several; see `kiosk inspect`.")
+AllOrSeries = Annotated[
+    str,
+    typer.Option(
+        "--series",
+        metavar="NUMBER|all",
+        help="Which image of a file that holds several, from 0; `kiosk inspect` lists them."
+        " Default: all of a zip, else the first.",
+        rich_help_panel=READING,
+        show_default=False,
+    ),
 ]
 RegionText = Annotated[
     str,
@@ -45,22 +44,113 @@ RegionText = Annotated[
         "--region",
         metavar="X,Y,WIDTH,HEIGHT",
         help="Only this rectangle of every plane, in pixels, as Fiji and QuPath show it.",
+        rich_help_panel=WHAT,
+        show_default=False,
+    ),
+]
+Within = Annotated[
+    str,
+    typer.Option(
+        metavar="MASK",
+        help="Mask or label image: only instances inside of it count. Or a folder with a mask of"
+        " the same name for each image.",
+        rich_help_panel=WHAT,
+        show_default=False,
     ),
 ]
 Volume = Annotated[
-    bool, typer.Option("--3d", help="Join the planes of a z-stack to instances in 3-D.")
+    bool,
+    typer.Option(
+        "--3d", help="Join the planes of a z-stack to instances in 3-D.", rich_help_panel=WHAT
+    ),
+]
+DiameterPx = Annotated[
+    float,
+    typer.Option(
+        min=0,
+        metavar="NUMBER",
+        help="Typical diameter of the cells in pixels, if measuring it by itself goes wrong.",
+        rich_help_panel=WHAT,
+        show_default=False,
+    ),
+]
+Parameters = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="NAME=NUMBER",
+        help="Post-processing parameter, e.g. `--set min_area_px=50`; may be repeated. `kiosk"
+        " models show MODEL` lists them.",
+        rich_help_panel=WHAT,
+    ),
+]
+Axes = Annotated[
+    str,
+    typer.Option(
+        metavar="LETTERS",
+        help="Order of the file's axes, slowest first, e.g. `ZYX`, where the file says it wrongly"
+        " or not at all.",
+        rich_help_panel=READING,
+        show_default=False,
+    ),
+]
+PixelSizeUm = Annotated[
+    float,
+    typer.Option(
+        min=0,
+        metavar="NUMBER",
+        help="Side of a pixel in micrometres, in place of what the file says.",
+        rich_help_panel=READING,
+        show_default=False,
+    ),
+]
+ZStepUm = Annotated[
+    float,
+    typer.Option(
+        min=0,
+        metavar="NUMBER",
+        help="Distance of planes in micrometres, in place of what the file says.",
+        rich_help_panel=READING,
+        show_default=False,
+    ),
+]
+Series = Annotated[
+    int,
+    typer.Option(
+        min=0,
+        metavar="NUMBER",
+        help="Which image of a file that holds several, from 0; `kiosk inspect` lists them.",
+        rich_help_panel=READING,
+        show_default=False,
+    ),
+]
+Out = Annotated[
+    Path,
+    typer.Option(
+        metavar="FOLDER", help="Where the results go; made if needed.", rich_help_panel=RESULTS
+    ),
 ]
 Formats = Annotated[
     list[str] | None,
     typer.Option(
         "--format",
-        metavar="NAME",
-        help="Result format, may be repeated: labels, table, overlay (these are the default),"
-        " parquet, rois, geojson, ome-zarr, h5ad, qc, qc-pdf; `all` for every one.",
+        metavar="NAME,...",
+        help="Result files: labels, table, overlay (these three are the default), parquet, rois"
+        " (Fiji), geojson (QuPath), ome-zarr, h5ad (scanpy), qc, qc-pdf; or all.",
+        rich_help_panel=RESULTS,
     ),
 ]
-Within = Annotated[
-    Path | None,
-    typer.Option(help="Mask or label image: only instances inside of it count."),
+Overwrite = Annotated[
+    bool,
+    typer.Option(
+        "--overwrite", help="Replace results that are there already.", rich_help_panel=RESULTS
+    ),
 ]
-Overwrite = Annotated[bool, typer.Option(help="Replace results that are there already.")]
+SkipExisting = Annotated[
+    bool,
+    typer.Option(
+        "--skip-existing",
+        help="Leave out images whose results are there already.",
+        rich_help_panel=RESULTS,
+    ),
+]

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from kiosk.cli.asked import batch_request, format_names, named_numbers, rectangle, series_number
 from kiosk.cli.options import (
+    AllOrSeries,
     Axes,
     Channel,
     DiameterPx,
@@ -18,13 +20,14 @@ from kiosk.cli.options import (
     Parameters,
     PixelSizeUm,
     RegionText,
-    Series,
+    SkipExisting,
     Volume,
     Within,
     ZStepUm,
 )
 from kiosk.cli.terminal import Server, app, ask, console, say
 from kiosk.errors import InvalidRequest
+from kiosk.reading import ReadOptions
 from kiosk.settings import Settings
 
 if TYPE_CHECKING:
@@ -41,51 +44,61 @@ def segment(
         ),
     ],
     model: Model = "nuclei",
-    out: Out = Path("results"),
     channel: Channel = "",
-    parameters: Parameters = None,
+    region: RegionText = "",
+    within: Within = "",
+    volume: Volume = False,
     diameter_px: DiameterPx = 0.0,
+    parameters: Parameters = None,
     axes: Axes = "",
     pixel_size_um: PixelSizeUm = 0.0,
     z_step_um: ZStepUm = 0.0,
-    series: Series = 0,
-    region: RegionText = "",
-    volume: Volume = False,
+    series: AllOrSeries = "",
+    out: Out = Path("results"),
     formats: Formats = None,
-    within: Within = None,
     overwrite: Overwrite = False,
+    skip_existing: SkipExisting = False,
     server: Server = "",
 ) -> None:
     """Find the instances in images.
 
-    Writes for each file NAME_labels.tif (label image), NAME_instances.csv (table),
+    Writes for each image NAME_labels.tif (label image), NAME_instances.csv (table),
     NAME_overlay.jpg (picture) and NAME_run.json (how it was made); more with `--format`.
 
-    Example: `kiosk segment cells.tif more/*.png --model nuclei --out results`
+    Example: `kiosk segment cells.tif plate.zip --channel DAPI --out results`
     """
-    from kiosk.batch import SegmentRequest, find_images, segment_files
+    from kiosk.batch import Outcome, segment_files
+    from kiosk.image_paths import find_images
 
-    name, _, version = model.partition(":")
-    request = SegmentRequest(
+    if overwrite and skip_existing:
+        raise InvalidRequest("--overwrite and --skip-existing exclude each other; choose one.")
+    request = batch_request(
+        model,
+        ReadOptions(
+            axes=axes,
+            pixel_size_um=pixel_size_um,
+            z_step_um=z_step_um,
+            series=series_number(series),
+        ),
+        all_series=series == "all",
         out=out,
-        model=name,
-        version=version,
         channel=channel,
-        parameters=_parameters(parameters, diameter_px),
-        axes=axes,
-        pixel_size_um=pixel_size_um,
-        z_step_um=z_step_um,
-        series=series,
-        region=_region(region),
+        parameters=named_numbers(parameters, diameter_px),
+        region=rectangle(region),
         volume=volume,
-        formats=_formats(formats),
+        formats=format_names(formats),
         within=within,
         overwrite=overwrite,
+        skip_existing=skip_existing,
     )
     images = find_images(files)
-    failed, count = ask(server, lambda kiosk: segment_files(kiosk, images, request, console))
+    outcomes = ask(server, lambda kiosk: segment_files(kiosk, images, request, console))
+    if Outcome.DONE in outcomes:
+        console.print(f"Results are in {out}.", highlight=False, markup=False, soft_wrap=True)
+    failed = sum(outcome in (Outcome.FAILED, Outcome.UNREACHABLE) for outcome in outcomes)
     if failed:
-        say(f"{failed} of {count} images failed.")
+        if len(outcomes) > 1:
+            say(f"{failed} of {len(outcomes)} images failed.")
         raise typer.Exit(1)
 
 
@@ -106,32 +119,36 @@ def track(
 def watch(
     folder: Annotated[Path, typer.Argument(exists=True, file_okay=False, help="Folder to watch.")],
     model: Model = "nuclei",
-    out: Out = Path("results"),
     channel: Channel = "",
-    parameters: Parameters = None,
+    volume: Volume = False,
     diameter_px: DiameterPx = 0.0,
+    parameters: Parameters = None,
     axes: Axes = "",
     pixel_size_um: PixelSizeUm = 0.0,
+    z_step_um: ZStepUm = 0.0,
+    out: Out = Path("results"),
     formats: Formats = None,
     server: Server = "",
 ) -> None:
-    """Segment every image that appears in a folder, until Ctrl-C."""
-    from kiosk.batch import SegmentRequest, watch_folder
+    """Segment every image that appears in a folder, until Ctrl-C.
 
-    name, _, version = model.partition(":")
-    request = SegmentRequest(
+    Images whose results are there already are left alone.
+    """
+    from kiosk.watching import watch_folder
+
+    request = batch_request(
+        model,
+        ReadOptions(axes=axes, pixel_size_um=pixel_size_um, z_step_um=z_step_um),
         out=out,
-        model=name,
-        version=version,
         channel=channel,
-        parameters=_parameters(parameters, diameter_px),
-        axes=axes,
-        pixel_size_um=pixel_size_um,
-        formats=_formats(formats),
+        parameters=named_numbers(parameters, diameter_px),
+        volume=volume,
+        formats=format_names(formats),
+        skip_existing=True,
     )
 
     async def work(kiosk: AsyncKiosk) -> None:
-        await kiosk.models()  # say at once when there is no kiosk
+        await kiosk.model(request.model)  # say at once when there is no kiosk or model
         console.print(f"Watching {folder}; results go to {out}. Ctrl-C stops.")
         await watch_folder(kiosk, folder, request, console)
 
@@ -176,32 +193,3 @@ def train(
         f" {found.before.f1:.3f} before, {found.after.f1:.3f} after.\n"
         f"The model '{found.model}' is in {out}; a running kiosk shows it within seconds."
     )
-
-
-def _parameters(texts: list[str] | None, diameter_px: float) -> dict[str, float]:
-    values = {"diameter_px": diameter_px} if diameter_px else {}
-    for text in texts or []:
-        key, _, value = text.partition("=")
-        try:
-            values[key] = float(value)
-        except ValueError:
-            raise InvalidRequest(f"'{text}' is not of the form NAME=NUMBER.") from None
-    return values
-
-
-def _region(text: str) -> tuple[int, int, int, int] | None:
-    """(min_y_px, min_x_px, max_y_px, max_x_px) of X,Y,WIDTH,HEIGHT."""
-    if not text:
-        return None
-    try:
-        x, y, width, height = (int(part) for part in text.split(","))
-    except ValueError:
-        raise InvalidRequest(
-            f"'{text}' is not of the form X,Y,WIDTH,HEIGHT, for example 1000,2000,512,512."
-        ) from None
-    return y, x, y + height, x + width
-
-
-def _formats(names: list[str] | None) -> tuple[str, ...]:
-    """The names as given, one by one or separated by commas."""
-    return tuple(part.strip() for name in names or [] for part in name.split(",") if part.strip())

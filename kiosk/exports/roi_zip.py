@@ -11,7 +11,6 @@ the label; those of a single plane are the label.
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from kiosk.exports.outlines import traced
+from kiosk.exports.stored_zip import StoredZip
 from kiosk.exports.writer import LabelPlane, ResultImage, Table, Writer
 from kiosk.imaging.polygons import Rings
 
@@ -33,7 +33,7 @@ class RoiZip(Writer):
 
     def __init__(self, path: Path, image: ResultImage) -> None:
         super().__init__(path, image)
-        self._zip = zipfile.ZipFile(path, "w", zipfile.ZIP_STORED)
+        self._zip = StoredZip(path)
         sizes = image.sizes
         self._channels = 1 if image.is_rgb else sizes["c"]
         self._planes = sizes["t"] * sizes["z"]
@@ -43,7 +43,7 @@ class RoiZip(Writer):
     def add_instances(self, plane: LabelPlane, boxes: Table) -> None:
         for rings in traced(plane, boxes):
             for name, data in self._rois(plane, rings):
-                self._zip.writestr(zipfile.ZipInfo(f"{name}.roi"), data)
+                self._zip.add(f"{name}.roi", data)
 
     def _rois(self, plane: LabelPlane, rings: Rings) -> Iterator[tuple[str, bytes]]:
         from roifile import ImagejRoi
@@ -81,7 +81,8 @@ class RoiZip(Writer):
     def close(self) -> None:
         self._zip.close()
 
-    discard = close
+    def discard(self) -> None:
+        self._zip.discard()
 
 
 def _outline(points: np.ndarray, left: int, top: int) -> dict[str, Any]:

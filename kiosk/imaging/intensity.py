@@ -6,9 +6,12 @@ of one plane are normalised alike and no seam appears where two tiles meet.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
+
+from kiosk.imaging.tiling import iter_bands
 
 # Percentiles are read from at most this many pixels of a plane: enough for a stable
 # estimate, and the cost no longer grows with the plane.
@@ -16,6 +19,8 @@ SAMPLE_LIMIT_PX = 2_000_000
 
 UINT16_MAX = 65_535
 FLOAT16_MAX = 65_504
+# Pixels that are stretched at a time: what fits a processor's cache.
+STRETCH_PX = 100_000
 
 
 @dataclass(frozen=True)
@@ -87,13 +92,22 @@ def as_uint16(plane: np.ndarray, limits: Limits) -> tuple[np.ndarray, Limits]:
         return plane >> 1, Limits(limits.low // 2, limits.high // 2)
     if plane.dtype in (np.uint8, np.uint16):
         return plane.astype(np.uint16), limits
+    pixels = np.empty(plane.shape, np.uint16)
+    # Bands: float64 of a whole plane would be many times its size.
+    shape = math.prod(plane.shape[:-1]), plane.shape[-1]
+    rows, out = plane.reshape(shape), pixels.reshape(shape)
+    for band in iter_bands(*rows.shape, STRETCH_PX):
+        out[band] = _stretched(rows[band], limits)
+    return pixels, Limits(0.2 * UINT16_MAX, 0.6 * UINT16_MAX)
+
+
+def _stretched(values: np.ndarray, limits: Limits) -> np.ndarray:
     scale = UINT16_MAX / (2.5 * (limits.high - limits.low))
     # The offset goes first and in float64: a small signal on a large pedestal keeps its detail.
     with np.errstate(over="ignore", invalid="ignore"):
-        stretched = (plane.astype(np.float64) - limits.low) * scale + 0.2 * UINT16_MAX
+        stretched = (values.astype(np.float64) - limits.low) * scale + 0.2 * UINT16_MAX
     stretched = np.nan_to_num(stretched, nan=0.0, posinf=UINT16_MAX, neginf=0.0)
-    pixels = np.clip(np.rint(stretched), 0, UINT16_MAX).astype(np.uint16)
-    return pixels, Limits(0.2 * UINT16_MAX, 0.6 * UINT16_MAX)
+    return np.clip(np.rint(stretched), 0, UINT16_MAX).astype(np.uint16)
 
 
 def _percentiles(sample: np.ndarray, low: float, high: float) -> tuple[float, float]:

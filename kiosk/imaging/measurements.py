@@ -97,7 +97,7 @@ def measure(
     runs = label_runs(labels)
     columns = {"label": runs.labels, **shape_columns(runs, labels, origin_px, plane_shape)}
     if pixel_size_um is not None:
-        columns |= _in_micrometres(columns, pixel_size_um)
+        columns |= in_micrometres(columns, pixel_size_um)
     suffixes = intensity_suffixes(channel_names)
     # A loop would hold a channel while the next is read; `map` does not.
     found = map(partial(grey_value_columns, runs), pixels)
@@ -125,9 +125,10 @@ def _micrometres(pixel_size_um: PixelSize) -> list[str]:
     return [name for name in MICROMETRE_COLUMNS if square or name not in _LENGTHS]
 
 
-def _in_micrometres(
+def in_micrometres(
     columns: dict[str, np.ndarray], pixel_size_um: tuple[float, float]
 ) -> dict[str, np.ndarray]:
+    """The columns of MICROMETRE_COLUMNS that follow from those in pixels."""
     size_y, size_x = pixel_size_um
     length = (size_y * size_x) ** 0.5
     factors = {"y_um": size_y, "x_um": size_x, "area_um2": size_y * size_x}

@@ -35,8 +35,13 @@ def display_plane(plane: np.ndarray, longest_px: int) -> np.ndarray:
 
 def display_labels(labels: np.ndarray, longest_px: int) -> np.ndarray:
     """A label image shrunk like `display_plane`, by nearest pixel: (y, x) uint32."""
-    height, width = display_size(labels.shape[0], labels.shape[1], longest_px)
-    if (height, width) == labels.shape:
+    return shrunk_labels(labels, display_size(labels.shape[0], labels.shape[1], longest_px))
+
+
+def shrunk_labels(labels: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    """A label image at another size, by nearest pixel: (y, x) uint32."""
+    height, width = shape
+    if shape == labels.shape:
         return labels.astype(np.uint32)
     rows = ((np.arange(height) + 0.5) / height * labels.shape[0]).astype(np.int64)
     columns = ((np.arange(width) + 0.5) / width * labels.shape[1]).astype(np.int64)

@@ -27,6 +27,19 @@ def label_boxes(labels: np.ndarray, origin_px: tuple[int, int] = (0, 0)) -> dict
     return {"label": runs.labels, **_boxes(runs, origin_px)}
 
 
+def united_boxes(boxes: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """One box for each label, around all boxes of that label; see `label_boxes`."""
+    labels, place = np.unique(boxes["label"], return_inverse=True)
+    united = {"label": labels}
+    for name, values in boxes.items():
+        if name != "label":
+            start = np.iinfo(np.int64).max if name.startswith("min") else 0
+            united[name] = np.full(len(labels), start, np.int64)
+            pick = np.minimum if name.startswith("min") else np.maximum
+            pick.at(united[name], place, values)
+    return united
+
+
 def shape_columns(
     runs: Runs,
     labels: np.ndarray,
@@ -44,21 +57,15 @@ def shape_columns(
     area = runs.total(runs.length)
     boxes = _boxes(runs, origin_px)
     y, x, var_y, var_x, covariance = _moments(runs, area)
-    major, minor, orientation = _axes(var_y, var_x, covariance)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        eccentricity = np.where(major > 0, np.sqrt(np.maximum(0, 1 - (minor / major) ** 2)), 0.0)
     return {
         "y_px": y + origin_px[0],
         "x_px": x + origin_px[1],
         "area_px": area,
         **boxes,
-        "major_axis_px": major,
-        "minor_axis_px": minor,
-        "orientation_rad": orientation,
-        "eccentricity": eccentricity,
+        **ellipse_columns(var_y, var_x, covariance),
         "perimeter_px": perimeters_px(labels, runs.labels),
         "solidity": area / hull_areas_px(runs),
-        "touches_border": _touches_border(boxes, plane_shape or runs.shape),
+        "touches_border": touches_border(boxes, plane_shape or runs.shape),
     }
 
 
@@ -72,7 +79,8 @@ def _boxes(runs: Runs, origin_px: tuple[int, int]) -> dict[str, np.ndarray]:
     }
 
 
-def _touches_border(boxes: dict[str, np.ndarray], plane_shape: tuple[int, int]) -> np.ndarray:
+def touches_border(boxes: dict[str, np.ndarray], plane_shape: tuple[int, int]) -> np.ndarray:
+    """(instance,) int64: 1 where a box touches the border of the plane."""
     height, width = plane_shape
     first = (boxes["min_y_px"] == 0) | (boxes["min_x_px"] == 0)
     last = (boxes["max_y_px"] == height) | (boxes["max_x_px"] == width)
@@ -95,6 +103,21 @@ def _moments(runs: Runs, area: np.ndarray) -> tuple[np.ndarray, ...]:
     var_x = runs.total(sum_xx) / area - mean_x**2
     covariance = runs.total(y * sum_x) / area - mean_y * mean_x
     return mean_y + min_y, mean_x + min_x, np.maximum(var_y, 0), np.maximum(var_x, 0), covariance
+
+
+def ellipse_columns(
+    var_y: np.ndarray, var_x: np.ndarray, covariance: np.ndarray
+) -> dict[str, np.ndarray]:
+    """Axes, orientation and eccentricity of the ellipses with these second moments."""
+    major, minor, orientation = _axes(var_y, var_x, covariance)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        eccentricity = np.where(major > 0, np.sqrt(np.maximum(0, 1 - (minor / major) ** 2)), 0.0)
+    return {
+        "major_axis_px": major,
+        "minor_axis_px": minor,
+        "orientation_rad": orientation,
+        "eccentricity": eccentricity,
+    }
 
 
 def _axes(

@@ -27,6 +27,10 @@ from kiosk.imaging.tiling import iter_bands
 SAME_SHARE = 0.5
 # How far outside the core a centroid may be for the instance to be painted if nobody else did.
 NEAR_PX = 16
+# What is seen of the canvas around such instances.
+NEAR_MARGIN_PX = 32
+# Pixels at a time: what fits a processor's cache.
+BAND_PX = 200_000
 
 Interval = tuple[int, int]
 Window = tuple[slice, slice]
@@ -121,9 +125,10 @@ def stitch(
         rows, columns: instances with their centroid in this rectangle are painted.
     """
     painter = _Painter(canvas, rows, columns)
-    for owned in (True, False):
-        for block, labels in labelled_blocks:
-            painter.paint(block, labels, owned)
+    for block, labels in labelled_blocks:
+        painter.paint_owned(block, labels)
+    for block, labels in labelled_blocks:
+        painter.paint_near(block, labels)
     return Stitched(painter.count, painter.groups(), len(painter.cut))
 
 
@@ -142,29 +147,47 @@ class _Painter:
     def __init__(self, canvas: Canvas, rows: Interval, columns: Interval) -> None:
         self._canvas, self._rows, self._columns = canvas, rows, columns
         self.count = 0
-        self.cut: set[int] = set()  # canvas labels of instances that a block has cut
+        # Canvas labels of instances that a block has cut -> where they are, as far as painted.
+        self.cut: dict[int, list[int]] = {}
         self._ranges: list[_Range] = []
         self._wide: dict[int, list[int]] = {}
 
-    def paint(self, block: Block, labels: np.ndarray, owned: bool) -> None:
-        """Paint the block's owned (or merely near) instances."""
+    def paint_owned(self, block: Block, labels: np.ndarray) -> None:
+        """Paint the instances that have their centroid in the core of the block."""
         seen = _Seen(block, label_runs(labels))
-        chosen = seen.chosen(owned, self._rows, self._columns)
-        if not chosen.any():
+        self._paint(seen, labels, np.flatnonzero(seen.owned()), block.window)
+
+    def paint_near(self, block: Block, labels: np.ndarray) -> None:
+        """Paint the instances that lie just outside of the core; side by side, as they lie along
+        its edges and most of the block need not be looked at."""
+        seen = _Seen(block, label_runs(labels))
+        top, left = block.outer_y[0], block.outer_x[0]
+        for places in seen.near(self._rows, self._columns):
+            rows, columns = window = _window(_grown(_box_of(seen.boxes[places]), block))
+            of_block = (
+                slice(rows.start - top, rows.stop - top),
+                slice(columns.start - left, columns.stop - left),
+            )
+            self._paint(seen, labels[of_block], places, window)
+
+    def _paint(self, seen: _Seen, labels: np.ndarray, places: np.ndarray, window: Window) -> None:
+        """Paint some instances, given by their places in `seen`, where nothing is yet.
+
+        Args:
+            labels: (y, x) of the block in the window.
+        """
+        if not places.size:
             return
-        size = int(labels.max(initial=0)) + 1
-        view = self._canvas.read(block.window)
+        size = int(seen.runs.labels[-1]) + 1
+        view = self._canvas.read(window)
         wanted = np.zeros(size, bool)
-        wanted[seen.runs.labels[chosen]] = True
+        wanted[seen.runs.labels[places]] = True
         twin, overlap = _strongest_overlap(labels, view, wanted)
-        on_canvas = label_runs(view)
-        canvas_area = dict(
-            zip(on_canvas.labels.tolist(), on_canvas.total(on_canvas.length).tolist(), strict=True)
-        )
+        canvas_area = _areas(view) if twin.any() else {}
         is_cut = seen.cut(self._canvas.shape)
         target = np.zeros(size, np.uint32)
         first, new = self.count + 1, []
-        for place in np.flatnonzero(chosen).tolist():
+        for place in places.tolist():
             label = int(seen.runs.labels[place])
             other = int(twin[label])
             smaller = min(int(seen.area[place]), canvas_area.get(other, 0)) if other else 0
@@ -177,30 +200,30 @@ class _Painter:
             target[label] = self.count
             new.append(place)
             if is_cut[place]:
-                self.cut.add(self.count)
+                self.cut[self.count] = seen.boxes[place].tolist()
         if new:
-            boxes = seen.boxes[new]
-            box = [*boxes[:, :2].min(axis=0).tolist(), *boxes[:, 2:].max(axis=0).tolist()]
-            self._ranges.append(_Range(first, self.count, box))
-        _fill_free(view, labels, target)
-        self._canvas.write(block.window, view)
+            self._ranges.append(_Range(first, self.count, _box_of(seen.boxes[new])))
+        if target.any():
+            _fill_free(view, labels, target)
+            self._canvas.write(window, view)
 
     def _widen(self, label: int, box: list[int]) -> None:
         if label not in self._wide:
-            home = self._ranges[bisect_left([item.last for item in self._ranges], label)]
-            self._wide[label] = list(home.box)
+            # Of those that were seen whole only the box of their neighbours is known.
+            self._wide[label] = list(self.cut.get(label) or self._ranges[self._home(label)].box)
         self._wide[label] = _united(self._wide[label], box)
 
+    def _home(self, label: int) -> int:
+        return bisect_left(self._ranges, label, key=lambda item: item.last)
+
     def groups(self) -> list[Group]:
-        found = []
-        for item in self._ranges:
-            wide = {
-                label: _window(box)
-                for label, box in self._wide.items()
-                if item.first <= label <= item.last
-            }
-            found.append(Group(item.first, item.last, _window(item.box), wide))
-        return found
+        wide: dict[int, dict[int, Window]] = {}
+        for label, box in self._wide.items():
+            wide.setdefault(self._home(label), {})[label] = _window(box)
+        return [
+            Group(item.first, item.last, _window(item.box), wide.get(number, {}))
+            for number, item in enumerate(self._ranges)
+        ]
 
 
 class _Seen:
@@ -219,13 +242,20 @@ class _Seen:
             [runs.least(y), runs.least(x), runs.most(y) + 1, runs.most(end)], axis=1
         )
 
-    def chosen(self, owned: bool, rows: Interval, columns: Interval) -> np.ndarray:
-        """Which instances have their centroid in the core (owned), or just outside (near)."""
+    def owned(self) -> np.ndarray:
+        """Which instances have their centroid in the core."""
+        return self._within(self.block.core_y, self.block.core_x, 0)
+
+    def near(self, rows: Interval, columns: Interval) -> list[np.ndarray]:
+        """Places of those just above, below, left and right of the core, within a rectangle."""
         core_y, core_x = self.block.core_y, self.block.core_x
-        inside = self._within(core_y, core_x, 0)
-        if owned:
-            return inside
-        return ~inside & self._within(core_y, core_x, NEAR_PX) & self._within(rows, columns, 0)
+        near = ~self.owned() & self._within(core_y, core_x, NEAR_PX)
+        near &= self._within(rows, columns, 0)
+        above, below = self._y < core_y[0] - 0.5, self._y >= core_y[1] - 0.5
+        left = ~above & ~below & (self._x < core_x[0] - 0.5)
+        sides = (above, below, left, ~above & ~below & ~left)
+        found = (np.flatnonzero(near & side) for side in sides)
+        return [places for places in found if places.size]
 
     def _within(self, rows: Interval, columns: Interval, margin: int) -> np.ndarray:
         return np.asarray(
@@ -249,10 +279,15 @@ class _Seen:
 
 def _fill_free(view: np.ndarray, labels: np.ndarray, target: np.ndarray) -> None:
     """Write the new labels where nothing is yet, in bands, so that no copy of all is made."""
-    for band in iter_bands(*labels.shape):
-        painted = target[labels[band]]
-        free = (view[band] == 0) & (painted > 0)
-        view[band][free] = painted[free]
+    height, width = labels.shape
+    for band in iter_bands(height, width, BAND_PX):
+        np.copyto(view[band], target[labels[band]], where=view[band] == 0)
+
+
+def _areas(view: np.ndarray) -> dict[int, int]:
+    """Pixels of each label."""
+    runs = label_runs(view)
+    return dict(zip(runs.labels.tolist(), runs.total(runs.length).tolist(), strict=True))
 
 
 def _strongest_overlap(
@@ -261,17 +296,23 @@ def _strongest_overlap(
     """Per label: the canvas label that covers most of it, and the pixels it covers."""
     twin = np.zeros(wanted.size, np.int64)
     overlap = np.zeros(wanted.size, np.int64)
-    width = int(view.max(initial=0)) + 1
+    factor = int(view.max(initial=0)) + 1
     found = []
-    for band in iter_bands(*labels.shape):
-        both = (view[band] > 0) & wanted[labels[band]]
-        pairs = labels[band][both].astype(np.int64) * width + view[band][both]
-        found.append(np.unique(pairs, return_counts=True))
+    height, width = labels.shape
+    for band in iter_bands(height, width, BAND_PX):
+        painted = np.flatnonzero(view[band])
+        one, other = labels[band].ravel()[painted], view[band].ravel()[painted]
+        both = wanted[one]
+        pairs = one[both].astype(np.int64) * factor + other[both]
+        if pairs.size:
+            found.append(np.unique(pairs, return_counts=True))
+    if not found:
+        return twin, overlap
     keys, at = np.unique(np.concatenate([keys for keys, _ in found]), return_inverse=True)
     counts = np.bincount(at, np.concatenate([counts for _, counts in found]), len(keys))
     order = np.argsort(counts, kind="stable")  # the largest is written last and stays
-    twin[keys[order] // width] = keys[order] % width
-    overlap[keys[order] // width] = counts[order]
+    twin[keys[order] // factor] = keys[order] % factor
+    overlap[keys[order] // factor] = counts[order]
     return twin, overlap
 
 
@@ -281,6 +322,22 @@ def _united(one: list[int], other: list[int]) -> list[int]:
         min(one[1], other[1]),
         max(one[2], other[2]),
         max(one[3], other[3]),
+    ]
+
+
+def _box_of(boxes: np.ndarray) -> list[int]:
+    """The box around some boxes."""
+    return [*boxes[:, :2].min(axis=0).tolist(), *boxes[:, 2:].max(axis=0).tolist()]
+
+
+def _grown(box: list[int], block: Block) -> list[int]:
+    """With a margin, as far as the block reaches."""
+    (top, bottom), (left, right) = block.outer_y, block.outer_x
+    return [
+        max(top, box[0] - NEAR_MARGIN_PX),
+        max(left, box[1] - NEAR_MARGIN_PX),
+        min(bottom, box[2] + NEAR_MARGIN_PX),
+        min(right, box[3] + NEAR_MARGIN_PX),
     ]
 
 

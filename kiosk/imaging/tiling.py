@@ -12,7 +12,7 @@ axes are cut independently, so a plane that needs tiles along one axis only is b
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,6 +27,13 @@ class Span:
     stop: int
     size_px: int
     weight: np.ndarray  # (stop - start,) float32, its share of each pixel
+
+    @property
+    def whole(self) -> tuple[slice, slice]:
+        """Where it has the whole weight: in the plane, and in the tile."""
+        there = np.flatnonzero(self.weight == 1)
+        first, stop = (int(there[0]), int(there[-1]) + 1) if there.size else (0, 0)
+        return slice(self.start + first, self.start + stop), slice(first, stop)
 
 
 @dataclass(frozen=True)
@@ -108,39 +115,67 @@ def read_tile(plane: np.ndarray, tile: Tile) -> np.ndarray:
 class Blender:
     """Collects the maps of all tiles of a plane and gives back the whole maps.
 
-    `dtype` is that of the maps: uint8, float16 or float32.
+    Most pixels come from one tile alone and are kept as they are; real numbers are held only where
+    the weight passes from one tile to the next.
+
+    Args:
+        map_count: channels of the maps.
+        tiles: all tiles of the plane, in any order.
+        dtype: that of the maps: uint8, float16 or float32.
     """
 
     def __init__(
         self,
         map_count: int,
-        height_px: int,
-        width_px: int,
-        tile_count: int,
+        tiles: Sequence[Tile],
         dtype: np.dtype[Any] | type = np.uint8,
     ) -> None:
-        self._single = tile_count == 1
-        self._dtype = np.dtype(dtype)
-        held = self._dtype if self._single else np.float32
-        self._canvas = np.zeros((map_count, height_px, width_px), held)
+        rows = [tile.rows for tile in tiles]
+        columns = [tile.columns for tile in tiles]
+        height, width = (max(span.stop for span in spans) for spans in (rows, columns))
+        self._maps = np.zeros((map_count, height, width), dtype)
+        self._mixed = _mixed(rows), _mixed(columns)
+        # (map, mixed row, column) and (map, row, mixed column)
+        self._in_rows = np.zeros((map_count, len(self._mixed[0]), width), np.float32)
+        self._in_columns = np.zeros((map_count, height, len(self._mixed[1])), np.float32)
 
     def add(self, tile: Tile, maps: np.ndarray) -> None:
         """Add the (map, y, x) maps of one tile; each tile exactly once, in any order."""
-        height, width = tile.rows.stop - tile.rows.start, tile.columns.stop - tile.columns.start
-        inside = maps[:, :height, :width]
-        if self._single:
-            self._canvas[:] = inside
-            return
-        weight = tile.rows.weight[:, None] * tile.columns.weight[None, :]
-        self._canvas[:, *tile.window] += inside * weight
+        rows, columns = tile.rows, tile.columns
+        inside = maps[:, : rows.stop - rows.start, : columns.stop - columns.start]
+        (down, in_down), (across, in_across) = rows.whole, columns.whole
+        self._maps[:, down, across] = inside[:, in_down, in_across]
+        at, of = _within(self._mixed[0], rows)
+        weight = rows.weight[of, None] * columns.weight
+        self._in_rows[:, at, columns.start : columns.stop] += inside[:, of] * weight
+        at, of = _within(self._mixed[1], columns)
+        weight = rows.weight[:, None] * columns.weight[of]
+        self._in_columns[:, rows.start : rows.stop, at] += inside[:, :, of] * weight
 
     def maps(self) -> np.ndarray:
         """The blended (map, y, x) maps."""
-        if self._single:
-            return self._canvas
-        if self._dtype != np.uint8:
-            return self._canvas.astype(self._dtype, copy=False)
-        return np.rint(self._canvas).clip(0, 255).astype(np.uint8)
+        self._maps[:, self._mixed[0]] = self._as_stored(self._in_rows)
+        self._maps[:, :, self._mixed[1]] = self._as_stored(self._in_columns)
+        return self._maps
+
+    def _as_stored(self, values: np.ndarray) -> np.ndarray:
+        if self._maps.dtype != np.uint8:
+            return values.astype(self._maps.dtype, copy=False)
+        return np.rint(values).clip(0, 255).astype(np.uint8)
+
+
+def _mixed(spans: Sequence[Span]) -> np.ndarray:
+    """Where no span has the whole weight, ascending."""
+    whole = np.zeros(max(span.stop for span in spans), bool)
+    for span in spans:
+        whole[span.start : span.stop] |= span.weight == 1
+    return np.flatnonzero(~whole)
+
+
+def _within(mixed: np.ndarray, span: Span) -> tuple[slice, np.ndarray]:
+    """Which of the mixed places a span reaches, and where in it they are."""
+    first, last = np.searchsorted(mixed, (span.start, span.stop))
+    return slice(int(first), int(last)), mixed[first:last] - span.start
 
 
 def _span(starts: list[int], i: int, size_px: int, halo_px: int, length_px: int) -> Span:

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import tempfile
+import math
 from collections.abc import Callable, Coroutine, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from kiosk.imaging.stitching import Block, Group, stitch
-from kiosk.pipelines.canvas import LabelFile
+from kiosk.pipelines.canvas import LABEL_BYTES, LabelFile
 from kiosk.pipelines.context import JobContext
 from kiosk.pipelines.cutting import Cutting
 from kiosk.pipelines.intermediate import read_labels, read_table
-from kiosk.pipelines.label_planes import HeldLabels, ReadLabels
+from kiosk.pipelines.label_planes import HeldLabels, ReadLabels, area_px
 from kiosk.pipelines.planes import plane_places
+from kiosk.scratch import scratch_folder
 
 # Reads from the object store, from a thread.
 Fetch = Callable[[Coroutine[Any, Any, Any]], Any]
@@ -70,8 +70,8 @@ class Assembler:
         if self._cutting.is_whole:
             yield self._whole(place)
             return
-        with tempfile.TemporaryDirectory(prefix="kiosk-plane-") as folder:
-            canvas = LabelFile(Path(folder) / "labels", self._cutting.shape)
+        with scratch_folder("kiosk-plane-", self._label_bytes()) as folder:
+            canvas = LabelFile(folder / "labels", self._cutting.shape)
             try:
                 blocks = _BlockLabels(self, place)
                 found = stitch(blocks, canvas, self._cutting.rows, self._cutting.columns)
@@ -80,6 +80,11 @@ class Assembler:
                 )
             finally:
                 canvas.close()
+
+    def _label_bytes(self) -> int:
+        """Of the labels of a plane on disk: files have no room for what is never written."""
+        windows = (block.window for block in self._cutting.blocks)
+        return LABEL_BYTES * min(math.prod(self.shape), sum(map(area_px, windows)))
 
     def _whole(self, place: Place) -> Assembled:
         store, job_id = self._context.store, self._context.job.id

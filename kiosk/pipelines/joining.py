@@ -12,12 +12,20 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from kiosk.exports.writer import Table, Writer
+from kiosk.imaging.giants import GiantMeasurements
+from kiosk.imaging.masks import count_regions, regions_of
 from kiosk.imaging.measurements import column_names, measure
+from kiosk.imaging.overlap_counts import OverlapCounts
+from kiosk.imaging.perimeters import MARGIN_PX
 from kiosk.imaging.stitching import Group
 from kiosk.pipelines.assembling import Assembled, Assembler, Place
-from kiosk.pipelines.label_planes import FinishedPlane
+from kiosk.pipelines.label_planes import FinishedPlane, area_px, bands_of
 from kiosk.pipelines.masking import WITHIN, mask_window, within_column
 from kiosk.ports import ImageSource, Window
+
+# Larger windows, those of instances that reach over many blocks, are read in bands.
+GIANT_WINDOW_PX = 16_000_000
+BAND_PX = 4_000_000
 
 
 @dataclass
@@ -71,9 +79,11 @@ class PlaneJoin:
 
     def _measured(self, plane: FinishedPlane, group: Group) -> Table:
         pieces = [self._rows(plane, group.window, group, leave_out=list(group.wide))]
-        pieces += [
-            self._rows(plane, window, group, only=label) for label, window in group.wide.items()
-        ]
+        for label, window in group.wide.items():
+            if area_px(window) > GIANT_WINDOW_PX:
+                pieces.append(self._giant_row(plane, window, label))
+            else:
+                pieces.append(self._rows(plane, window, group, only=label))
         table = {name: np.concatenate([piece[name] for piece in pieces]) for name in pieces[0]}
         order = np.argsort(table["label"], kind="stable")
         return {name: values[order] for name, values in table.items()}
@@ -97,7 +107,7 @@ class PlaneJoin:
         names = self._source.channel_names
         table = measure(
             labels,
-            (plane.pixels([channel], window)[0] for channel in range(len(names))),
+            plane.each_channel(window),
             names,
             self._source.pixel_size_um,
             origin_px=(window[0].start, window[1].start),
@@ -108,3 +118,28 @@ class PlaneJoin:
             table[WITHIN] = within_column(labels, mask)
         table["label"] = table["label"] + (first - 1)
         return table
+
+    def _giant_row(self, plane: FinishedPlane, window: Window, label: int) -> dict[str, np.ndarray]:
+        """The row of one instance whose window is too large to be read at once."""
+        names, regions = self._source.channel_names, OverlapCounts.none()
+        giant = GiantMeasurements(plane.shape, names, self._source.pixel_size_um)
+        for band in bands_of(window, BAND_PX):
+            inside = _with_margin(plane, band, MARGIN_PX) == label
+            giant.add(inside, plane.each_channel(band), (band[0].start, band[1].start))
+            if self._mask is not None:
+                mask = mask_window(self._mask, (plane.t, plane.z), band)
+                rows = slice(MARGIN_PX, len(inside) - MARGIN_PX)
+                regions += count_regions(inside[rows].view(np.uint8), mask)
+        columns = {"label": np.array([label]), **giant.columns()}
+        if self._mask is not None:
+            columns[WITHIN] = regions_of(regions).mask_label
+        return columns
+
+
+def _with_margin(plane: FinishedPlane, window: Window, margin_px: int) -> np.ndarray:
+    """(y, x) labels of a window and of rows above and below it; zeros beyond the plane."""
+    rows, columns = window
+    top, bottom = rows.start - margin_px, rows.stop + margin_px
+    there = slice(max(0, top), min(plane.shape[0], bottom))
+    labels = plane.labels((there, columns))
+    return np.pad(labels, ((there.start - top, bottom - there.stop), (0, 0)))

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 import numpy as np
 
 from kiosk.imaging.overviews import small_labels, small_plane
 from kiosk.imaging.rendering import display_size
+from kiosk.imaging.tiling import iter_bands
 from kiosk.ports import ImageSource, Window
+
+# Channels are read together up to this: samples of one pixel lie together in many files, and are
+# unpacked together.
+AT_A_TIME_BYTES = 64 * 2**20
 
 
 class ReadLabels(Protocol):
@@ -55,11 +60,39 @@ class FinishedPlane:
     def pixels(self, channels: Sequence[int], window: Window | None = None) -> np.ndarray:
         return self._source.plane(self.t, self.z, channels, window)
 
+    def each_channel(self, window: Window) -> Iterator[np.ndarray]:
+        """(y, x) pixels of every channel of the image in turn."""
+        return each_channel(self._source, (self.t, self.z), window)
+
     def small_labels(self, longest_px: int) -> np.ndarray:
         return small_labels(self.labels, self.shape, longest_px)
 
     def small_pixels(self, channels: Sequence[int], longest_px: int) -> np.ndarray:
         return small_pixels(self._source, (self.t, self.z), channels, longest_px)
+
+
+def area_px(window: Window) -> int:
+    """Pixels of a window."""
+    return int(np.prod([part.stop - part.start for part in window]))
+
+
+def bands_of(window: Window, band_px: int) -> Iterator[Window]:
+    """A window in bands of about so many pixels, from top to bottom."""
+    rows, columns = window
+    for band in iter_bands(rows.stop - rows.start, columns.stop - columns.start, band_px):
+        yield slice(rows.start + band.start, rows.start + band.stop), columns
+
+
+def each_channel(
+    source: ImageSource, place: tuple[int, int], window: Window
+) -> Iterator[np.ndarray]:
+    """(y, x) pixels of every channel in turn, a few of them in memory at a time."""
+    rows, columns = window
+    size = (rows.stop - rows.start) * (columns.stop - columns.start) * source.dtype.itemsize
+    at_once = max(1, AT_A_TIME_BYTES // max(1, size))
+    channels = range(source.sizes["c"])
+    for first in range(0, len(channels), at_once):
+        yield from source.plane(*place, channels[first : first + at_once], window)
 
 
 def small_pixels(

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 import numpy as np
 
@@ -20,6 +20,27 @@ MASK_NAME = "the mask"
 def open_mask(context: JobContext) -> AbstractAsyncContextManager[ImageSource]:
     """The mask of a job that has one, for one user at a time."""
     return context.images.use(context.request.within, MASK_NAME)
+
+
+@asynccontextmanager
+async def image_and_mask(
+    context: JobContext,
+) -> AsyncIterator[tuple[ImageSource, ImageSource | None]]:
+    """The image of a job and its mask, None where it has none.
+
+    Opened in the order of their ids: two jobs of which each has the other's image as its mask
+    would wait for each other for ever.
+    """
+    within = context.request.within
+    if not within:
+        async with context.image() as source:
+            yield source, None
+    elif within < context.job.upload_id:
+        async with open_mask(context) as mask, context.image() as source:
+            yield source, mask
+    else:
+        async with context.image() as source, open_mask(context) as mask:
+            yield source, mask
 
 
 def check_mask(mask: ImageSource, sizes: Mapping[str, int]) -> None:

@@ -45,12 +45,15 @@ async def predicted_maps(
 
 def _prepared(pixels: np.ndarray, limits: Limits, scale: float) -> tuple[np.ndarray, Limits]:
     """uint16 pixels at the scale of the network; 8-bit values keep what lies between them."""
-    if scale != 1.0:
-        height, width = whole_parts(pixels.shape[1:])
-        rim = ((0, 0), (0, height - pixels.shape[1]), (0, width - pixels.shape[2]))
-        pixels = np.pad(pixels.astype(np.float32), rim, mode="symmetric")
-        pixels = resized(pixels, *scaled_shape((height, width), scale))
-    return as_uint16(pixels, limits)
+    if scale == 1.0:
+        return as_uint16(pixels, limits)
+    height, width = whole_parts(pixels.shape[1:])
+    rim = ((0, 0), (0, height - pixels.shape[1]), (0, width - pixels.shape[2]))
+    sized = np.empty((len(pixels), *scaled_shape((height, width), scale)), np.uint16)
+    for number in range(len(pixels)):  # one at a time: real numbers are large
+        channel = np.pad(pixels[number : number + 1].astype(np.float32), rim, mode="symmetric")
+        sized[number], sized_limits = as_uint16(resized(channel, *sized.shape[1:])[0], limits)
+    return sized, sized_limits
 
 
 def _scaled_back(
@@ -81,7 +84,7 @@ async def _tiled(context: JobContext, pixels: np.ndarray, limits: Limits, views:
         for name, views_of_map in seen.items():
             maps = mean_map(views_of_map)
             if name not in blenders:
-                blenders[name] = Blender(len(maps), height, width, len(tiles), maps.dtype)
+                blenders[name] = Blender(len(maps), tiles, maps.dtype)
             blenders[name].add(tile, maps)
 
     tasks = [asyncio.create_task(predict(tile)) for tile in tiles]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import platform
-import tempfile
 import time
 from collections.abc import Coroutine, Mapping, Sequence
 from contextlib import ExitStack
@@ -21,11 +20,12 @@ from kiosk.jobs import result_stem, results_prefix
 from kiosk.pipelines.assembling import Assembler
 from kiosk.pipelines.context import JobContext
 from kiosk.pipelines.cutting import cutting
-from kiosk.pipelines.intermediate import PartReport, PlanRecord, read_report
+from kiosk.pipelines.intermediate import PartReport, PlanRecord, read_reports
 from kiosk.pipelines.joining import PlaneJoin, Totals
 from kiosk.pipelines.parameters import volume_wishes
 from kiosk.pipelines.volume_joining import VolumeJoin
 from kiosk.ports import ImageSource
+from kiosk.scratch import scratch_folder
 
 UINT16_MAX = 65_535
 
@@ -42,7 +42,7 @@ async def write_results(
     """Write all results of a finished segmentation to the object store."""
     cuts = cutting(source.sizes, plan, context.request.region)
     parts = len(cuts.blocks) * source.sizes["t"] * source.sizes["z"]
-    reports = [await read_report(context.store, context.job.id, i) for i in range(parts)]
+    reports = await read_reports(context.store, context.job.id, parts)
     prefix = results_prefix(context.job.id) + result_stem(context.job.file_name)
     loop = asyncio.get_running_loop()
 
@@ -50,9 +50,9 @@ async def write_results(
         return asyncio.run_coroutine_threadsafe(coroutine, loop).result()
 
     assembler = Assembler(context, source.sizes, cuts, fetch)
-    with tempfile.TemporaryDirectory(prefix="kiosk-join-") as folder:
+    with scratch_folder("kiosk-join-") as folder:
         totals, files = await asyncio.to_thread(
-            _write_files, context, source, mask, plan, assembler, reports, Path(folder)
+            _write_files, context, source, mask, plan, assembler, reports, folder
         )
         for path in files:
             with path.open("rb") as file:

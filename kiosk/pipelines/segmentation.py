@@ -10,8 +10,8 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Sequence
-from contextlib import AsyncExitStack
 from dataclasses import asdict, dataclass
+from functools import partial
 
 import numpy as np
 
@@ -33,10 +33,12 @@ from kiosk.pipelines.intermediate import (
     write_part,
     write_plan,
 )
+from kiosk.pipelines.label_planes import AT_A_TIME_BYTES, each_channel
 from kiosk.pipelines.limits import limits_of_plane
 from kiosk.pipelines.masking import (
     WITHIN,
     check_mask,
+    image_and_mask,
     inside_of,
     mask_window,
     open_mask,
@@ -78,7 +80,9 @@ async def plan(context: JobContext) -> tuple[list[Part], list[str]]:
         channels = check(source, context.card, request)
         sizes, notes = dict(source.sizes), list(source.notes)
         if len(source.channel_names) > 1 and len(channels) == 1:
-            notes.append(f"Used channel {channels[0]} ({source.channel_names[channels[0]]}).")
+            number, name = channels[0], source.channel_names[channels[0]]
+            unnamed = f"channel {number}"
+            notes.append(f"Used {unnamed}." if name == unnamed else f"Used {unnamed} ({name}).")
         parameters = instance_parameters(context.card, request)
         sizing = await size_instances(context, source, channels, parameters)
     if request.within:
@@ -123,13 +127,7 @@ async def run(context: JobContext, part: Part) -> None:
     del maps
     if read.mask is not None:
         labels = await asyncio.to_thread(inside_of, labels, read.mask)
-    table = None
-    if read.measured is not None:
-        table = await asyncio.to_thread(
-            measure, labels, read.measured, read.channel_names, read.pixel_size_um
-        )
-        if read.mask is not None:
-            table[WITHIN] = within_column(labels, read.mask)
+    table = await _table(context, part, read, labels) if read.is_measured else None
     clock.lap("instances")
     report = PartReport(instances=int(labels.max(initial=0)), seconds=clock.seconds)
     await write_part(context.store, job.id, part.index, labels, table, report)
@@ -141,46 +139,74 @@ class _Read:
 
     Attributes:
         pixels: (channel, y, x) that the network gets.
-        measured: (channel, y, x) of all channels; None for a block, whose instances are measured
-            after stitching, and for a plane of a volume.
+        is_measured: instances are measured here. Those of a block are after stitching, those of a
+            volume when it is whole.
+        all_channels: (channel, y, x) to measure; None where they are too large to be kept.
         mask: (y, x) labels; None where there is none, and for volumes, which are judged whole.
     """
 
     pixels: np.ndarray
     limits: Limits
-    measured: np.ndarray | None
+    is_measured: bool
+    all_channels: np.ndarray | None
     mask: np.ndarray | None
     channel_names: Sequence[str]
     pixel_size_um: tuple[float, float] | None
 
 
 async def _read(context: JobContext, record: PlanRecord, part: Part) -> _Read:
-    card, payload = context.card, part.payload
-    place = (payload["t"], payload["z"])
-    request = context.request
+    card, request, place = context.card, context.request, _place(part)
+    all_channels = None
     async with context.image() as source:
         cuts = cutting(source.sizes, record, request.region)
+        window = cuts.blocks[part.payload["block"]].window
+        is_measured = cuts.is_whole and not request.volume
         names, pixel_size_um = list(source.channel_names), source.pixel_size_um
-        window = cuts.blocks[payload["block"]].window
-        measured = None
+        channels = range(source.sizes["c"])
+        plane_bytes = source.sizes["y"] * source.sizes["x"] * source.dtype.itemsize
+        if is_measured and len(channels) * plane_bytes <= AT_A_TIME_BYTES:
+            all_channels = await asyncio.to_thread(source.plane, *place, channels)
+            pixels = all_channels[record.channels]
+        else:
+            pixels = await asyncio.to_thread(source.plane, *place, record.channels, window)
         if cuts.is_whole:
-            channels = record.channels if request.volume else list(range(len(names)))
-            measured = await asyncio.to_thread(source.plane, *place, channels)
-            pixels = measured if request.volume else measured[record.channels]
             limits = await asyncio.to_thread(
                 plane_limits, pixels, card.low_percentile, card.high_percentile
             )
         else:
             limits = await limits_of_plane(context, source, place, record.channels)
-            pixels = await asyncio.to_thread(source.plane, *place, record.channels, window)
     return _Read(
         pixels=pixels,
         limits=limits,
-        measured=None if request.volume else measured,
+        is_measured=is_measured,
+        all_channels=all_channels,
         mask=await _mask(context, place, window),
         channel_names=names,
         pixel_size_um=pixel_size_um,
     )
+
+
+async def _table(
+    context: JobContext, part: Part, read: _Read, labels: np.ndarray
+) -> dict[str, np.ndarray]:
+    """The table of the instances of a whole plane."""
+    measured = partial(
+        measure, labels, channel_names=read.channel_names, pixel_size_um=read.pixel_size_um
+    )
+    if read.all_channels is not None:
+        table = await asyncio.to_thread(measured, read.all_channels)
+    else:
+        window = slice(0, labels.shape[0]), slice(0, labels.shape[1])
+        async with context.image() as source:
+            channels = each_channel(source, _place(part), window)
+            table = await asyncio.to_thread(measured, channels)
+    if read.mask is not None:
+        table[WITHIN] = within_column(labels, read.mask)
+    return table
+
+
+def _place(part: Part) -> tuple[int, int]:
+    return part.payload["t"], part.payload["z"]
 
 
 async def _mask(context: JobContext, place: tuple[int, int], window: Window) -> np.ndarray | None:
@@ -194,11 +220,7 @@ async def join(context: JobContext) -> None:
     """All planes together: the result files in the formats that were asked for."""
     record = await read_plan(context.store, context.job.id)
     parameters = instance_parameters(context.card, context.request)
-    async with AsyncExitStack() as stack:
-        source = await stack.enter_async_context(context.image())
-        mask = None
-        if context.request.within:
-            mask = await stack.enter_async_context(open_mask(context))
+    async with image_and_mask(context) as (source, mask):
         listed = {item.name for item in context.card.parameters}
         values = {name: value for name, value in asdict(parameters).items() if name in listed}
         values |= volume_wishes(context.request.postprocessing)

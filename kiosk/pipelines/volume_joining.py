@@ -15,7 +15,7 @@ import numpy as np
 from kiosk.exports.writer import Writer
 from kiosk.imaging.masks import count_regions, regions_of
 from kiosk.imaging.overlap_counts import OverlapCounts, count_overlaps, label_areas
-from kiosk.imaging.shapes import label_boxes
+from kiosk.imaging.shapes import label_boxes, united_boxes
 from kiosk.imaging.stitching import Group
 from kiosk.imaging.tiling import iter_bands
 from kiosk.imaging.volume_measurements import VolumeMeasurements, volume_column_names
@@ -24,7 +24,7 @@ from kiosk.imaging.volumes import VolumeLinker
 from kiosk.parameters import chosen
 from kiosk.pipelines.assembling import Assembled, Assembler, Place
 from kiosk.pipelines.joining import Totals
-from kiosk.pipelines.label_planes import FinishedPlane
+from kiosk.pipelines.label_planes import FinishedPlane, bands_of
 from kiosk.pipelines.masking import WITHIN, mask_window
 from kiosk.ports import ImageSource, Window
 
@@ -144,11 +144,9 @@ class VolumeJoin:
         seen = int(np.count_nonzero(np.unique(table)))
         with self._assembler.plane(place) as found:
             plane = FinishedPlane(self._source, (place.t, place.z), found.labels, seen, table)
-            channels = range(len(self._source.channel_names))
             for window in self._windows():
-                pixels = (plane.pixels([channel], window)[0] for channel in channels)
                 origin = (window[0].start, window[1].start)
-                measured.add(place.z, plane.labels(window), pixels, origin)
+                measured.add(place.z, plane.labels(window), plane.each_channel(window), origin)
             for group in found.groups:
                 boxes = _boxes(found, group, table)
                 for writer in writers:
@@ -161,19 +159,17 @@ class VolumeJoin:
 
 def _boxes(found: Assembled, group: Group, table: np.ndarray) -> dict[str, np.ndarray]:
     """Boxes of a group's instances, with the labels of their volumes."""
-    boxes = []
-    for window, first, last in [
-        (group.window, group.first, group.last),
-        *((window, label, label) for label, window in group.wide.items()),
-    ]:
-        labels = found.labels.read(window)
-        labels = np.where((labels >= first) & (labels <= last), labels, 0)
-        if (first, last) == (group.first, group.last) and group.wide:
-            labels[np.isin(labels, list(group.wide))] = 0
-        boxes.append(label_boxes(table[labels], (window[0].start, window[1].start)))
-    joined = {name: np.concatenate([item[name] for item in boxes]) for name in boxes[0]}
-    order = np.argsort(joined["label"], kind="stable")
-    return {name: values[order] for name, values in joined.items()}
+    wide, boxes = list(group.wide), []
+    windows = [(group.window, group.first, group.last, wide)]
+    windows += [(window, label, label, []) for label, window in group.wide.items()]
+    for window, first, last, leave_out in windows:
+        for rows, columns in bands_of(window, WINDOW_PX):
+            labels = found.labels.read((rows, columns))
+            labels = np.where((labels >= first) & (labels <= last), labels, 0)
+            if leave_out:
+                labels[np.isin(labels, leave_out)] = 0
+            boxes.append(label_boxes(table[labels], (rows.start, columns.start)))
+    return united_boxes({name: np.concatenate([box[name] for box in boxes]) for name in boxes[0]})
 
 
 def _inside(volumes: Volumes, counts: Sequence[OverlapCounts]) -> tuple[Volumes, np.ndarray]:

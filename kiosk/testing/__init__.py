@@ -68,6 +68,7 @@ def make_kiosk(
     inference: FakeInference | None = None,
     options: SegmentationOptions | None = None,
     upload_limit_bytes: int = 10_000_000,
+    image_urls: str = "",
 ) -> FakeKiosk:
     """A whole kiosk over fakes; `images` is usually the real reader of image files."""
     queue, store = queue or MemoryQueue(), MemoryStore()
@@ -77,7 +78,7 @@ def make_kiosk(
         store=store,
         images=images,
         inference=inference,
-        uploads=Uploads(store, upload_limit_bytes, retention_s=3600.0),
+        uploads=Uploads(store, upload_limit_bytes, 3600.0, image_urls),
     )
     options = options or SegmentationOptions()
     return FakeKiosk(service, queue, store, inference, images, options)

@@ -135,7 +135,8 @@ async def _job_request(request: web.Request) -> JobRequest:
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         field = ".".join(str(step) for step in first["loc"])
-        known = ", ".join(JobRequest.model_fields)
+        groups: dict[str, type[_Body]] = {"reading": ReadingBody, "region": RegionBody}
+        known = ", ".join(groups.get(field.split(".")[0], JobRequest).model_fields)
         sentence = {
             "extra_forbidden": f"There is no field '{field}'. The fields are: {known}.",
             "missing": f"The field '{field}' is missing.",

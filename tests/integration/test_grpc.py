@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import io
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import grpc
-import numpy as np
 import pytest
-import tifffile
 from google.rpc import error_details_pb2, status_pb2
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
+from spots import spots, tiff
 
 from kiosk._proto import kiosk_pb2 as pb
 from kiosk._proto import kiosk_pb2_grpc as pb_grpc
-from kiosk.adapters.image_files import ImageFileReader
 from kiosk.client import AsyncKiosk, Kiosk, Progress
 from kiosk.errors import (
     InvalidRequest,
@@ -29,51 +26,7 @@ from kiosk.errors import (
     WrongState,
 )
 from kiosk.grpc_api import GrpcServer
-from kiosk.settings import LimitSettings
-from kiosk.testing import FakeKiosk, make_kiosk
-
-
-def spots(count: int = 5) -> np.ndarray:
-    image = np.zeros((100, 120), np.uint16)
-    for i in range(count):
-        image[10 + 15 * i : 20 + 15 * i, 30:45] = 1000
-    return image
-
-
-def tiff(image: np.ndarray, **options: object) -> bytes:
-    file = io.BytesIO()
-    tifffile.imwrite(file, image, **options)
-    return file.getvalue()
-
-
-@pytest.fixture
-async def fake() -> FakeKiosk:
-    return make_kiosk(ImageFileReader(LimitSettings()))
-
-
-@pytest.fixture
-async def server(fake: FakeKiosk) -> AsyncIterator[GrpcServer]:
-    server = GrpcServer(fake.service, "127.0.0.1", 0)
-    await server.start()
-    consumer = fake.consumer()
-    running = asyncio.create_task(consumer.run())
-    yield server
-    consumer.stop()
-    running.cancel()
-    await asyncio.gather(running, return_exceptions=True)
-    await server.stop(0)
-
-
-@pytest.fixture
-async def client(server: GrpcServer) -> AsyncIterator[AsyncKiosk]:
-    async with AsyncKiosk(f"127.0.0.1:{server.port}") as client:
-        yield client
-
-
-@pytest.fixture
-async def stub(server: GrpcServer) -> AsyncIterator[pb_grpc.KioskStub]:
-    async with grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as channel:
-        yield pb_grpc.KioskStub(channel)
+from kiosk.testing import FakeKiosk
 
 
 async def test_an_array_becomes_labels_and_a_table(client: AsyncKiosk) -> None:

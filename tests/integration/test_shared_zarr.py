@@ -68,7 +68,10 @@ def check_pixels(source: ImageSource, arrays: list[np.ndarray]) -> None:
 def test_ome_zarr(folder: Path) -> None:
     arrays = stored_arrays(folder)
     with zipped_folder(folder) as file:
-        for source in (READER.open_url(f"file://{folder}"), READER.open(file, folder.name)):
+        for source in (
+            READER.open(f"file://{folder}", "image.zarr"),
+            READER.open(file, folder.name),
+        ):
             check_pixels(source, arrays)
             found = (source.pixel_size_um, source.z_step_um, source.frame_interval_s)
             if folder.name in EXPECTED:
@@ -83,7 +86,7 @@ def test_a_wrong_order_of_axes(tmp_path: Path) -> None:
     (tmp_path / ".zattrs").write_text(metadata.read_text())
     zarr.create_array(str(tmp_path / "0"), shape=(2, 2, 8, 8), dtype="u1", zarr_format=2)
     with pytest.raises(InvalidRequest) as caught:
-        READER.open_url(f"file://{tmp_path}")
+        READER.open(f"file://{tmp_path}", "image.zarr")
     assert "order z, c, y, x" in caught.value.message
 
 

@@ -89,7 +89,7 @@ def test_identity_network_gives_the_plane_back(
     tiles = cut_plane(height, width, *rule)
     assume(len(tiles) < 300)
     random.shuffle(tiles)
-    blender = Blender(2, height, width, len(tiles))
+    blender = Blender(2, tiles)
     for tile in tiles:
         pixels = read_tile(plane, tile)
         assert pixels.shape == (2, tile.rows.size_px, tile.columns.size_px)
@@ -113,7 +113,7 @@ def test_padding_mirrors_the_plane(height: int, width: int) -> None:
 def test_seam_of_two_different_answers_is_a_ramp() -> None:
     """Where tiles disagree, values pass from one to the other without a step."""
     tiles = cut_plane(16, 100, 64, 8, 16)
-    blender = Blender(1, 16, 100, len(tiles))
+    blender = Blender(1, tiles)
     for value, tile in zip((0, 240), tiles, strict=True):
         blender.add(tile, np.full((1, tile.rows.size_px, tile.columns.size_px), value, np.uint8))
     row = blender.maps()[0, 0].astype(int)

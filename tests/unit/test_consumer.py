@@ -419,6 +419,18 @@ async def test_hung_part_costs_an_attempt_and_the_consumer(
     assert JobState.RUNNING is await state(kiosk, job)
 
 
+async def test_the_join_of_many_parts_may_take_longer(kiosk: FakeKiosk) -> None:
+    """A slide has a thousand blocks, and its join goes through all of them."""
+    job = await planned(kiosk)
+    for _ in range(3):
+        await kiosk.consumer().work(await take(kiosk))
+    join = await take(kiosk)
+    assert join.part.kind is PartKind.JOIN
+    hasty = kiosk.consumer(part_timeout_s=0.0, join_part_timeout_s=20.0)
+    await hasty.work(join)
+    assert JobState.SUCCEEDED is await state(kiosk, job)
+
+
 async def test_slots_outlive_a_failing_queue(
     kiosk: FakeKiosk, monkeypatch: pytest.MonkeyPatch
 ) -> None:

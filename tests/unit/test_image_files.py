@@ -166,7 +166,7 @@ def test_only_the_first_series_is_read() -> None:
         tif.write(pixels(5, 6), photometric="minisblack")
     source = opened(buffer.getvalue())
     assert source.sizes["x"] == 30
-    assert any("only the first" in note for note in source.notes)
+    assert any("this is the first" in note for note in source.notes)
 
 
 @given(

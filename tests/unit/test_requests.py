@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import zipfile
 from typing import Any
@@ -12,8 +13,12 @@ from segmented import count, kiosk_with, ome, segmented, spots, tiff
 
 from kiosk.errors import InvalidRequest, NotFound
 from kiosk.exports import FORMATS
+from kiosk.jobs import Job
+from kiosk.pipelines.context import JobContext, OpenImages
+from kiosk.pipelines.masking import image_and_mask
 from kiosk.reading import ReadOptions
 from kiosk.request import Region, SegmentationRequest
+from kiosk.testing import make_card
 
 
 def region(min_y: int, min_x: int, max_y: int, max_x: int) -> Region:
@@ -323,3 +328,35 @@ def test_a_request_comes_back_from_its_record() -> None:
 def test_reading_that_cannot_be_meant_is_refused(options: dict[str, Any]) -> None:
     with pytest.raises(InvalidRequest):
         ReadOptions(**options)
+
+
+async def test_two_jobs_with_each_others_image_as_mask_do_not_wait_for_ever() -> None:
+    kiosk = kiosk_with()
+    uploads = [await kiosk.upload(tiff(spots((60, 70), seed)), "a.tif") for seed in (1, 2)]
+    images = OpenImages(kiosk.store, kiosk.images)
+
+    async def hold(image: str, mask: str) -> None:
+        request = SegmentationRequest(within=mask)
+        job = Job(
+            id="job",
+            pipeline="segmentation",
+            upload_id=image,
+            file_name="a.tif",
+            model="bright",
+            model_version="1",
+            parameters=request.as_parameters(),
+        )
+        context = JobContext(
+            job=job,
+            card=make_card(),
+            store=kiosk.store,
+            images=images,
+            inference=kiosk.inference,
+            options=kiosk.options,
+        )
+        async with image_and_mask(context) as (source, found):
+            assert source is not found
+
+    async with asyncio.timeout(30):
+        await asyncio.gather(hold(*uploads), hold(*uploads[::-1]))
+    images.close()

@@ -1,0 +1,84 @@
+"""Temporary files: where they lie, and what is said when there is no room."""
+
+from __future__ import annotations
+
+import errno
+import tempfile
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+from segmented import spots, tiff
+
+from kiosk.adapters.image_files import ImageFileReader
+from kiosk.errors import PermanentError, TransientError
+from kiosk.jobs import JobState
+from kiosk.pipelines.context import SegmentationOptions
+from kiosk.scratch import choose_scratch, scratch_folder
+from kiosk.settings import LimitSettings
+from kiosk.testing import MemoryQueue, make_kiosk
+
+
+@pytest.fixture(autouse=True)
+def _as_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", tempfile.gettempdir())
+
+
+def test_temporary_files_go_where_they_are_told(tmp_path: Path) -> None:
+    choose_scratch(tmp_path / "disk")
+    with scratch_folder("kiosk-") as folder, tempfile.NamedTemporaryFile() as file:
+        assert folder.parent == Path(file.name).parent == tmp_path / "disk"
+        (folder / "labels").write_bytes(b"1")
+    assert not any((tmp_path / "disk").iterdir())
+
+
+def test_nothing_said_is_the_folder_of_the_system() -> None:
+    before = tempfile.gettempdir()
+    choose_scratch(None)
+    assert before == tempfile.gettempdir()
+
+
+def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(PermanentError, match="KIOSK_SCRATCH_DIR"):
+        choose_scratch(tmp_path / "file" / "folder")
+
+
+def test_too_little_room_is_said_before() -> None:
+    message = r"needs 1073741824.0 GiB for temporary files and .* GiB left"
+    with pytest.raises(TransientError, match=message), scratch_folder("kiosk-", 2**60):
+        pytest.fail("there cannot be so much")
+
+
+def test_a_disk_that_runs_full() -> None:
+    with pytest.raises(TransientError, match="is full; make room"), scratch_folder("kiosk-"):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_other_errors_stay_what_they_are() -> None:
+    with pytest.raises(IsADirectoryError), scratch_folder("kiosk-") as folder:
+        folder.write_bytes(b"")
+
+
+async def test_a_job_without_room_for_its_labels_says_so(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Labels of planes in blocks are written to the disk, four bytes for each pixel."""
+    kiosk = make_kiosk(
+        ImageFileReader(LimitSettings()),
+        queue=MemoryQueue(attempts=1),
+        options=SegmentationOptions(block_px=64, block_halo_px=16),
+    )
+    upload_id = await kiosk.upload(tiff(spots((200, 200))), "cells.tif")
+    job = await kiosk.service.segment(upload_id=upload_id, model="bright")
+    monkeypatch.setattr("shutil.disk_usage", lambda _: Usage(free=4 * 200 * 200 - 1))
+    await kiosk.work()
+    done = await kiosk.service.get_job(job.id)
+    assert JobState.FAILED is done.state
+    assert "KIOSK_SCRATCH_DIR" in done.error
+
+
+class Usage(NamedTuple):
+    """As shutil.disk_usage gives it."""
+
+    free: int
