@@ -198,6 +198,8 @@ class Batch:
 
     def _failed(self, shown: str, error: Exception) -> Outcome:
         message = error.message if isinstance(error, KioskError) else str(error)
+        if isinstance(error, OSError) and error.strerror:
+            message = f"'{error.filename}' cannot be used: {error.strerror}."
         # Sentences about a file begin with its name.
         own_names = (f"'{shown}'", f"'{shown.replace(': ', '/', 1)}'")
         named = message if message.startswith(own_names) else f"{shown}: {message}"

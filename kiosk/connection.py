@@ -105,6 +105,7 @@ class Connection:
     ) -> str:
         """Upload a file; returns the upload's name. Goes on where it was after a break."""
         sha256 = await asyncio.to_thread(_sha256, file)
+        file_name = file_name.encode(errors="replace").decode()  # bytes that are no text
         upload = await self.call(
             "CreateUpload",
             pb.CreateUploadRequest(file_name=file_name, size_bytes=size, sha256=sha256),

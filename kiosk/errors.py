@@ -19,6 +19,11 @@ an UPPER_SNAKE word that programs can rely on.
 
 from __future__ import annotations
 
+# A message stands in a header of gRPC's, which ends a call where headers pass 8 KiB; letters beyond
+# ASCII take up to nine bytes per byte there.
+LONGEST_MESSAGE_BYTES = 1000
+_HEAD_BYTES, _TAIL_BYTES = 600, 300
+
 
 class KioskError(Exception):
     """Base of all errors of the kiosk."""
@@ -26,11 +31,21 @@ class KioskError(Exception):
     reason = "INTERNAL"
 
     def __init__(self, message: str, *, reason: str | None = None, field: str = "") -> None:
+        message = _bounded(message)
         super().__init__(message)
         self.message = message
         if reason is not None:
             self.reason = reason
         self.field = field
+
+
+def _bounded(message: str) -> str:
+    """A message that can be read and sent: what a caller or a file gave may be a megabyte long."""
+    data = message.encode(errors="replace")  # half a surrogate pair can be sent nowhere
+    if len(data) <= LONGEST_MESSAGE_BYTES:
+        return data.decode()
+    head, tail = data[:_HEAD_BYTES], data[-_TAIL_BYTES:]
+    return f"{head.decode(errors='ignore')} ... {tail.decode(errors='ignore')}"
 
 
 class InvalidRequest(KioskError):

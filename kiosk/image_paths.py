@@ -54,15 +54,17 @@ def member_stems(members: Sequence[str]) -> dict[str, str]:
     It is the member's own name, or the one with its folders where several have the same name.
     """
     names = [result_stem(member) for member in members]
-    counts = Counter(names)
-    taken: set[str] = set()
+    counts, last = Counter(names), Counter[str]()
+    taken: set[str] = set()  # in small letters: some file systems do not tell A from a
     stems: dict[str, str] = {}
     for member, name in zip(members, names, strict=True):
         stem = name if counts[name] == 1 else result_stem(member.replace("/", "_"))
         # a.tif beside a.png, or a/b.tif beside a_b.tif.
-        while stem in taken:
-            stem += "_"
-        taken.add(stem)
+        wanted = stem
+        while stem.casefold() in taken:
+            last[wanted] += 1
+            stem = f"{wanted}_{last[wanted] + 1}"
+        taken.add(stem.casefold())
         stems[member] = stem
     return stems
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 import unicodedata
 from collections.abc import Mapping
@@ -170,12 +171,24 @@ def parts_prefix(job_id: str) -> str:
     return f"jobs/{job_id}/parts/"
 
 
+# Control characters, and those that turn the direction of the text that follows.
+_STEERING = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+# Names of devices on Windows, whatever follows the first dot.
+_RESERVED = re.compile(r"(?:con|prn|aux|nul|com\d|lpt\d)(?:\.|$)", re.IGNORECASE)
+
+
+def plain_name(name: str) -> str:
+    """A name as it may be shown: characters that steer a terminal or hide what follows are "_"."""
+    return _STEERING.sub("_", name.encode(errors="replace").decode())
+
+
 def result_stem(file_name: str) -> str:
     """First part of the names of a job's results: the file's name, made safe, no extension."""
     # NFC: an accent typed on a Mac arrives as a character of its own.
     last = unicodedata.normalize("NFC", file_name).replace("\\", "/").rsplit("/", 1)[-1]
     stem = last.rsplit(".", 1)[0] if "." in last[1:] else last
     safe = "".join(c if c.isalnum() or c in " ._-+()" else "_" for c in stem).strip(" .")
+    safe = "_" + safe if _RESERVED.match(safe) else safe
     # Counted in bytes, as file systems do: at most 255 with the ending of a result.
     return safe.encode()[:120].decode(errors="ignore") or "image"
 

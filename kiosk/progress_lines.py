@@ -6,10 +6,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from kiosk.connection import Progress as Step
 from kiosk.connection import ProgressCallback
+from kiosk.jobs import plain_name
 
 
 class ProgressLines:
@@ -77,4 +79,4 @@ class ProgressLines:
 
 
 def _escaped(text: str) -> str:
-    return text.replace("[", "\\[")
+    return escape(plain_name(text))

@@ -18,6 +18,7 @@ from kiosk.jobs import (
     Upload,
     new_id,
     parts_prefix,
+    plain_name,
     results_prefix,
 )
 from kiosk.models import ModelCard
@@ -27,7 +28,7 @@ from kiosk.ports import Backlog, ImageFiles, InferenceClient, JobQueue, ObjectSt
 from kiosk.reading import InspectedImage, ReadOptions
 from kiosk.request import SegmentationRequest
 from kiosk.telemetry import BACKLOG_JOBS, BACKLOG_PARTS, JOBS
-from kiosk.uploads import Uploads
+from kiosk.uploads import LONGEST_FILE_NAME, Uploads
 
 log = logging.getLogger(__name__)
 
@@ -138,7 +139,7 @@ class KioskService:
             pipeline=card.pipeline,
             upload_id=upload.id,
             # The name of a member of a zip says more than that of the zip.
-            file_name=request.reading.member or upload.file_name,
+            file_name=plain_name(request.reading.member or upload.file_name)[-LONGEST_FILE_NAME:],
             model=card.name,
             model_version=version,
             parameters=request.as_parameters(),

@@ -49,11 +49,18 @@ class LimitSettings(Group):
     planes: int = Field(
         20_000, gt=0, description="Most planes in one image; each is a part in the queue."
     )
+    job_px: int = Field(
+        200_000_000_000,
+        gt=0,
+        description="Most pixels in one job, all planes together: 20 slides of the largest size, or"
+        " 40,000 frames of a camera. Ten hours for a GPU, a day for a laptop.",
+    )
     unpack_ratio: int = Field(
         2_000,
         gt=0,
-        description="Most bytes of pixels per byte of file. Deflate reaches about 1,000 on"
-        " an empty plane; more is taken for a decompression bomb.",
+        description="Most bytes of pixels per byte of file, where they are more than two planes of"
+        " `plane_px` bytes. Deflate reaches about 1,000 on an empty plane; more is taken for a"
+        " decompression bomb.",
     )
     zip_members: int = Field(
         10_000, gt=0, description="Most images in one zip archive or plate; each is a job."

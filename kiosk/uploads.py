@@ -16,7 +16,7 @@ from collections.abc import AsyncIterator
 from dataclasses import asdict, replace
 
 from kiosk.errors import InvalidRequest, NotFound, TooLarge, WrongState
-from kiosk.jobs import Upload, link_key, new_id, upload_key
+from kiosk.jobs import Upload, link_key, new_id, plain_name, upload_key
 from kiosk.linked import check_url, name_in
 from kiosk.ports import ObjectStore
 from kiosk.telemetry import UPLOAD_BYTES
@@ -71,8 +71,7 @@ class Uploads:
         now = time.time()
         return Upload(
             id=new_id(),
-            # Half a surrogate pair from a JSON body can be written nowhere else.
-            file_name=file_name.encode(errors="replace").decode()[-LONGEST_FILE_NAME:],
+            file_name=plain_name(file_name)[-LONGEST_FILE_NAME:],
             size_bytes=size_bytes,
             owner=owner,
             create_time_s=now,

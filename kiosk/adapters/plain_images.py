@@ -8,6 +8,7 @@ was cut short, where libjpeg alone would fill up with grey).
 from __future__ import annotations
 
 import io
+import math
 import struct
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -27,6 +28,12 @@ RGB_NAMES = ("red", "green", "blue")
 MAX_CHANNELS = 1000
 # Room for thumbnails, colour profiles and other metadata in a PNG or JPEG.
 METADATA_BYTES = 64 * 1024 * 1024
+# Most bytes that are unpacked at a time, per pixel of `limits.plane_px`: a plane of three colours
+# or of 32-bit values may have as many pixels as that allows, one of 64 bits half as many.
+BYTES_PER_PX = 4
+# Bytes of pixels per byte of file, counting what a sparse file leaves out. The list of the pieces
+# that are left out takes more where they have a usual size (512 x 512: 1 byte for 30,000).
+SPARSE_RATIO = 1_000_000
 
 
 def check_sizes(
@@ -71,12 +78,32 @@ def check_sizes(
 def check_unpack_ratio(
     pixel_bytes: int, file_bytes: int, file_name: str, limits: LimitSettings
 ) -> None:
-    """Raise TooLarge when the pixels take far more bytes than the file: a decompression bomb."""
-    if pixel_bytes > limits.unpack_ratio * max(file_bytes, 1):
+    """Raise TooLarge when the pixels take far more bytes than the file: a decompression bomb.
+
+    What is no more than a plane or two harms nobody; drawings and masks can be packed as tight.
+    """
+    free_bytes = 2 * limits.plane_px
+    if pixel_bytes > max(limits.unpack_ratio * file_bytes, free_bytes):
         raise TooLarge(
             f"'{file_name}' would unpack to {pixel_bytes} bytes from a file of {file_bytes} bytes,"
             " which looks like a decompression bomb; save it with less compression if it is a"
             " real image.",
+            reason="IMAGE_TOO_LARGE",
+        )
+
+
+def check_sparse(
+    sizes: Mapping[str, int], sample_bytes: int, file_bytes: int, file_name: str
+) -> None:
+    """Raise TooLarge for a huge image of which a tiny file holds next to nothing.
+
+    Pieces that are left out cost time too, and a few bytes can claim as many as they like.
+    """
+    pixels = math.prod(sizes.values())
+    if pixels * sample_bytes > SPARSE_RATIO * max(file_bytes, 1):
+        raise TooLarge(
+            f"'{file_name}' claims {pixels} pixels and leaves out nearly all of them (the file has"
+            f" {file_bytes} bytes); save only the part that holds the image.",
             reason="IMAGE_TOO_LARGE",
         )
 
@@ -340,5 +367,12 @@ def _check_plain(
     check_sizes(sizes, name, limits)
     pixel_bytes = sizes["y"] * sizes["x"] * sizes["c"] * sample_bytes
     check_unpack_ratio(pixel_bytes, file_bytes, name, limits)
+    if pixel_bytes > BYTES_PER_PX * limits.plane_px:
+        raise TooLarge(
+            f"'{name}' unpacks to {pixel_bytes} bytes at once and this kiosk takes at most"
+            f" {BYTES_PER_PX * limits.plane_px}; save it as a TIFF with tiles of 512 x 512 or raise"
+            " KIOSK_LIMITS__PLANE_PX.",
+            reason="IMAGE_TOO_LARGE",
+        )
     if file_bytes > 2 * pixel_bytes + METADATA_BYTES:
         raise corrupt(name, "it is far larger than its pixels")

@@ -20,6 +20,10 @@ from kiosk.settings import LimitSettings
 # of a pyramid, thumbnails.
 PAGES_PER_PLANE = 8
 MAX_TAGS = 4096
+# Levels of a pyramid and thumbnails below one page. tifffile tries to read each of them.
+MOST_BELOW = 256
+# Pages below others that cannot be read: more are no accident, and each costs a millisecond.
+MOST_DAMAGED = 1000
 _TYPE_BYTES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4}
 _TYPE_BYTES |= {16: 8, 17: 8, 18: 8}
 _WIDTH, _HEIGHT, _SAMPLES, _SUB_PAGES = 256, 257, 277, 330
@@ -63,21 +67,34 @@ def walk_pages(
             raise TooLarge(message, reason="IMAGE_TOO_LARGE")
         entries, following = directories.read(offset, f"page {len(pages) + 1}")
         pages[offset] = directories.sizes(entries)
-        below += directories.offsets(entries.get(_SUB_PAGES), cap)
+        found = directories.offsets(entries.get(_SUB_PAGES), MOST_BELOW)
+        if len(found) > MOST_BELOW:
+            raise corrupt(name, f"page {len(pages)} lists more than {MOST_BELOW} pages below it")
+        below += found
         offset = following
     if not pages:
         raise corrupt(name, "it has no pages")
     if len(pages) + len(below) > cap:
         message = f"'{name}' has more than {cap} pages; split it into smaller files."
         raise TooLarge(message, reason="IMAGE_TOO_LARGE")
+    _add_below(directories, below, pages, name)
+    return pages
+
+
+def _add_below(
+    directories: _Directories, below: list[int], pages: dict[int, PageSizes], name: str
+) -> None:
+    damaged = 0
     for offset in below:
         if offset and offset not in pages:
             try:
                 entries, _ = directories.read(offset, "a page below another")
             except InvalidRequest:
+                damaged += 1
+                if damaged > MOST_DAMAGED:
+                    raise corrupt(name, "its pages below others cannot be read") from None
                 continue
             pages[offset] = directories.sizes(entries)
-    return pages
 
 
 class _Directories:

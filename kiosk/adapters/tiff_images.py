@@ -23,6 +23,7 @@ from kiosk.adapters.coded_sizes import JPEGS, WEBP
 from kiosk.adapters.plain_images import (
     RGB_NAMES,
     check_sizes,
+    check_sparse,
     check_unpack_ratio,
     cut_to,
     out_of_range,
@@ -53,7 +54,7 @@ def open_tiff(
     notes: list[str] = []
     with damage(file_name, "its TIFF headers cannot be read"):
         pages = walk_pages(file, file_bytes, file_name, limits)
-        tif = grouped(file, limits, notes)
+        tif = grouped(file, file_name, len(pages), limits, notes)
         series = chosen(tif, file_name, options.series, notes)
         pieces = PieceReader(file, file_name, limit_px=limits.plane_px, keep_bytes=KEEP_BYTES)
         stack = PageStack(file, file_name, tif, series, pieces)
@@ -84,6 +85,7 @@ def _check(
     stored = stack.check(pages, file_bytes, limits.plane_px)
     if not stack.reads_rows:
         check_unpack_ratio(stored, file_bytes, name, limits)
+        check_sparse(image.sizes, image.dtype.itemsize, file_bytes, name)
 
 
 def _check_coding(keyframe: Any, name: str) -> None:
@@ -101,6 +103,7 @@ def _check_coding(keyframe: Any, name: str) -> None:
         photometric == _YCBCR and code not in JPEGS | {WEBP}
     ):
         label = getattr(keyframe.photometric, "name", str(photometric))
+        label = {"SEPARATED": "CMYK"}.get(label, label)
         raise unsupported(name, f"stores its colours as {label}; save it as RGB or grey.")
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from PIL.TiffImagePlugin import TiffImageFile
 
 from kiosk.adapters.coded_sizes import JPEGS, coded_px
-from kiosk.adapters.plain_images import corrupt
+from kiosk.adapters.plain_images import BYTES_PER_PX, corrupt
 from kiosk.errors import TooLarge
 
 LZW = 5
@@ -90,14 +90,16 @@ class PieceReader:
 
 
 def check_piece_size(page: Any, name: str, limit_px: int) -> None:
-    """Raise TooLarge for pages whose pieces hold more than `limit_px` pixels."""
+    """Raise TooLarge for pages whose pieces have more than `limit_px` pixels or too many bytes."""
     pixels = piece_px(page)
-    if pixels > limit_px or pixels * _samples(page) > 4 * limit_px:
+    # What the file says and what the decoder allocates: 12 bits become 16.
+    size = max(piece_bytes(page, 0), pixels * _samples(page) * page.dtype.itemsize)
+    if pixels > limit_px or size > BYTES_PER_PX * limit_px:
         what = "tiles" if page.is_tiled else "strips"
         raise TooLarge(
-            f"'{name}' is stored in {what} of {pixels} pixels, which have to be unpacked whole,"
-            f" and this kiosk unpacks at most {limit_px} at a time; save it with tiles of 512 x"
-            " 512 or raise KIOSK_LIMITS__PLANE_PX.",
+            f"'{name}' is stored in {what} of {pixels} pixels ({size} bytes), which have to be"
+            f" unpacked whole, and this kiosk unpacks at most {limit_px} pixels of {BYTES_PER_PX}"
+            " bytes at a time; save it with tiles of 512 x 512 or raise KIOSK_LIMITS__PLANE_PX.",
             reason="IMAGE_TOO_LARGE",
         )
 

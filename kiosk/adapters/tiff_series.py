@@ -10,6 +10,7 @@ import contextlib
 import logging
 import math
 from collections.abc import Iterator
+from functools import partial
 from typing import Any, BinaryIO
 
 import tifffile
@@ -25,6 +26,8 @@ logging.getLogger("tifffile").setLevel(logging.CRITICAL + 1)
 
 # Series that are listed; more are a damaged file or no images of cells.
 MAX_ENTRIES = 1000
+# Pages that tifffile may compare with each other: a few seconds.
+MOST_COMPARED = 4000
 _TITLE_CHARACTERS = 200
 
 
@@ -50,8 +53,8 @@ def tiff_entries(
 ) -> list[ImageEntry]:
     """The series of a TIFF, at most 1000, as their metadata call them. Raises InvalidRequest."""
     with damage(file_name, "its TIFF headers cannot be read"):
-        walk_pages(file, file_bytes, file_name, limits)
-        tif = grouped(file, limits, [])
+        pages = walk_pages(file, file_bytes, file_name, limits)
+        tif = grouped(file, file_name, len(pages), limits, [])
         return [
             ImageEntry(series=index, title=_title(series.name))
             for index, series in enumerate(tif.series[:MAX_ENTRIES])
@@ -62,8 +65,10 @@ def _title(name: Any) -> str:
     return "".join(c for c in str(name or "") if c.isprintable())[:_TITLE_CHARACTERS].strip()
 
 
-def grouped(file: BinaryIO, limits: LimitSettings, notes: list[str]) -> Any:
-    """The open TiffFile with its pages grouped to series, without metadata that mislead.
+def grouped(
+    file: BinaryIO, file_name: str, pages: int, limits: LimitSettings, notes: list[str]
+) -> Any:
+    """The open TiffFile with its `pages` grouped to series, without metadata that mislead.
 
     The first series decides whether the metadata are believed, so that the numbers of the
     series are the same whichever is asked for.
@@ -73,6 +78,8 @@ def grouped(file: BinaryIO, limits: LimitSettings, notes: list[str]) -> Any:
     for flags in ({}, {"is_ome": False}, plain):
         file.seek(0)
         tif: Any = tifffile.TiffFile(file, name="image", _multifile=False, **flags)
+        if pages > MOST_COMPARED:
+            tif._series_generic = partial(_refuse_to_compare, file_name, pages)
         if tif.is_ome and not ome_is_sane(tif.ome_metadata, cap):
             notes.append("The OME metadata of the file are damaged and were not used.")
             continue
@@ -94,6 +101,18 @@ def grouped(file: BinaryIO, limits: LimitSettings, notes: list[str]) -> Any:
     if not tif.is_ome and "<OME" in str(tif.pages.first.description)[:4096]:
         notes.append("The OME metadata of the file are damaged and were not used.")
     return tif
+
+
+def _refuse_to_compare(file_name: str, pages: int) -> Any:
+    """In place of what tifffile does where neither metadata nor equal sizes group the pages.
+
+    It reads all tags of every page and compares each page with all others of its kind.
+    """
+    raise TooLarge(
+        f"'{file_name}' has {pages} pages of differing kinds and no metadata that say how they"
+        f" belong together, and at most {MOST_COMPARED} such pages are read; save it as OME-TIFF.",
+        reason="IMAGE_TOO_LARGE",
+    )
 
 
 def chosen(tif: Any, file_name: str, number: int, notes: list[str]) -> Any:

@@ -9,7 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from kiosk.adapters.plain_images import RGB_NAMES, check_sizes, corrupt, out_of_range
+from kiosk.adapters.plain_images import (
+    BYTES_PER_PX,
+    RGB_NAMES,
+    check_sizes,
+    check_sparse,
+    corrupt,
+    out_of_range,
+)
 from kiosk.adapters.zarr_documents import ArrayDocument, read_array
 from kiosk.adapters.zarr_keys import ZarrKeys
 from kiosk.adapters.zarr_layout import ZarrEntry, checked_path, find_images
@@ -26,8 +33,8 @@ from kiosk.errors import InvalidRequest, KioskError, NotFound, TooLarge
 from kiosk.ports import ImageEntry, Window
 from kiosk.settings import LimitSettings
 
-# A chunk is unpacked whole; with eight bytes per value this is half a gigabyte.
-MAX_CHUNK_PX = 64 * 1024 * 1024
+# A chunk is unpacked whole, which takes about three times its size in memory.
+MAX_CHUNK_BYTES = 256 * 1024 * 1024
 # A plane of very many tiny chunks would take hours to read.
 MAX_TINY_CHUNKS, TINY_CHUNK_PX = 65_536, 1024
 
@@ -93,6 +100,8 @@ class ZarrImage:
             zip(self._roles, full.shape, strict=True)
         )
         check_sizes(self.sizes, keys.name, limits, in_pieces=True)
+        if keys.size_bytes is not None:
+            check_sparse(self.sizes, full.dtype.itemsize, keys.size_bytes, keys.name)
         self._check_chunks(full, limits)
         self.dtype = full.dtype.newbyteorder("=")
         self._arrays = self._open_levels(keys, paths, full, limits)
@@ -143,7 +152,7 @@ class ZarrImage:
         rows, columns = self._plane_shape(array)
         count = math.ceil(rows / chunk["y"]) * math.ceil(columns / chunk["x"])
         # A chunk may be larger than the image that it holds.
-        too_large = array.chunk_bytes > 8 * min(limits.plane_px, MAX_CHUNK_PX)
+        too_large = array.chunk_bytes > min(BYTES_PER_PX * limits.plane_px, MAX_CHUNK_BYTES)
         seen_px = min(chunk["y"], rows) * min(chunk["x"], columns)
         if too_large or (count > MAX_TINY_CHUNKS and seen_px < TINY_CHUNK_PX):
             raise TooLarge(

@@ -34,10 +34,12 @@ class ZarrKeys(Protocol):
     Attributes:
         name: what messages call the hierarchy.
         metadata_bytes: length of the documents that were read from here.
+        size_bytes: of all that lies there; None where it is not known without listing it.
     """
 
     name: str
     metadata_bytes: int
+    size_bytes: int | None
 
     def read(
         self, key: str, limit_bytes: int, start: int = 0, stop: int | None = None
@@ -70,6 +72,7 @@ class ZipKeys:
     def __init__(self, archive: ZipArchive, folder: str) -> None:
         self.name = archive.title(folder) if folder else archive.file_name
         self.metadata_bytes = 0
+        self.size_bytes: int | None = archive.size_bytes
         self._archive, self._prefix = archive, folder + "/" if folder else ""
         self._lock = threading.Lock()
         self._last: tuple[str, bytes] = ("", b"")  # shards are read in many ranges
@@ -112,6 +115,7 @@ class UrlKeys:
         parts = urlsplit(url)
         self.name = url if len(url) <= 200 else url[:200] + "..."
         self.metadata_bytes = 0
+        self.size_bytes: int | None = None
         if parts.scheme not in SCHEMES:
             raise InvalidRequest(
                 f"'{self.name}' is not an address that is read here; give file:///folder,"

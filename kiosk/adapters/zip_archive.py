@@ -25,6 +25,8 @@ _CHUNK_BYTES = 1024 * 1024
 _SUFFIXES = frozenset((".tif", ".tiff", ".btf", ".tf2", ".tf8", ".stk", ".lsm", ".svs", ".scn"))
 _SUFFIXES |= {".ndpi", ".png", ".jpg", ".jpeg", ".czi", ".nd2", ".lif"}
 _MEMBERS = _SUFFIXES | {".zip"}
+# Images of cells are packed 2 to 20 times, labels up to 500; more is a bomb where it is large.
+_MOST_RATIO, _FREE_BYTES = 500, 32 * 1024 * 1024
 # Members without a telling suffix whose first bytes are looked at.
 _PEEKS = 100
 
@@ -37,6 +39,7 @@ class ZipArchive:
     ) -> None:
         self.file_name = file_name
         self.entries: Mapping[str, ZipEntry] = read_entries(file, file_bytes, file_name, limits)
+        self.size_bytes = file_bytes
         self._file, self._file_bytes, self._limits = file, file_bytes, limits
         self._lock = threading.Lock()
 
@@ -116,10 +119,14 @@ class ZipArchive:
             with self._lock:
                 start = data_offset(self._file, self._file_bytes, entry, title)
             return cast(BinaryIO, _Window(self, start, entry.size_bytes))
-        limit = min(
-            self._limits.upload_bytes,
-            self._limits.unpack_ratio * max(entry.packed_bytes, 1),
-        )
+        limit = max(_MOST_RATIO * entry.packed_bytes, _FREE_BYTES)
+        if entry.size_bytes > limit:
+            raise TooLarge(
+                f"'{title}' would unpack to {entry.size_bytes} bytes from {entry.packed_bytes},"
+                " which looks like a decompression bomb; give it without the archive if it is a"
+                " real image.",
+                reason="IMAGE_TOO_LARGE",
+            )
         unpacked = tempfile.TemporaryFile()  # noqa: SIM115 (it is handed on)
         try:
             for chunk in self._inflated(entry, limit):

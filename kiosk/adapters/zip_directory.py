@@ -13,6 +13,7 @@ from typing import BinaryIO, NamedTuple
 
 from kiosk.adapters.plain_images import corrupt, truncated, unsupported
 from kiosk.errors import InvalidRequest, TooLarge
+from kiosk.jobs import plain_name
 from kiosk.settings import LimitSettings
 
 _END, _END_64, _LOCATOR_64, _ENTRY, _LOCAL = (
@@ -98,7 +99,8 @@ def data_offset(file: BinaryIO, file_bytes: int, entry: ZipEntry, file_name: str
 
 
 def shown(name: str) -> str:
-    """A name for messages: of bounded length."""
+    """A name for messages: of bounded length, and without characters that steer a terminal."""
+    name = plain_name(name)
     return name if len(name) <= SHOWN_CHARACTERS else name[:SHOWN_CHARACTERS] + "..."
 
 

@@ -12,7 +12,7 @@ from rich.table import Table
 from kiosk.cli.terminal import console
 from kiosk.errors import KioskError
 from kiosk.image_paths import is_zip
-from kiosk.jobs import result_stem
+from kiosk.jobs import plain_name, result_stem
 from kiosk.reading import InspectedImage
 
 _COUNTED = {"z": "z-planes", "t": "time points", "c": "channels"}
@@ -35,7 +35,8 @@ class Inspected:
 
 def print_file(found: Inspected) -> None:
     """The name of the file, then a block per image: what it is, and what was guessed."""
-    console.print(found.path.name, style="bold", markup=False, highlight=False, soft_wrap=True)
+    name = plain_name(found.path.name)
+    console.print(name, style="bold", markup=False, highlight=False, soft_wrap=True)
     if found.error:
         _line(found.error.message, "red")
     for number, image in enumerate(found.images):
@@ -43,7 +44,7 @@ def print_file(found: Inspected) -> None:
             console.print()
         table = Table(show_header=False, box=None, padding=(0, 2, 0, 0), pad_edge=False)
         for name, value in _facts(image, len(found.images)):
-            table.add_row(f"  {name}", value)
+            table.add_row(f"  {name}", plain_name(value))
         if table.row_count:
             console.print(table, highlight=False, markup=False)
         for note in image.notes:
@@ -86,7 +87,9 @@ def write_thumbnails(found: Inspected, folder: Path) -> list[Path]:
 
 
 def _line(sentence: str, style: str = "") -> None:
-    console.print(f"  {sentence}", style=style, markup=False, highlight=False, soft_wrap=True)
+    console.print(
+        f"  {plain_name(sentence)}", style=style, markup=False, highlight=False, soft_wrap=True
+    )
 
 
 def _which(path: Path) -> str:

@@ -10,7 +10,7 @@ import typer
 from rich.table import Table
 
 from kiosk.cli.options import RESULTS, Axes, PixelSizeUm, Series, ZStepUm
-from kiosk.cli.terminal import Server, app, ask, console, job_state, print_checks, say
+from kiosk.cli.terminal import Server, app, ask, console, job_state, plain, print_checks, say
 from kiosk.errors import KioskError
 from kiosk.reading import ReadOptions
 from kiosk.settings import Settings
@@ -79,11 +79,11 @@ def jobs(
         table.add_row(
             job.name.removeprefix("jobs/"),
             f"{job.create_time.ToDatetime():%Y-%m-%d %H:%M}",
-            job.file_name,
+            plain(job.file_name),
             f"{job.model}:{job.model_version}",
             job_state(job),
             f"{job.parts_done}/{job.parts_total}",
-            job.error.message,
+            plain(job.error.message),
         )
     console.print(table)
 

@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 from rich.console import Console
+from rich.markup import escape
+
+from kiosk.jobs import plain_name
 
 if TYPE_CHECKING:
     from kiosk.checks import Check
@@ -62,6 +65,11 @@ def job_state(job: Any) -> str:
     return str(pb.JobState.Name(job.state)).removeprefix("JOB_STATE_").lower()
 
 
+def plain(text: str) -> str:
+    """What a file or another user has named, for a table: neither markup nor steering."""
+    return escape(plain_name(text))
+
+
 def say(sentence: str) -> None:
     """A sentence on standard error."""
-    errors.print(sentence, markup=False, highlight=False, soft_wrap=True)
+    errors.print(plain_name(sentence), markup=False, highlight=False, soft_wrap=True)

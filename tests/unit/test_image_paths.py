@@ -108,7 +108,7 @@ def test_images_are_known_by_their_name(tmp_path: Path, name: str, expected: boo
 def test_members_are_named_after_themselves_or_with_their_folders() -> None:
     assert member_stems(["w1/a.tif", "w1/b.tif"]) == {"w1/a.tif": "a", "w1/b.tif": "b"}
     assert member_stems(["w1/a.tif", "w2/a.tif"]) == {"w1/a.tif": "w1_a", "w2/a.tif": "w2_a"}
-    assert member_stems(["a.tif", "a.png"]) == {"a.tif": "a", "a.png": "a_"}
+    assert member_stems(["a.tif", "a.png"]) == {"a.tif": "a", "a.png": "a_2"}
 
 
 member_names = st.lists(

@@ -19,6 +19,7 @@ from yarl import URL
 
 from kiosk.adapters.image_files import ImageFileReader
 from kiosk.errors import PermanentError
+from kiosk.jobs import plain_name
 from kiosk.previews import Previews
 from kiosk.request import SegmentationRequest
 from kiosk.settings import CHECKOUT, LimitSettings
@@ -478,7 +479,7 @@ class TestResults:
         await web.patch(url, data=data, headers={**BYTES, "Upload-Offset": "0"})
         asked = {"upload": url.split("/")[-1], "model": "bright"}
         job = await (await web.post("/api/v1/jobs", json=asked)).json()
-        assert job["file_name"] == name
+        assert job["file_name"] == plain_name(name)
         await kiosk.work()
         results = (await (await web.get(f"/api/v1/jobs/{job['id']}/results")).json())["results"]
         assert len(results) == 4
