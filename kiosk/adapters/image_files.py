@@ -12,17 +12,17 @@ import os
 from collections.abc import Callable
 from typing import Any, BinaryIO, cast
 
-from kiosk.adapters.bioio_images import LIF, ND2, bioio_entries, open_lif, open_nd2
-from kiosk.adapters.czi_images import czi_entries, open_czi
-from kiosk.adapters.npy_arrays import NPY_MAGIC, is_npz, open_npy, refuse_npz
-from kiosk.adapters.plain_images import open_jpeg, open_png, unsupported
-from kiosk.adapters.reinterpreted import as_asked
-from kiosk.adapters.tiff_images import open_tiff
-from kiosk.adapters.tiff_series import tiff_entries
-from kiosk.adapters.url_files import open_url_file
-from kiosk.adapters.zarr_images import open_zarr, zarr_entries
-from kiosk.adapters.zarr_keys import UrlKeys, ZipKeys, is_zarr
-from kiosk.adapters.zip_archive import ZipArchive
+from kiosk.adapters.images.bioio_images import LIF, ND2, bioio_entries, open_lif, open_nd2
+from kiosk.adapters.images.czi_images import czi_entries, open_czi
+from kiosk.adapters.images.npy_arrays import NPY_MAGIC, is_npz, open_npy, refuse_npz
+from kiosk.adapters.images.plain_images import open_jpeg, open_png, unsupported
+from kiosk.adapters.images.reinterpreted import as_asked
+from kiosk.adapters.images.tiff_images import open_tiff
+from kiosk.adapters.images.tiff_series import tiff_entries
+from kiosk.adapters.images.url_files import open_url_file
+from kiosk.adapters.images.zarr_images import open_zarr, zarr_entries
+from kiosk.adapters.images.zarr_keys import UrlKeys, ZipKeys, is_zarr
+from kiosk.adapters.images.zip_archive import ZipArchive
 from kiosk.errors import InvalidRequest, KioskError, NotFound, TransientError
 from kiosk.ports import File, ImageEntry, ImageSource
 from kiosk.reading import ReadOptions

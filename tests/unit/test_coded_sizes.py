@@ -6,7 +6,7 @@ import imagecodecs
 import numpy as np
 import pytest
 
-from kiosk.adapters.coded_sizes import LERC, PNG, WEBP, coded_px
+from kiosk.adapters.images.coded_sizes import LERC, PNG, WEBP, coded_px
 
 PLANE = np.arange(37 * 53, dtype=np.uint16).reshape(37, 53).astype(np.uint8)
 

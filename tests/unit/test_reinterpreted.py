@@ -10,7 +10,7 @@ import pytest
 from image_makers import asked, everything, opened, pixels, tiff
 from PIL import Image
 
-from kiosk.adapters.reinterpreted import as_asked
+from kiosk.adapters.images.reinterpreted import as_asked
 from kiosk.errors import InvalidRequest
 from kiosk.reading import ReadOptions
 

@@ -13,10 +13,10 @@ from image_makers import everything, pixels
 from lif_makers import lif
 from zarr_makers import zip_of
 
-from kiosk.adapters import vendor_files
 from kiosk.adapters.image_files import ImageFileReader
+from kiosk.adapters.images import vendor_files
+from kiosk.adapters.images.vendor_files import LocalFile
 from kiosk.adapters.object_store import ObstoreObjectStore
-from kiosk.adapters.vendor_files import LocalFile
 from kiosk.errors import InvalidRequest, TooLarge
 from kiosk.ports import ImageSource
 from kiosk.reading import ReadOptions

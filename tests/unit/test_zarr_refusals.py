@@ -25,7 +25,7 @@ from hypothesis import strategies as st
 from image_makers import pixels
 from zarr_makers import axes_metadata, open_folder, open_zip, reader, write_image, zip_of, zipped
 
-from kiosk.adapters.zarr_codecs import unpack
+from kiosk.adapters.images.zarr_codecs import unpack
 from kiosk.errors import InvalidRequest, TransientError
 
 

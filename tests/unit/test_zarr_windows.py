@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from zarr_makers import in_order, open_zip, write_image, zipped
 
-from kiosk.adapters import zarr_arrays
+from kiosk.adapters.images import zarr_arrays
 
 
 @st.composite

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from kiosk.adapters.plain_images import (
+from kiosk.adapters.images.plain_images import (
     BYTES_PER_PX,
     RGB_NAMES,
     check_sizes,
@@ -17,10 +17,10 @@ from kiosk.adapters.plain_images import (
     corrupt,
     out_of_range,
 )
-from kiosk.adapters.zarr_documents import ArrayDocument, read_array
-from kiosk.adapters.zarr_keys import ZarrKeys
-from kiosk.adapters.zarr_layout import ZarrEntry, checked_path, find_images
-from kiosk.adapters.zarr_metadata import (
+from kiosk.adapters.images.zarr_documents import ArrayDocument, read_array
+from kiosk.adapters.images.zarr_keys import ZarrKeys
+from kiosk.adapters.images.zarr_layout import ZarrEntry, checked_path, find_images
+from kiosk.adapters.images.zarr_metadata import (
     axes_of,
     channel_names,
     check_version,
@@ -126,7 +126,7 @@ class ZarrImage:
         self, keys: ZarrKeys, paths: Sequence[str], full: ArrayDocument, limits: LimitSettings
     ) -> list[Any]:
         """The arrays of full size and of those levels that are that image made smaller."""
-        from kiosk.adapters.zarr_arrays import ZarrArray  # zarr takes half a second
+        from kiosk.adapters.images.zarr_arrays import ZarrArray  # zarr takes half a second
 
         arrays = [ZarrArray(keys, paths[0], full)]
         for path in paths[1:]:
@@ -230,7 +230,7 @@ def _by_chunk(channels: Sequence[int], length: int) -> list[list[int]]:
 
 
 def _chunks_per_read(chunk_bytes: int) -> int:
-    from kiosk.adapters.zarr_arrays import READ_BYTES
+    from kiosk.adapters.images.zarr_arrays import READ_BYTES
 
     return max(READ_BYTES // max(chunk_bytes, 1), 1)
 

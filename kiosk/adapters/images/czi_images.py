@@ -13,9 +13,9 @@ from xml.etree import ElementTree
 
 import numpy as np
 
-from kiosk.adapters.plain_images import RGB_NAMES, corrupt, out_of_range, unsupported
-from kiosk.adapters.units import length_um, time_s
-from kiosk.adapters.vendor_files import (
+from kiosk.adapters.images.plain_images import RGB_NAMES, corrupt, out_of_range, unsupported
+from kiosk.adapters.images.units import length_um, time_s
+from kiosk.adapters.images.vendor_files import (
     LocalFile,
     check_image,
     check_series,

@@ -19,8 +19,8 @@ from typing import Any, BinaryIO
 import numpy as np
 import tifffile
 
-from kiosk.adapters.coded_sizes import JPEGS, WEBP
-from kiosk.adapters.plain_images import (
+from kiosk.adapters.images.coded_sizes import JPEGS, WEBP
+from kiosk.adapters.images.plain_images import (
     RGB_NAMES,
     check_sizes,
     check_sparse,
@@ -29,11 +29,11 @@ from kiosk.adapters.plain_images import (
     out_of_range,
     unsupported,
 )
-from kiosk.adapters.tiff_headers import PageSizes, walk_pages
-from kiosk.adapters.tiff_metadata import TiffMetadata, colour_table
-from kiosk.adapters.tiff_pages import PageStack, Wanted
-from kiosk.adapters.tiff_pieces import PieceReader
-from kiosk.adapters.tiff_series import chosen, damage, grouped
+from kiosk.adapters.images.tiff_headers import PageSizes, walk_pages
+from kiosk.adapters.images.tiff_metadata import TiffMetadata, colour_table
+from kiosk.adapters.images.tiff_pages import PageStack, Wanted
+from kiosk.adapters.images.tiff_pieces import PieceReader
+from kiosk.adapters.images.tiff_series import chosen, damage, grouped
 from kiosk.errors import InvalidRequest, TooLarge, TransientError
 from kiosk.ports import Window
 from kiosk.reading import ReadOptions

@@ -10,9 +10,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from kiosk.adapters.plain_images import RGB_NAMES, corrupt, unsupported
-from kiosk.adapters.units import length_um, positive, time_s
-from kiosk.adapters.zarr_layout import ZarrEntry
+from kiosk.adapters.images.plain_images import RGB_NAMES, corrupt, unsupported
+from kiosk.adapters.images.units import length_um, positive, time_s
+from kiosk.adapters.images.zarr_layout import ZarrEntry
 
 _TIME, _CHANNEL, _SPACE = "time", "channel", "space"
 MAX_LEVELS = 32

@@ -25,9 +25,9 @@ from zarr.abc.store import (
 )
 from zarr.core.buffer import Buffer, BufferPrototype
 
-from kiosk.adapters.zarr_codecs import bound_bytes
-from kiosk.adapters.zarr_documents import ArrayDocument
-from kiosk.adapters.zarr_keys import ZarrKeys
+from kiosk.adapters.images.zarr_codecs import bound_bytes
+from kiosk.adapters.images.zarr_documents import ArrayDocument
+from kiosk.adapters.images.zarr_keys import ZarrKeys
 
 # Pixels that are unpacked for one call of zarr, which unpacks up to ten chunks at a time.
 READ_BYTES = 64 * 1024 * 1024

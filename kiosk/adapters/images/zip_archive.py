@@ -14,8 +14,8 @@ from collections.abc import Iterator, Mapping
 from itertools import islice
 from typing import Any, BinaryIO, cast
 
-from kiosk.adapters.plain_images import corrupt, unsupported
-from kiosk.adapters.zip_directory import ZipEntry, data_offset, read_entries, shown
+from kiosk.adapters.images.plain_images import corrupt, unsupported
+from kiosk.adapters.images.zip_directory import ZipEntry, data_offset, read_entries, shown
 from kiosk.errors import InvalidRequest, NotFound, TooLarge, TransientError
 from kiosk.folder_zip import ZARR_MARKS, is_junk, natural_key
 from kiosk.settings import LimitSettings

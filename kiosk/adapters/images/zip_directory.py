@@ -11,7 +11,7 @@ import struct
 from itertools import pairwise
 from typing import BinaryIO, NamedTuple
 
-from kiosk.adapters.plain_images import corrupt, truncated, unsupported
+from kiosk.adapters.images.plain_images import corrupt, truncated, unsupported
 from kiosk.errors import InvalidRequest, TooLarge
 from kiosk.jobs import plain_name
 from kiosk.settings import LimitSettings

@@ -15,8 +15,8 @@ from typing import Any, BinaryIO
 
 import tifffile
 
-from kiosk.adapters.plain_images import corrupt, series_not_found, truncated, unsupported
-from kiosk.adapters.tiff_headers import PAGES_PER_PLANE, ome_is_sane, walk_pages
+from kiosk.adapters.images.plain_images import corrupt, series_not_found, truncated, unsupported
+from kiosk.adapters.images.tiff_headers import PAGES_PER_PLANE, ome_is_sane, walk_pages
 from kiosk.errors import InvalidRequest, KioskError, TooLarge
 from kiosk.ports import ImageEntry
 from kiosk.settings import LimitSettings

@@ -13,7 +13,7 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, BinaryIO
 
-from kiosk.adapters.plain_images import check_sizes, check_unpack_ratio, corrupt, unsupported
+from kiosk.adapters.images.plain_images import check_sizes, check_unpack_ratio, corrupt, unsupported
 from kiosk.errors import KioskError, NotFound, TooLarge, TransientError
 from kiosk.settings import LimitSettings
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kiosk.adapters.plain_images import axes_do_not_fit, cut_to, out_of_range
+from kiosk.adapters.images.plain_images import axes_do_not_fit, cut_to, out_of_range
 from kiosk.ports import ImageSource, Window
 from kiosk.reading import ReadOptions
 

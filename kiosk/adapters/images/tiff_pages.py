@@ -12,10 +12,10 @@ from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 
-from kiosk.adapters.plain_images import corrupt, truncated, unsupported
-from kiosk.adapters.raw_windows import Target, read_raw
-from kiosk.adapters.tiff_headers import PageSizes
-from kiosk.adapters.tiff_pieces import PieceReader, check_piece_size, pieces_in
+from kiosk.adapters.images.plain_images import corrupt, truncated, unsupported
+from kiosk.adapters.images.raw_windows import Target, read_raw
+from kiosk.adapters.images.tiff_headers import PageSizes
+from kiosk.adapters.images.tiff_pieces import PieceReader, check_piece_size, pieces_in
 
 
 class Wanted(NamedTuple):

@@ -12,9 +12,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
-from kiosk.adapters.plain_images import corrupt
-from kiosk.adapters.zarr_documents import read_json
-from kiosk.adapters.zarr_keys import ZarrKeys
+from kiosk.adapters.images.plain_images import corrupt
+from kiosk.adapters.images.zarr_documents import read_json
+from kiosk.adapters.images.zarr_keys import ZarrKeys
 from kiosk.errors import InvalidRequest, TooLarge
 from kiosk.folder_zip import natural_key
 from kiosk.settings import LimitSettings

@@ -13,7 +13,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from kiosk.adapters.plain_images import (
+from kiosk.adapters.images.plain_images import (
     RGB_NAMES,
     axes_do_not_fit,
     check_sizes,
@@ -24,7 +24,7 @@ from kiosk.adapters.plain_images import (
     truncated,
     unsupported,
 )
-from kiosk.adapters.raw_windows import Target, read_raw
+from kiosk.adapters.images.raw_windows import Target, read_raw
 from kiosk.errors import KioskError, TooLarge
 from kiosk.ports import Window
 from kiosk.reading import ReadOptions

@@ -12,7 +12,7 @@ import struct
 from typing import BinaryIO, NamedTuple
 from xml.etree import ElementTree
 
-from kiosk.adapters.plain_images import corrupt, truncated
+from kiosk.adapters.images.plain_images import corrupt, truncated
 from kiosk.errors import InvalidRequest, TooLarge
 from kiosk.settings import LimitSettings
 

@@ -16,8 +16,8 @@ import obstore
 from obstore.exceptions import BaseError
 from obstore.store import LocalStore, from_url
 
-from kiosk.adapters.plain_images import corrupt
-from kiosk.adapters.zip_archive import ZipArchive
+from kiosk.adapters.images.plain_images import corrupt
+from kiosk.adapters.images.zip_archive import ZipArchive
 from kiosk.errors import InvalidRequest, NotFound, TransientError
 from kiosk.folder_zip import ZARR_MARKS
 

@@ -12,8 +12,8 @@ from typing import Any, BinaryIO, NamedTuple
 import numpy as np
 from PIL.TiffImagePlugin import TiffImageFile
 
-from kiosk.adapters.coded_sizes import JPEGS, coded_px
-from kiosk.adapters.plain_images import BYTES_PER_PX, corrupt
+from kiosk.adapters.images.coded_sizes import JPEGS, coded_px
+from kiosk.adapters.images.plain_images import BYTES_PER_PX, corrupt
 from kiosk.errors import TooLarge
 
 LZW = 5

@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from kiosk.adapters.plain_images import corrupt, unsupported
-from kiosk.adapters.zarr_keys import ZarrKeys
+from kiosk.adapters.images.plain_images import corrupt, unsupported
+from kiosk.adapters.images.zarr_keys import ZarrKeys
 from kiosk.errors import InvalidRequest, TooLarge
 
 # Consolidated metadata of a plate may stand in a group's document; parsed, a hostile one takes
@@ -90,7 +90,7 @@ def read_array(keys: ZarrKeys, path: str) -> ArrayDocument | None:
 
 
 def _format_2(found: Mapping[str, Any], name: str) -> ArrayDocument:
-    from kiosk.adapters.zarr_codecs import bound_bytes
+    from kiosk.adapters.images.zarr_codecs import bound_bytes
 
     shape, chunks = _grid(found["shape"], found["chunks"], name)
     dtype = _dtype(found["dtype"], name)
@@ -117,7 +117,7 @@ def _format_2(found: Mapping[str, Any], name: str) -> ArrayDocument:
 def _bounded_2(codec: Mapping[str, Any], limit_bytes: int, name: str) -> dict[str, Any]:
     kind = str(codec["id"])
     if kind in _COMPRESSORS:
-        from kiosk.adapters.zarr_codecs import NAME
+        from kiosk.adapters.images.zarr_codecs import NAME
 
         return {"id": NAME, "codec": kind, "limit_bytes": limit_bytes}
     if kind not in _CHECKSUMS + _FILTERS:
@@ -168,7 +168,7 @@ def _bounded_3(
     codecs: Sequence[Any], shape: tuple[int, ...], dtype: np.dtype[Any], name: str
 ) -> tuple[list[dict[str, Any]], tuple[int, ...] | None]:
     """The codecs with bounds, and the inner chunks that can be read for themselves."""
-    from kiosk.adapters.zarr_codecs import NAME, bound_bytes
+    from kiosk.adapters.images.zarr_codecs import NAME, bound_bytes
 
     if not 0 < len(codecs) <= MAX_CODECS:
         raise corrupt(name, "it lists no codecs, or too many")
