@@ -14,7 +14,7 @@ from rich.console import Console
 
 from kiosk._proto import kiosk_pb2 as pb
 from kiosk.client import AsyncKiosk, Rectangle
-from kiosk.errors import AlreadyExists, KioskError, TransientError
+from kiosk.errors import AlreadyExists, KioskError, NotFound, TransientError
 from kiosk.image_paths import check_stems, image_stems, is_zip, stem_of
 from kiosk.mask_files import MaskFiles
 from kiosk.progress_lines import ProgressLines
@@ -81,7 +81,7 @@ async def segment_files(
     Raises a KioskError for what is wrong with all of them.
     """
     check_stems(names)
-    await kiosk.model(request.model)  # no model, no kiosk: one sentence, not one for each file
+    await _check_model(kiosk, request)
     slots = asyncio.Semaphore(FILES_IN_FLIGHT)
     with ProgressLines(console) as lines:
         batch = Batch(kiosk, request, lines)
@@ -95,6 +95,18 @@ async def segment_files(
 
         found = await asyncio.gather(*map(one, names))
     return [outcome for outcomes in found for outcome in outcomes]
+
+
+async def _check_model(kiosk: AsyncKiosk, request: SegmentRequest) -> None:
+    """No model or no kiosk is said once, and not of each file."""
+    card = await kiosk.model(request.model)
+    if request.version and request.version not in card.versions:
+        raise NotFound(
+            f"The model '{request.model}' has no version '{request.version}'. Its versions are:"
+            f" {', '.join(card.versions)}.",
+            reason="MODEL_VERSION_NOT_FOUND",
+            field="model_version",
+        )
 
 
 class Batch:

@@ -98,7 +98,7 @@ def test_one_bad_file_fails_alone_and_with_a_sentence(
 def test_an_unknown_model_is_named(kiosk: RunningKiosk, movie: Path, model: str) -> None:
     done = run(kiosk, "segment", movie, "--model", model)
     assert done.returncode == 1
-    assert model.split(":", maxsplit=1)[0] in done.stdout
+    assert model.split(":", maxsplit=1)[0] in done.stderr
 
 
 def test_a_job_outlives_its_consumer_and_triton(kiosk: RunningKiosk) -> None:

@@ -131,6 +131,8 @@ async def test_what_is_wrong_with_all_is_said_once(
     names = [written(tmp_path / f"{i}.tif", tiff(spots())) for i in range(3)]
     with pytest.raises(NotFound, match="no model 'nope'"):
         await segmented(client, names, out, model="nope")
+    with pytest.raises(NotFound, match="no version '9'"):
+        await segmented(client, names, out, version="9")
     with pytest.raises(InvalidRequest, match="does not exist"):
         await segmented(client, names, out, within=str(tmp_path / "nothere.tif"))
     with pytest.raises(InvalidRequest, match="would both write"):
