@@ -16,13 +16,19 @@ Read = Callable[[Window], np.ndarray]
 BAND_PX = 16_000_000
 
 
-def small_plane(read: Read, shape: tuple[int, int], size: tuple[int, int]) -> np.ndarray:
-    """(channel, y, x) pixels of a plane of this shape, shrunk to `size` by averaging."""
+def small_plane(
+    read: Read, shape: tuple[int, int], size: tuple[int, int], band_px: int = BAND_PX
+) -> np.ndarray:
+    """(channel, y, x) pixels of a plane of this shape, shrunk to `size` by averaging.
+
+    Args:
+        band_px: pixels that are read at a time.
+    """
     height, width = size
     if (height, width) == shape:
         return read((slice(0, height), slice(0, width)))
     bands = []
-    for start, stop in _output_bands(shape, height):
+    for start, stop in _output_bands(shape, height, band_px):
         rows = slice(_edge(start, height, shape[0]), _edge(stop, height, shape[0]))
         pixels = read((rows, slice(0, shape[1])))
         bands.append(np.stack([_shrunk(channel, stop - start, width) for channel in pixels]))
@@ -37,7 +43,7 @@ def small_labels(read: Read, shape: tuple[int, int], size: tuple[int, int]) -> n
     wanted = ((np.arange(height) + 0.5) / height * shape[0]).astype(np.int64)
     columns = ((np.arange(width) + 0.5) / width * shape[1]).astype(np.int64)
     small = np.empty((height, width), np.uint32)
-    for start, stop in _output_bands(shape, height):
+    for start, stop in _output_bands(shape, height, BAND_PX):
         first, last = int(wanted[start]), int(wanted[stop - 1])
         band = read((slice(first, last + 1), slice(0, shape[1])))
         small[start:stop] = band[(wanted[start:stop] - first)[:, None], columns[None, :]]
@@ -59,9 +65,9 @@ def sampled(read: Read, shape: tuple[int, int], channels: int) -> np.ndarray:
     return np.concatenate(bands, axis=1)
 
 
-def _output_bands(shape: tuple[int, int], height: int) -> Iterator[tuple[int, int]]:
+def _output_bands(shape: tuple[int, int], height: int, band_px: int) -> Iterator[tuple[int, int]]:
     """Ranges of rows of the small plane whose pixels in the large one fit into memory."""
-    rows = max(1, height * BAND_PX // (shape[0] * shape[1]))
+    rows = max(1, height * band_px // (shape[0] * shape[1]))
     for start in range(0, height, rows):
         yield start, min(height, start + rows)
 

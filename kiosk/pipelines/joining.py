@@ -105,9 +105,10 @@ class PlaneJoin:
     ) -> dict[str, np.ndarray]:
         """The table of a group's instances, from the window that holds them."""
         first, last = (only, only) if only else (group.first, group.last)
-        labels = plane.labels(window)
-        # Small numbers, whatever the labels of the group are: tables by label stay short.
-        labels = np.where((labels >= first) & (labels <= last), labels - np.uint32(first - 1), 0)
+        # Small numbers, whatever the labels of the group are: tables by label stay short. What is
+        # below the first, such as background, becomes very large.
+        labels = plane.labels(window) - np.uint32(first - 1)
+        labels[labels > last - first + 1] = 0
         if leave_out:
             labels[np.isin(labels, np.array(leave_out) - (first - 1))] = 0
         names = self._source.channel_names

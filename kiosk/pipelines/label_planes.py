@@ -9,12 +9,14 @@ import numpy as np
 
 from kiosk.imaging.overviews import small_labels, small_plane
 from kiosk.imaging.rendering import display_size
+from kiosk.imaging.scaling import resized
 from kiosk.imaging.tiling import iter_bands
 from kiosk.ports import ImageSource, Window
 
 # Channels are read together up to this: samples of one pixel lie together in many files, and are
 # unpacked together.
 AT_A_TIME_BYTES = 64 * 2**20
+RESIZABLE = (np.uint8, np.uint16, np.float32)
 
 
 class ReadLabels(Protocol):
@@ -55,6 +57,7 @@ class FinishedPlane:
         self._shown = shown or (slice(0, self.shape[0]), slice(0, self.shape[1]))
         self.instances = instances
         self._source, self._labels, self._table = source, labels, table
+        self._pictures: dict[tuple[int, ...], np.ndarray] = {}
 
     def labels(self, window: Window | None = None) -> np.ndarray:
         labels = self._labels.read(window or (slice(0, self.shape[0]), slice(0, self.shape[1])))
@@ -73,8 +76,17 @@ class FinishedPlane:
         return small_labels(lambda window: self.labels(_inside(self._shown, window)), shape, size)
 
     def small_pixels(self, channels: Sequence[int], longest_px: int) -> np.ndarray:
-        place = (self.t, self.z)
-        return small_pixels(self._source, place, channels, longest_px, self._shown)
+        """As `small_pixels`; a smaller picture of the same channels is made from a larger one,
+        because the first goes through the whole plane."""
+        height, width = display_size(*_shape(self._shown), longest_px)
+        held = self._pictures.get(tuple(channels))
+        if held is None or held.shape[1] < height or held.shape[2] < width:
+            place = (self.t, self.z)
+            held = small_pixels(self._source, place, channels, longest_px, self._shown)
+            self._pictures[tuple(channels)] = held
+        if held.shape[1:] != (height, width) and held.dtype not in RESIZABLE:
+            held = held.astype(np.float32)
+        return resized(held, height, width)
 
 
 def area_px(window: Window) -> int:
@@ -126,7 +138,8 @@ def small_pixels(
     def read(window: Window) -> np.ndarray:
         return source.plane(*place, channels, _inside(part, window), level)
 
-    return small_plane(read, _shape(part), size)
+    value_bytes = len(channels) * source.dtype.itemsize
+    return small_plane(read, _shape(part), size, AT_A_TIME_BYTES // value_bytes)
 
 
 def _shape(window: Window) -> tuple[int, int]:

@@ -1,11 +1,13 @@
 """A whole slide through the running kiosk: memory of the consumer, seconds per gigapixel, seams.
 
-The slide is made up: uint16, tiled, with about 450 nuclei per megapixel. It goes through twice,
-with two sizes of blocks, and the labels of both runs are matched: where blocks meet, nothing may
-differ.
+The slide is made up: uint16, tiled, with about 450 nuclei per megapixel; or a mosaic of images of
+yours, grey or in colour. It goes through with several sizes of blocks, and the labels of all runs
+are matched: where blocks meet, nothing may differ. Memory is the most that a process has had since
+it was started (VmHWM).
 
     make bench-slide                                          20,000 x 20,000 pixels
-    .venv/bin/python tests/benchmarks/slides.py --side 8192   a smaller one
+    .venv/bin/python tests/benchmarks/slides.py --side 6144 --blocks 4096 2048 1500
+    .venv/bin/python tests/benchmarks/slides.py --side 6144 --images tissue-*.tif
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ import json
 import os
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,17 +43,39 @@ class Run:
     block_px: int
     seconds: float
     peak_bytes: int
+    server_peak_bytes: int
+    scale: float
     instances: int
     cut: int
     labels: Path
 
 
-def make_slide(path: Path, side_px: int) -> None:
-    """A mosaic of samples, turned and mirrored, written row of tiles by row of tiles."""
-    pieces = [
+def made_up_pieces() -> list[np.ndarray]:
+    """(y, x) uint16 pieces of a slide."""
+    return [
         make_sample(1, PIECE_PX, PIECE_PX, NUCLEI_PER_PIECE, seed).images[0]
         for seed in range(PIECES)
     ]
+
+
+def pieces_of(paths: Sequence[Path]) -> list[np.ndarray]:
+    """Pieces of a slide, each a mosaic of images that are alike in type: (y, x) or (y, x, 3)."""
+    images = [tifffile.imread(path) for path in paths]
+    side = min(min(image.shape[:2]) for image in images)
+    random = np.random.default_rng(2)
+    count = -(-PIECE_PX // side)
+
+    def row() -> np.ndarray:
+        chosen = [images[i][:side, :side] for i in random.integers(len(images), size=count)]
+        return np.concatenate([np.rot90(image, random.integers(4)) for image in chosen], axis=1)
+
+    return [
+        np.concatenate([row() for _ in range(count)])[:PIECE_PX, :PIECE_PX] for _ in range(PIECES)
+    ]
+
+
+def make_slide(path: Path, side_px: int, pieces: Sequence[np.ndarray]) -> None:
+    """A mosaic of pieces, turned, written row of tiles by row of tiles."""
     random = np.random.default_rng(1)
     count = -(-side_px // PIECE_PX)
     choice, turns = (
@@ -70,10 +94,11 @@ def make_slide(path: Path, side_px: int) -> None:
     with tifffile.TiffWriter(path, bigtiff=True) as tiff:
         tiff.write(
             tiles(),
-            shape=(side_px, side_px),
-            dtype=np.uint16,
+            shape=(side_px, side_px, *pieces[0].shape[2:]),
+            dtype=pieces[0].dtype,
             tile=(TILE_PX, TILE_PX),
             compression="zlib",
+            photometric="rgb" if pieces[0].ndim == 3 else "minisblack",
         )
 
 
@@ -86,11 +111,19 @@ def run(slide: Path, folder: Path, block_px: int) -> Run:
         client.wait(job.name)
         seconds = time.perf_counter() - began
         files = client.download(job.name, folder / "results")
-        peak = max(_peak_bytes(pid) for pid in _consumers(kiosk.pid))
+        peak = max(_peak_bytes(pid) for pid in _children(kiosk.pid, b"consumer"))
+        server_peak = max(_peak_bytes(pid) for pid in _children(kiosk.pid, b"server"))
     record = json.loads(next(f for f in files if f.name.endswith("_run.json")).read_text())
     labels = next(f for f in files if f.name.endswith("_labels.tif"))
     return Run(
-        block_px, seconds, peak, record["instances"], record["blocks"]["instances_cut"], labels
+        block_px=block_px,
+        seconds=seconds,
+        peak_bytes=peak,
+        server_peak_bytes=server_peak,
+        scale=record["scale"]["scale"],
+        instances=record["instances"],
+        cut=record["blocks"]["instances_cut"],
+        labels=labels,
     )
 
 
@@ -131,8 +164,8 @@ def _bands(page: tifffile.TiffPage) -> Iterator[np.ndarray]:
             yield band[: height - top, :width]
 
 
-def _consumers(pid: int) -> list[int]:
-    """The consumer processes that a kiosk has started."""
+def _children(pid: int, role: bytes) -> list[int]:
+    """The processes of a role that a kiosk has started."""
     found = []
     for folder in Path("/proc").glob("[0-9]*"):
         try:
@@ -140,7 +173,7 @@ def _consumers(pid: int) -> list[int]:
             parent = int((folder / "stat").read_text().rsplit(")", 1)[1].split()[1])
         except OSError:
             continue
-        if parent == pid and b"consumer" in words:
+        if parent == pid and role in words:
             found.append(int(folder.name))
     return found
 
@@ -155,13 +188,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--side", type=int, default=20_000, help="pixels along a side")
     parser.add_argument("--blocks", type=int, nargs="+", default=[4096, 3000])
+    parser.add_argument("--images", type=Path, nargs="+", help="TIFF files to make the slide from")
     arguments = parser.parse_args()
     console = Console()
     gigapixels = arguments.side**2 / 1e9
     os.environ.setdefault("KIOSK_LIMITS__UPLOAD_BYTES", str(32 * 2**30))
     with tempfile.TemporaryDirectory(prefix="kiosk-slide-") as name:
         slide = Path(name) / "slide.tif"
-        make_slide(slide, arguments.side)
+        pieces = pieces_of(arguments.images) if arguments.images else made_up_pieces()
+        make_slide(slide, arguments.side, pieces)
         console.print(
             f"{arguments.side} x {arguments.side} px, {slide.stat().st_size / 1e6:.0f} MB"
         )
@@ -170,13 +205,16 @@ def main() -> None:
             runs.append(run(slide, Path(name) / str(block_px), block_px))
             found = runs[-1]
             console.print(f"blocks of {block_px} px: {found.seconds:.0f} s")
-        table = Table("blocks", "s", "s per gigapixel", "peak of the consumer", "instances", "cut")
+        columns = ("blocks", "scale", "s", "s per gigapixel", "consumer", "server")
+        table = Table(*columns, "instances", "cut")
         for found in runs:
             table.add_row(
                 f"{found.block_px} px",
+                f"{found.scale:g}",
                 f"{found.seconds:.0f}",
                 f"{found.seconds / gigapixels:.0f}",
                 f"{found.peak_bytes / 2**20:.0f} MiB",
+                f"{found.server_peak_bytes / 2**20:.0f} MiB",
                 str(found.instances),
                 str(found.cut),
             )

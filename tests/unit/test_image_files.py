@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from image_makers import RNG, everything, opened, pixels, tiff
 from PIL import Image
 
+from kiosk.adapters import plain_images
 from kiosk.adapters.image_files import ImageFileReader
 from kiosk.errors import TransientError
 from kiosk.ports import ImageSource
@@ -343,6 +344,27 @@ def test_png_with_a_palette_of_greys_is_one_channel() -> None:
     source = opened(buffer.getvalue(), "mask.png")
     assert source.sizes["c"] == 1
     np.testing.assert_array_equal(source.plane(0, 0, [0])[0], np.asarray(image.convert("L")))
+
+
+@pytest.mark.parametrize("dtype", ["u1", "u2"])
+@pytest.mark.parametrize("samples", [1, 3, 4])
+def test_large_png_is_unpacked_once(
+    dtype: str, samples: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every window would unpack all of it."""
+    data = pixels(20, 31, samples, dtype=dtype) if samples > 1 else pixels(20, 31, dtype=dtype)
+    whole = opened(png(data), "cells.png")
+    monkeypatch.setattr(plain_images, "LARGE_PX", 100)
+    large = opened(png(data), "cells.png")
+    channels = list(range(large.sizes["c"]))[::-1]
+    expected = whole.plane(0, 0, channels)
+    np.testing.assert_array_equal(expected, large.plane(0, 0, channels))
+    monkeypatch.setattr(large, "_decode", None)
+    for rows, columns in ((slice(3, 9), slice(30, 31)), (slice(0, 20), slice(5, 7))):
+        window = large.plane(0, 0, channels, (rows, columns))
+        np.testing.assert_array_equal(expected[:, rows, columns], window)
+    assert large.plane(0, 0, [0], (slice(4, 4), slice(0, 3))).shape == (1, 0, 3)
+    large.close()
 
 
 def jpeg(image: Image.Image, **options: Any) -> bytes:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 import math
 import struct
+import tempfile
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, BinaryIO
@@ -18,7 +19,8 @@ import imagecodecs
 import numpy as np
 from PIL.JpegImagePlugin import JpegImageFile
 
-from kiosk.errors import InvalidRequest, KioskError, TooLarge
+from kiosk.adapters.raw_windows import Target, read_raw
+from kiosk.errors import InvalidRequest, KioskError, TooLarge, TransientError
 from kiosk.ports import Window
 from kiosk.reading import ReadOptions
 from kiosk.settings import LimitSettings
@@ -34,6 +36,8 @@ BYTES_PER_PX = 4
 # Bytes of pixels per byte of file, counting what a sparse file leaves out. The list of the pieces
 # that are left out takes more where they have a usual size (512 x 512: 1 byte for 30,000).
 SPARSE_RATIO = 1_000_000
+# Larger planes are read in windows, each of which would unpack all of the file.
+LARGE_PX = 16_000_000
 
 
 def check_sizes(
@@ -164,6 +168,7 @@ class PlainImage:
         self._file_name = file_name
         self._decode = decode
         self._lock = threading.Lock()
+        self._unpacked: BinaryIO | None = None
 
     def plane(
         self,
@@ -173,29 +178,71 @@ class PlainImage:
         window: Window | None = None,
         level: int = 0,
     ) -> np.ndarray:
-        """(len(channels), y, x) pixels. Raises InvalidRequest when the pixels are damaged."""
+        """(len(channels), y, x) pixels. Raises InvalidRequest when the pixels are damaged.
+
+        The whole plane has to be unpacked, whatever the window. A large one is unpacked once, to
+        a temporary file.
+        """
         if (t, z, level) != (0, 0, 0) or any(not 0 <= c < self.sizes["c"] for c in channels):
             raise out_of_range(self._file_name, t, z, channels, level)
+        rows, columns = cut_to(window, self.levels[0])
         with self._lock:
-            self._file.seek(0)
-            data = self._file.read()
+            if self.levels[0][0] * self.levels[0][1] > LARGE_PX:
+                return self._from_file(channels, rows, columns)
+            pixels = self._pixels()
+        return np.ascontiguousarray(np.moveaxis(pixels[rows, columns, list(channels)], -1, 0))
+
+    def _from_file(self, channels: Sequence[int], rows: slice, columns: slice) -> np.ndarray:
+        if self._unpacked is None:
+            self._unpacked = _on_disk(self._pixels())
+        shape = (len(channels), rows.stop - rows.start, columns.stop - columns.start)
+        result = np.empty(shape, self.dtype)
+        pixel = self.sizes["c"] * self.dtype.itemsize
+        row = self.sizes["x"] * pixel
+        targets = [
+            Target(channel * self.dtype.itemsize, out)
+            for channel, out in zip(channels, result, strict=True)
+        ]
+        if result.size:
+            start = rows.start * row + columns.start * pixel
+            read_raw(self._unpacked, start, self.dtype, (row, pixel), targets)
+        return result
+
+    def _pixels(self) -> np.ndarray:
+        """(y, x, channel), all of them."""
+        self._file.seek(0)
+        data = self._file.read()
         try:
             pixels = self._decode(data)
         except KioskError:
             raise
         except Exception as error:  # the decoders raise many kinds on damaged bytes
             raise corrupt(self._file_name, "its pixels cannot be unpacked") from error
-        expected = (self.sizes["y"], self.sizes["x"])
+        expected = self.levels[0]
         if pixels.shape[:2] != expected or pixels.dtype != self.dtype:
             raise corrupt(self._file_name, "its pixels do not fit its header")
         if pixels.ndim == 2:
             pixels = pixels[..., np.newaxis]
-        pixels = pixels[cut_to(window, expected)]
-        return np.ascontiguousarray(np.moveaxis(pixels[..., list(channels)], -1, 0))
+        return pixels[..., : self.sizes["c"]]
 
     def close(self) -> None:
         """Close the file too."""
+        if self._unpacked is not None:
+            self._unpacked.close()
         self._file.close()
+
+
+def _on_disk(pixels: np.ndarray) -> BinaryIO:
+    """Their bytes, row after row, in a file without a name."""
+    file = tempfile.TemporaryFile()  # noqa: SIM115 (it is handed on)
+    try:
+        for row in pixels:
+            file.write(row.tobytes())
+        file.flush()
+    except OSError as error:
+        file.close()
+        raise TransientError("There is no room on the disk for a copy of the image.") from error
+    return file
 
 
 def series_not_found(file_name: str, count: int) -> InvalidRequest:
