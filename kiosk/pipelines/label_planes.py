@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 import numpy as np
 
+from kiosk.errors import TooLarge
 from kiosk.imaging.overviews import small_labels, small_plane
 from kiosk.imaging.rendering import display_size
 from kiosk.imaging.tiling import iter_bands
@@ -96,12 +99,21 @@ def each_channel(
 
 
 def small_pixels(
-    source: ImageSource, place: tuple[int, int], channels: Sequence[int], longest_px: int
+    source: ImageSource,
+    place: tuple[int, int],
+    channels: Sequence[int],
+    longest_px: int,
+    patience_s: float = math.inf,
 ) -> np.ndarray:
     """(len(channels), y, x) pixels of the plane at (t, z), at most `longest_px` along a side.
 
-    Made from the smallest stored resolution that is large enough.
+    Made from the smallest stored resolution that is large enough. The time is looked at before
+    each band of pixels.
+
+    Raises:
+        TooLarge: with the reason TOO_SLOW, when it takes longer than `patience_s`.
     """
+    end_s = time.monotonic() + patience_s
     wanted = display_size(source.sizes["y"], source.sizes["x"], longest_px)
     levels = [
         number
@@ -111,6 +123,12 @@ def small_pixels(
     level = levels[-1] if levels else 0
 
     def read(window: Window) -> np.ndarray:
+        if time.monotonic() > end_s:
+            raise TooLarge(
+                "A picture of this plane takes too long to make; save the image with smaller"
+                " resolutions (a pyramid), from which pictures are made.",
+                reason="TOO_SLOW",
+            )
         return source.plane(*place, channels, window, level)
 
     return small_plane(read, source.levels[level], longest_px)
