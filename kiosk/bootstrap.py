@@ -72,7 +72,12 @@ async def run_server(settings: Settings) -> None:
         settings.image_urls,
     )
     service = KioskService(
-        queue=queue, store=store, images=images, inference=inference, uploads=uploads
+        queue=queue,
+        store=store,
+        images=images,
+        inference=inference,
+        uploads=uploads,
+        job_px=settings.limits.job_px,
     )
     previews = Previews(queue=queue, store=store, images=images)
     listen = settings.listen
@@ -108,6 +113,7 @@ async def run_consumer(settings: Settings) -> bool:
             tiles_in_flight=settings.consumer.tiles_in_flight,
             block_px=settings.consumer.block_px,
             block_halo_px=settings.consumer.block_halo_px,
+            job_px=settings.limits.job_px,
         ),
         parts_in_flight=settings.consumer.parts_in_flight,
         lease_s=settings.queue.lease_s,

@@ -14,7 +14,7 @@ from grpc_reflection.v1alpha import reflection
 from kiosk import wire
 from kiosk._proto import kiosk_pb2 as pb
 from kiosk._proto import kiosk_pb2_grpc as pb_grpc
-from kiosk.errors import InvalidRequest, KioskError, WrongState
+from kiosk.errors import InvalidRequest, KioskError, TooLarge, WrongState
 from kiosk.service import KioskService
 
 log = logging.getLogger(__name__)
@@ -40,13 +40,24 @@ def _unary(method: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(method)
     async def call(self: Any, request: Any, context: Context) -> Any:
         try:
-            return await method(self, request, context)
+            return _sendable(await method(self, request, context))
         except Exception as error:
             if isinstance(error, grpc.aio.AbortError):
                 raise
             await _abort(context, error)
 
     return call
+
+
+def _sendable(answer: Any) -> Any:
+    """The answer. Raises TooLarge, where gRPC itself would break the call without a word."""
+    if answer.ByteSize() > MESSAGE_BYTES:
+        raise TooLarge(
+            f"The answer has {answer.ByteSize()} bytes and a message may have {MESSAGE_BYTES}; ask"
+            " for less at a time (a smaller page, one image of the file), or use the HTTP API.",
+            reason="ANSWER_TOO_LARGE",
+        )
+    return answer
 
 
 def _streaming(method: Callable[..., Any]) -> Callable[..., Any]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
 
-from kiosk.errors import InvalidRequest, KioskError
+from kiosk.errors import InvalidRequest, KioskError, TooLarge
 from kiosk.imaging.rendering import display_plane, encode_png
 from kiosk.pipelines.label_planes import small_pixels
 from kiosk.ports import File, ImageEntry, ImageFiles, ImageSource
@@ -28,6 +29,7 @@ def inspect_file(
     thumbnail_px: int = 0,
     list_only: bool = False,
     most_thumbnail_bytes: float = math.inf,
+    patience_s: float = math.inf,
 ) -> list[InspectedImage]:
     """Every image of a file, or the one that `reading` names.
 
@@ -37,6 +39,8 @@ def inspect_file(
         thumbnail_px: longest side of thumbnails; 0 = none.
         list_only: do not open the images.
         most_thumbnail_bytes: for all together; the images after that come without.
+        patience_s: for all together; images after that are not opened, and a thumbnail that takes
+            longer is left out.
 
     Raises:
         InvalidRequest: the file as a whole cannot be read.
@@ -48,6 +52,7 @@ def inspect_file(
             reason="BAD_THUMBNAIL_SIZE",
             field="thumbnail_px",
         )
+    end_s = time.monotonic() + patience_s
     entries = [ImageEntry(member=reading.member, series=reading.series)]
     if not reading.member and not reading.series:
         file = opened()
@@ -58,11 +63,12 @@ def inspect_file(
     asked = [replace(reading, member=item.member, series=item.series) for item in entries]
     found = []
     for number, (entry, options) in enumerate(zip(entries, asked, strict=True)):
-        if list_only or number >= MOST_OPENED:
+        left_s = end_s - time.monotonic()
+        if list_only or number >= MOST_OPENED or (number and left_s < 0):
             found.append(InspectedImage(reading=options, title=entry.title))
             continue
         longest_px = thumbnail_px if most_thumbnail_bytes > 0 else 0
-        image = _inspected(files, opened, file_name, entry, options, longest_px)
+        image = _inspected(files, opened, file_name, entry, options, longest_px, left_s)
         most_thumbnail_bytes -= len(image.thumbnail)
         found.append(image if most_thumbnail_bytes >= 0 else replace(image, thumbnail=b""))
     return found
@@ -75,6 +81,7 @@ def _inspected(
     entry: ImageEntry,
     options: ReadOptions,
     thumbnail_px: int,
+    patience_s: float,
 ) -> InspectedImage:
     file = opened()
     try:
@@ -86,6 +93,9 @@ def _inspected(
         _close(file)
         raise
     try:
+        thumbnail, notes = b"", list(source.notes)
+        if thumbnail_px:
+            thumbnail = _thumbnail(source, thumbnail_px, patience_s, notes)
         return InspectedImage(
             reading=options,
             title=entry.title,
@@ -99,8 +109,8 @@ def _inspected(
             z_step_um=source.z_step_um,
             frame_interval_s=source.frame_interval_s,
             levels=tuple(source.levels),
-            notes=tuple(source.notes),
-            thumbnail=_thumbnail(source, thumbnail_px) if thumbnail_px else b"",
+            notes=tuple(notes),
+            thumbnail=thumbnail,
         )
     except KioskError as error:  # the pixels are damaged, which only unpacking them shows
         return InspectedImage(reading=options, title=entry.title, error=error)
@@ -113,9 +123,15 @@ def _close(file: File) -> None:
         file.close()
 
 
-def _thumbnail(source: ImageSource, longest_px: int) -> bytes:
-    """The middle plane: in colour, or its first channel."""
+def _thumbnail(source: ImageSource, longest_px: int, patience_s: float, notes: list[str]) -> bytes:
+    """The middle plane: in colour, or its first channel. Without one, a note says why."""
     channels: Sequence[int] = range(3) if source.is_rgb else [0]
     middle = (source.sizes["t"] // 2, source.sizes["z"] // 2)
-    pixels = small_pixels(source, middle, channels, longest_px)
+    try:
+        pixels = small_pixels(source, middle, channels, longest_px, patience_s=patience_s)
+    except TooLarge as error:
+        if error.reason != "TOO_SLOW":
+            raise
+        notes.append("There is no thumbnail, because making one takes too long.")
+        return b""
     return encode_png(display_plane(pixels, longest_px))

@@ -31,6 +31,8 @@ from kiosk.request import SegmentationRequest
 LONGEST_PX = 1600
 # Pictures made at a time: a plane may take a gigabyte, and the pages of a stack come in a burst.
 AT_A_TIME = 2
+# A slide without smaller resolutions is read whole for its picture: gigapixels within this.
+PATIENCE_S = 60.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,7 +102,12 @@ class Previews:
                 if not 0 <= index < len(places):
                     raise _no_plane(index, len(places))
                 plane = await asyncio.to_thread(
-                    small_pixels, source, places[index], _channels(source, job), LONGEST_PX
+                    small_pixels,
+                    source,
+                    places[index],
+                    _channels(source, job),
+                    LONGEST_PX,
+                    patience_s=PATIENCE_S,
                 )
             return await asyncio.to_thread(lambda: encode_png(display_plane(plane, LONGEST_PX)))
 

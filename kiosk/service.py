@@ -5,9 +5,17 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
-from kiosk.errors import InvalidRequest, KioskError, NotFound, Unimplemented, WrongState
+from kiosk.errors import (
+    InvalidRequest,
+    KioskError,
+    NotFound,
+    Overloaded,
+    Unimplemented,
+    WrongState,
+)
 from kiosk.exports import kind_of
 from kiosk.inspection import inspect_file
 from kiosk.jobs import (
@@ -34,6 +42,9 @@ log = logging.getLogger(__name__)
 
 # Reading headers takes milliseconds; some files are made so that it takes minutes.
 OPEN_TIMEOUT_S = 60.0
+# Thumbnails read pixels, which takes as long as the file has many; what is there by then is shown.
+INSPECT_PATIENCE_S = 15.0
+INSPECTIONS_AT_A_TIME = 2
 # A message of gRPC may have 4 MiB, and the rest of the answer is in it too.
 THUMBNAILS_BYTES = 2 * 1024 * 1024
 PAGE_SIZE = 50
@@ -51,12 +62,16 @@ class KioskService:
         images: ImageFiles,
         inference: InferenceClient,
         uploads: Uploads,
+        job_px: int,
     ) -> None:
         self._queue = queue
         self._store = store
         self._inference = inference
         self._files = images
         self._images = OpenImages(store, images)
+        self._job_px = job_px
+        # Threads of their own: thumbnails take seconds, and nobody else shall wait for them.
+        self._inspectors = ThreadPoolExecutor(INSPECTIONS_AT_A_TIME, "inspect")
         self.uploads = uploads
 
     # ------------------------------------------------------------------ models
@@ -94,18 +109,31 @@ class KioskService:
             InvalidRequest: the file cannot be read at all.
         """
         upload = await self._complete_upload(upload_id)
+        begun = False
+
+        def inspect() -> list[InspectedImage]:
+            nonlocal begun
+            begun = True
+            return inspect_file(
+                self._files,
+                lambda: open_upload(self._store, upload.id),
+                upload.file_name,
+                reading,
+                thumbnail_px=thumbnail_px,
+                list_only=list_only,
+                most_thumbnail_bytes=THUMBNAILS_BYTES,
+                patience_s=INSPECT_PATIENCE_S,
+            )
+
         with _patience(upload):
-            async with asyncio.timeout(OPEN_TIMEOUT_S):
-                return await asyncio.to_thread(
-                    inspect_file,
-                    self._files,
-                    lambda: open_upload(self._store, upload.id),
-                    upload.file_name,
-                    reading,
-                    thumbnail_px=thumbnail_px,
-                    list_only=list_only,
-                    most_thumbnail_bytes=THUMBNAILS_BYTES,
-                )
+            try:
+                async with asyncio.timeout(OPEN_TIMEOUT_S):
+                    loop = asyncio.get_running_loop()
+                    return await loop.run_in_executor(self._inspectors, inspect)
+            except TimeoutError:
+                if begun:
+                    raise
+        raise Overloaded("Too many files are looked at at present; try again in a minute.")
 
     # ------------------------------------------------------------------ jobs
 
@@ -177,7 +205,7 @@ class KioskService:
                 asyncio.timeout(OPEN_TIMEOUT_S),
                 self._images.use(upload.id, upload.file_name, request.reading) as source,
             ):
-                PIPELINES[card.pipeline].check(source, card, request)
+                PIPELINES[card.pipeline].check(source, card, request, self._job_px)
 
     async def track(self) -> Job:
         raise Unimplemented(

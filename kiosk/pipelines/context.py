@@ -28,11 +28,12 @@ def open_upload(store: ObjectStore, upload_id: str) -> File:
 
 @dataclass(frozen=True, kw_only=True)
 class SegmentationOptions:
-    """How much is done at a time; see settings.ConsumerSettings for the reasons."""
+    """How much is done at a time, and at all; see settings for the reasons."""
 
     tiles_in_flight: int = 4
     block_px: int = 2560
     block_halo_px: int = 128
+    job_px: int = 200_000_000_000
 
 
 @dataclass(frozen=True, kw_only=True)

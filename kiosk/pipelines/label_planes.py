@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 import numpy as np
 
+from kiosk.errors import TooLarge
 from kiosk.imaging.overviews import small_labels, small_plane
 from kiosk.imaging.rendering import display_size
 from kiosk.imaging.scaling import resized
@@ -119,12 +122,19 @@ def small_pixels(
     channels: Sequence[int],
     longest_px: int,
     shown: Window | None = None,
+    *,
+    patience_s: float = math.inf,
 ) -> np.ndarray:
     """(len(channels), y, x) pixels of the plane at (t, z), at most `longest_px` along a side.
 
     Made from the smallest stored resolution that is large enough; the size is that of the full
-    resolution shrunk, which labels have too. `shown`: of this part only.
+    resolution shrunk, which labels have too. `shown`: of this part only. The time is looked at
+    before each band of pixels.
+
+    Raises:
+        TooLarge: with the reason TOO_SLOW, when it takes longer than `patience_s`.
     """
+    end_s = time.monotonic() + patience_s
     full = source.levels[0]
     shown = shown or (slice(0, full[0]), slice(0, full[1]))
     size = display_size(*_shape(shown), longest_px)
@@ -136,6 +146,12 @@ def small_pixels(
             level, part = number, smaller
 
     def read(window: Window) -> np.ndarray:
+        if time.monotonic() > end_s:
+            raise TooLarge(
+                "A picture of this plane takes too long to make; save the image with smaller"
+                " resolutions (a pyramid), from which pictures are made.",
+                reason="TOO_SLOW",
+            )
         return source.plane(*place, channels, _inside(part, window), level)
 
     value_bytes = len(channels) * source.dtype.itemsize

@@ -34,6 +34,7 @@ from kiosk.pipelines.intermediate import (
     write_part,
     write_plan,
 )
+from kiosk.pipelines.job_size import check_job_size, check_parts
 from kiosk.pipelines.label_planes import AT_A_TIME_BYTES, each_channel
 from kiosk.pipelines.limits import limits_of_plane
 from kiosk.pipelines.masking import (
@@ -58,8 +59,13 @@ from kiosk.request import SegmentationRequest
 MAPS_BYTES = 64_000_000
 
 
-def check(source: ImageSource, card: ModelCard, request: SegmentationRequest) -> list[int]:
+def check(
+    source: ImageSource, card: ModelCard, request: SegmentationRequest, job_px: int
+) -> list[int]:
     """Whether this image can go through this model as asked; the channels that will be used.
+
+    Args:
+        job_px: most pixels of a job, all planes together.
 
     Raises:
         InvalidRequest: with a sentence for the caller.
@@ -75,6 +81,7 @@ def check(source: ImageSource, card: ModelCard, request: SegmentationRequest) ->
             reason="NOT_A_STACK",
             field="volume",
         )
+    check_job_size(source.sizes, request.region, job_px)
     return choose_channels(source, card, request.channel)
 
 
@@ -82,7 +89,7 @@ async def plan(context: JobContext) -> tuple[list[Part], list[str]]:
     """The parts of a job and what its owner should know about how the image was read."""
     job, options, request = context.job, context.options, context.request
     async with context.image() as source:
-        channels = check(source, context.card, request)
+        channels = check(source, context.card, request, options.job_px)
         sizes, notes = dict(source.sizes), list(source.notes)
         if len(source.channel_names) > 1 and len(channels) == 1:
             number, name = channels[0], source.channel_names[channels[0]]
@@ -106,6 +113,7 @@ async def plan(context: JobContext) -> tuple[list[Part], list[str]]:
     )
     await write_plan(context.store, job.id, record)
     blocks = cutting(sizes, record, request.region).blocks
+    check_parts(len(blocks) * len(plane_places(sizes)))
     parts: list[Part] = []
     for t, z in plane_places(sizes):
         for block in range(len(blocks)):
@@ -129,12 +137,15 @@ async def run(context: JobContext, part: Part) -> None:
     clock.lap("read")
     # Heads whose maps have directions in them are seen in one orientation only.
     views = int(getattr(parameters, "orientations", 1))
-    maps = await predicted_maps(
-        context, read.pixels, read.limits, scale=record.sizing.scale, views=views
-    )
-    clock.lap("inference")
-    labels = await asyncio.to_thread(label_maps, card.head, maps, parameters)
-    del maps
+    if is_blank(read.pixels, read.limits):
+        labels = np.zeros(read.pixels.shape[1:], np.uint32)
+    else:
+        maps = await predicted_maps(
+            context, read.pixels, read.limits, scale=record.sizing.scale, views=views
+        )
+        clock.lap("inference")
+        labels = await asyncio.to_thread(label_maps, card.head, maps, parameters)
+        del maps
     if read.mask is not None:
         labels = await asyncio.to_thread(inside_of, labels, read.mask)
     table = await _table(context, part, read, labels) if read.is_measured else None
@@ -235,6 +246,20 @@ async def join(context: JobContext) -> None:
         values = {name: value for name, value in asdict(parameters).items() if name in listed}
         values |= volume_wishes(context.request.postprocessing)
         await write_results(context, source, mask, record, values)
+
+
+def is_blank(pixels: np.ndarray, limits: Limits) -> bool:
+    """Whether the pixels of a (channel, y, x) block are all the same and black: nothing is there.
+
+    Slides are stored without their background, and a file of some kilobytes can leave out a plane
+    of 100,000 x 100,000 pixels; such blocks need no network. One that is all bright may lie within
+    a large instance.
+    """
+    first = pixels[:, :1, :1]
+    if not (first <= limits.low).all():
+        return False
+    # Nearly always the first row tells already.
+    return bool((pixels[:, :1] == first).all() and (pixels == first).all())
 
 
 class _Stopwatch:

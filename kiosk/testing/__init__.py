@@ -73,12 +73,13 @@ def make_kiosk(
     """A whole kiosk over fakes; `images` is usually the real reader of image files."""
     queue, store = queue or MemoryQueue(), MemoryStore()
     inference = inference or FakeInference()
+    options = options or SegmentationOptions()
     service = KioskService(
         queue=queue,
         store=store,
         images=images,
         inference=inference,
         uploads=Uploads(store, upload_limit_bytes, 3600.0, image_urls),
+        job_px=options.job_px,
     )
-    options = options or SegmentationOptions()
     return FakeKiosk(service, queue, store, inference, images, options)

@@ -19,7 +19,7 @@ import imagecodecs
 import numpy as np
 from PIL.JpegImagePlugin import JpegImageFile
 
-from kiosk.adapters.raw_windows import Target, read_raw
+from kiosk.adapters.images.raw_windows import Target, read_raw
 from kiosk.errors import InvalidRequest, KioskError, TooLarge, TransientError
 from kiosk.ports import Window
 from kiosk.reading import ReadOptions
