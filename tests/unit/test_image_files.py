@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from image_makers import RNG, everything, opened, pixels, tiff
 from PIL import Image
 
-from kiosk.adapters import plain_images
 from kiosk.adapters.image_files import ImageFileReader
+from kiosk.adapters.images import plain_images
 from kiosk.errors import TransientError
 from kiosk.ports import ImageSource
 from kiosk.settings import LimitSettings
