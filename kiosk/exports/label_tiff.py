@@ -81,6 +81,7 @@ class LabelTiff(Writer):
             band = plane.labels(window).astype(self.image.label_dtype, copy=False)
             smaller.push(band)
             yield from _cut(band)
+            del band  # or it would be there while the next one is read
 
     def close(self) -> None:
         self._tiff.close()

@@ -78,11 +78,17 @@ class OmeZarr(Writer):
         """All resolutions of some (y, x) planes that come in bands of (plane, y, x)."""
         pyramids = [Pyramid(self._shape, self._levels, CHUNK_PX, shrink) for _ in places]
         for band in bands:
-            for place, pyramid, rows in zip(places, pyramids, band, strict=True):
-                for level, top, piece in pyramid.push(rows.astype(arrays[0].dtype, copy=False)):
-                    arrays[level][*self._index(place), top : top + len(piece), :] = piece
+            for number, (place, pyramid) in enumerate(zip(places, pyramids, strict=True)):
+                self._push(band[number], arrays, place, pyramid)
+            del band  # or it would be there while the next one is read
 
-    def _index(self, place: tuple[int, int, int]) -> tuple[int, ...]:
+    def _push(
+        self, rows: np.ndarray, arrays: Sequence[Any], place: tuple[int, ...], pyramid: Pyramid
+    ) -> None:
+        for level, top, piece in pyramid.push(rows.astype(arrays[0].dtype, copy=False)):
+            arrays[level][*self._index(place), top : top + len(piece), :] = piece
+
+    def _index(self, place: tuple[int, ...]) -> tuple[int, ...]:
         present = axes_of(self.image)
         return tuple(n for axis, n in zip("tcz", place, strict=True) if axis in present)
 
