@@ -18,8 +18,8 @@ from segmented import kiosk_with, segmented, spots, tiff
 from tiff_makers import page, tiff_of
 from zarr_makers import open_zip, write_image, zip_of, zipped
 
-from kiosk.adapters import tiff_headers, tiff_series, zip_archive
 from kiosk.adapters.image_files import ImageFileReader
+from kiosk.adapters.images import tiff_headers, tiff_series, zip_archive
 from kiosk.errors import InvalidRequest, TooLarge
 from kiosk.inspection import inspect_file
 from kiosk.pipelines import job_size

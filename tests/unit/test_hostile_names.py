@@ -17,7 +17,7 @@ from zarr_makers import zip_of
 
 from kiosk import grpc_api, service, wire
 from kiosk._proto import kiosk_pb2 as pb
-from kiosk.adapters.zip_directory import shown
+from kiosk.adapters.images.zip_directory import shown
 from kiosk.errors import LONGEST_MESSAGE_BYTES, InvalidRequest, Overloaded, TooLarge
 from kiosk.image_paths import member_stems
 from kiosk.jobs import plain_name, result_stem
