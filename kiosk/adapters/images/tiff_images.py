@@ -82,10 +82,11 @@ def _check(
             reason="IMAGE_TOO_LARGE",
         )
     _check_coding(stack.keyframe, name)
+    if not stack.reads_rows:
+        check_sparse(image.sizes, image.dtype.itemsize, file_bytes, name)
     stored = stack.check(pages, file_bytes, limits.plane_px)
     if not stack.reads_rows:
         check_unpack_ratio(stored, file_bytes, name, limits)
-        check_sparse(image.sizes, image.dtype.itemsize, file_bytes, name)
 
 
 def _check_coding(keyframe: Any, name: str) -> None:
