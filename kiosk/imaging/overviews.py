@@ -17,18 +17,18 @@ BAND_PX = 16_000_000
 
 
 def small_plane(
-    read: Read, shape: tuple[int, int], size: tuple[int, int], band_px: int = BAND_PX
+    read: Read, shape: tuple[int, int], size: tuple[int, int], band_px: int | None = None
 ) -> np.ndarray:
     """(channel, y, x) pixels of a plane of this shape, shrunk to `size` by averaging.
 
     Args:
-        band_px: pixels that are read at a time.
+        band_px: pixels that are read at a time; None = BAND_PX.
     """
     height, width = size
     if (height, width) == shape:
         return read((slice(0, height), slice(0, width)))
     bands = []
-    for start, stop in _output_bands(shape, height, band_px):
+    for start, stop in _output_bands(shape, height, band_px or BAND_PX):
         rows = slice(_edge(start, height, shape[0]), _edge(stop, height, shape[0]))
         pixels = read((rows, slice(0, shape[1])))
         bands.append(np.stack([_shrunk(channel, stop - start, width) for channel in pixels]))
