@@ -35,6 +35,8 @@ from kiosk.web import WebServer
 log = logging.getLogger(__name__)
 
 SERVER_GRACE_S = 5.0
+# Longest time for the images of a file on this machine; those that are left are only listed.
+INSPECT_PATIENCE_S = 60.0
 
 
 def make_queue(settings: Settings) -> RedisQueue:
@@ -170,4 +172,11 @@ def inspect_local(
         return stack.enter_context(zipped_folder(path)) if path.is_dir() else path.open("rb")
 
     with contextlib.ExitStack() as stack:
-        return inspect_file(files, opened, path.name, reading, thumbnail_px=thumbnail_px)
+        return inspect_file(
+            files,
+            opened,
+            path.name,
+            reading,
+            thumbnail_px=thumbnail_px,
+            patience_s=INSPECT_PATIENCE_S,
+        )

@@ -109,6 +109,38 @@ def test_very_many_pages_of_differing_sizes(monkeypatch: pytest.MonkeyPatch) -> 
     assert opened(tiff_of(*same, rest=bytes(100))).sizes["t"] == 30
 
 
+def ome(*, images: int = 1, blocks: int = 1, channel: str = "", depth: int = 0) -> bytes:
+    """An image of 8 x 8 pixels with OME-XML of any size."""
+    pixels = (
+        '<Image ID="Image:0"><Pixels ID="Pixels:0" SizeX="8" SizeY="8" SizeC="1" SizeT="1"'
+        ' SizeZ="1" Type="uint8" DimensionOrder="XYZCT">'
+        f'<Channel ID="Channel:0:0" Name="{channel}" SamplesPerPixel="1"/>'
+        f"{'<TiffData/>' * blocks}{'<a>' * depth}{'</a>' * depth}</Pixels></Image>"
+    )
+    name = "http://www.openmicroscopy.org/Schemas/OME/2016-06"
+    text = f'<?xml version="1.0"?><OME xmlns="{name}">{pixels * images}</OME>'
+    return tiff(np.zeros((8, 8), np.uint8), description=text, metadata=None)
+
+
+def test_long_names_of_channels_are_cut() -> None:
+    assert opened(ome(channel="N" * 100_000)).channel_names == ("N" * 200,)
+
+
+@pytest.mark.parametrize("asked", [{"blocks": 200}, {"channel": "N" * 3000}])
+def test_metadata_without_end_are_left_aside(
+    monkeypatch: pytest.MonkeyPatch, asked: dict[str, Any]
+) -> None:
+    assert opened(ome()).format == "OME-TIFF"
+    monkeypatch.setattr(tiff_headers, "MOST_XML", 2500)
+    source = opened(ome(**asked), planes=5)
+    assert source.plane(0, 0, [0]).shape == (1, 8, 8)
+    assert "OME metadata of the file are damaged" in " ".join(source.notes)
+
+
+def test_deep_metadata_are_survived() -> None:
+    assert opened(ome(depth=20_000)).sizes["y"] == 8
+
+
 def test_members_of_a_zip_that_unpack_to_very_much(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(zip_archive, "_FREE_BYTES", 1_000_000)
     empty = tiff(np.zeros((1200, 1200), np.uint8))

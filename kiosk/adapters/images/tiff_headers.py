@@ -24,6 +24,9 @@ MAX_TAGS = 4096
 MOST_BELOW = 256
 # Pages below others that cannot be read: more are no accident, and each costs a millisecond.
 MOST_DAMAGED = 1000
+# Characters of OME-XML; 20,000 planes with all their metadata take a third. Parsed, it may take
+# forty times as much.
+MOST_XML = 32 * 1024 * 1024
 _TYPE_BYTES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4}
 _TYPE_BYTES |= {16: 8, 17: 8, 18: 8}
 _WIDTH, _HEIGHT, _SAMPLES, _SUB_PAGES = 256, 257, 277, 330
@@ -164,9 +167,15 @@ class _Directories:
 
 def ome_is_sane(xml: str | None, cap: int) -> bool:
     """Whether tifffile can be given the OME-XML: it allocates what the numbers in it ask for."""
+    if len(xml or "") > MOST_XML:
+        return False
+    blocks = 0
     try:
         for element in ElementTree.fromstring(xml or "").iter():
             attributes = element.attrib
+            blocks += element.tag.endswith("TiffData")
+            if blocks > cap:
+                return False
             if element.tag.endswith("Pixels"):
                 if math.prod(int(attributes["Size" + axis]) for axis in "TCZ") > cap:
                     return False

@@ -23,6 +23,7 @@ _POSSIBLE_UM = (1e-4, 1e4)
 _X_RESOLUTION, _Y_RESOLUTION, _RESOLUTION_UNIT = 282, 283, 296
 _INCH, _CENTIMETRE = 2, 3
 _PALETTE = 3
+NAME_CHARACTERS = 200
 # What ImageJ and others write for images that are not calibrated.
 _NO_UNITS = {"", "pixel", "pixels", "px", "none", "null"}
 
@@ -46,7 +47,7 @@ class TiffMetadata:
         names: list[str] = []
         if self._pixels is not None:
             channels = (e for e in self._pixels if e.tag.endswith("}Channel"))
-            names = [channel.get("Name", "").strip() for channel in channels]
+            names = [channel.get("Name", "").strip()[:NAME_CHARACTERS] for channel in channels]
         elif self._imagej and count > 1:  # labels of single planes are names of files
             names = self._imagej_labels(count)
         if len(names) != count:
@@ -59,7 +60,10 @@ class TiffMetadata:
         In ImageJ the channel is the fastest of the stack axes, and labels follow the slices.
         """
         labels = self._imagej.get("Labels", [])
-        labels = [str(x).strip() for x in (labels if isinstance(labels, list) else [labels])]
+        labels = [
+            str(x).strip()[:NAME_CHARACTERS]
+            for x in (labels if isinstance(labels, list) else [labels])
+        ]
         if not labels or len(labels) % count or self._imagej.get("order", "czt") != "czt":
             return []
         same = all(len(set(labels[channel::count])) == 1 for channel in range(count))
