@@ -23,6 +23,7 @@ _POSSIBLE_UM = (1e-4, 1e4)
 _X_RESOLUTION, _Y_RESOLUTION, _RESOLUTION_UNIT = 282, 283, 296
 _INCH, _CENTIMETRE = 2, 3
 _PALETTE = 3
+# Longest name of a channel that is taken over.
 NAME_CHARACTERS = 200
 # What ImageJ and others write for images that are not calibrated.
 _NO_UNITS = {"", "pixel", "pixels", "px", "none", "null"}
