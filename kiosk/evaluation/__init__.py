@@ -13,6 +13,10 @@ curves      the charts of an evaluation
 worst       the worst planes with their captions
 picture     charts and worst planes on one sheet
 output      the files that are written
+
+ctc_folders      results and truth in the layout of the Cell Tracking Challenge
+tracking         SEG, DET, TRA, LNK and divisions of tracked movies
+tracking_output  these figures as JSON, as CSV and for the terminal
 """
 
 from __future__ import annotations
