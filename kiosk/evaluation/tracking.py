@@ -153,6 +153,10 @@ def _matches(predicted: TrackFolder, truth: TrackFolder, track: Track) -> _Match
         found.labels_comp.append(comp.tolist())
         found.mapped_ref.append(ref[overlaps.truth[covered]].tolist())
         found.mapped_comp.append(comp[overlaps.predicted[covered]].tolist())
+    if len(truth.masks) == 1:
+        # py-ctcmetrics needs two frames; an empty one changes nothing.
+        for lists in (found.labels_ref, found.labels_comp, found.mapped_ref, found.mapped_comp):
+            lists.append([])
     return found
 
 
