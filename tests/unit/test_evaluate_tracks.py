@@ -226,6 +226,7 @@ def test_labels_near_the_end_of_16_bit(tmp_path: Path) -> None:
         ("label", "Label 7 in mask but not in res_track"),
         ("mother", "track 2 has the mother 99, which is no track"),
         ("late", "Parent ends after child starts"),
+        ("twice", "a track has two lines"),
         ("text", "needs four whole numbers"),
         ("broken", "cannot be read as a TIFF mask"),
         ("beyond", "reaches beyond its frames"),
@@ -246,6 +247,8 @@ def test_what_cannot_be_scored(folders: tuple[Path, Path], name: str, words: str
         rewrite(predicted, lambda rows: [[*r[:3], 99 if r[0] == 2 else r[3]] for r in rows])
     elif name == "late":
         rewrite(predicted, lambda rows: [[*r[:3], 6 if r[0] == 7 else r[3]] for r in rows])
+    elif name == "twice":
+        rewrite(predicted, lambda rows: rows + rows[:1])
     elif name == "text":
         (predicted / "res_track.txt").write_text("1 0 4\n")
     elif name == "broken":
