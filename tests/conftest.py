@@ -8,9 +8,11 @@ import os
 import socket
 import subprocess
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.request import Request, urlopen
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -139,6 +141,30 @@ def redis_url(redis_binary: Path, tmp_path_factory: pytest.TempPathFactory) -> I
 
 
 _serial = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def s3_address() -> Iterator[str]:
+    """The address of a server of our own that speaks the S3 API, with nothing in it."""
+    from moto.server import ThreadedMotoServer
+
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+@pytest.fixture
+def bucket(s3_address: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """s3://... of a new bucket; the environment says where it is, as on a real machine."""
+    variables = {"ACCESS_KEY_ID": "key", "SECRET_ACCESS_KEY": "secret", "REGION": "us-east-1"}
+    variables |= {"ENDPOINT_URL": s3_address, "ALLOW_HTTP": "true"}
+    for name, value in variables.items():
+        monkeypatch.setenv(f"AWS_{name}", value)
+    name = f"bucket-{uuid.uuid4().hex}"
+    urlopen(Request(f"{s3_address}/{name}", method="PUT")).close()
+    return f"s3://{name}"
 
 
 @pytest.fixture

@@ -36,6 +36,7 @@ class LabelTiff(Writer):
         super().__init__(path, image)
         sizes = image.sizes
         self._shape = (sizes["y"], sizes["x"])
+        self._tile = tile_shape(self._shape)
         planes = sizes["t"] * sizes["z"]
         raw = planes * sizes["y"] * sizes["x"] * image.label_dtype.itemsize
         # Classic TIFF ends at 4 GiB; compressed labels are far smaller than their raw size, but a
@@ -55,10 +56,10 @@ class LabelTiff(Writer):
             labels = plane.labels().astype(dtype, copy=False)
             self._tiff.write(labels, **options, **first)
             return
-        options |= {"tile": (TILE_PX, TILE_PX)}
+        options |= {"tile": self._tile}
         levels = level_count(self._shape, SMALLEST_PX)
         with tempfile.TemporaryFile(dir=self.path.parent) as file:
-            smaller = _Smaller(self._shape, levels, dtype, file)
+            smaller = _Smaller(self._shape, self._tile, levels, dtype, file)
             self._tiff.write(
                 self._tiles(plane, smaller),
                 shape=self._shape,
@@ -75,12 +76,12 @@ class LabelTiff(Writer):
 
     def _tiles(self, plane: LabelPlane, smaller: _Smaller) -> Iterator[np.ndarray]:
         """The tiles of the full resolution, row by row; each row of the plane is read once."""
-        height, width = self._shape
-        for top in range(0, height, TILE_PX):
-            window = slice(top, min(top + TILE_PX, height)), slice(0, width)
+        (height, width), (tile_height, tile_width) = self._shape, self._tile
+        for top in range(0, height, tile_height):
+            window = slice(top, min(top + tile_height, height)), slice(0, width)
             band = plane.labels(window).astype(self.image.label_dtype, copy=False)
             smaller.push(band)
-            yield from _cut(band)
+            yield from _cut(band, tile_width)
             del band  # or it would be there while the next one is read
 
     def close(self) -> None:
@@ -93,16 +94,22 @@ class _Smaller:
     """Packed tiles of the smaller resolutions, kept in a file until their turn comes."""
 
     def __init__(
-        self, shape: tuple[int, int], levels: int, dtype: np.dtype[Any], file: IO[bytes]
+        self,
+        shape: tuple[int, int],
+        tile: tuple[int, int],
+        levels: int,
+        dtype: np.dtype[Any],
+        file: IO[bytes],
     ) -> None:
-        self._pyramid = Pyramid(shape, levels, TILE_PX, nearest)
+        self._pyramid = Pyramid(shape, levels, tile[0], nearest)
+        self._tile = tile
         self._places: list[list[tuple[int, int]]] = [[] for _ in range(levels)]
         self._dtype, self._file = dtype, file
 
     def push(self, band: np.ndarray) -> None:
         for level, _, rows in self._pyramid.push(band):
-            for tile in _cut(rows) if level else ():
-                whole = np.zeros((TILE_PX, TILE_PX), self._dtype)
+            for tile in _cut(rows, self._tile[1]) if level else ():
+                whole = np.zeros(self._tile, self._dtype)
                 whole[: tile.shape[0], : tile.shape[1]] = tile
                 packed = zlib.compress(whole.tobytes(), ZLIB_LEVEL)
                 self._places[level].append((self._file.tell(), len(packed)))
@@ -114,9 +121,15 @@ class _Smaller:
             yield self._file.read(length)
 
 
-def _cut(band: np.ndarray) -> Iterator[np.ndarray]:
-    for left in range(0, band.shape[1], TILE_PX):
-        yield np.ascontiguousarray(band[:, left : left + TILE_PX])
+def tile_shape(shape: tuple[int, int]) -> tuple[int, int]:
+    """(y, x) of the tiles of a plane: small along an axis that is; TIFF wants multiples of 16."""
+    height, width = (min(TILE_PX, -(-length // 16) * 16) for length in shape)
+    return height, width
+
+
+def _cut(band: np.ndarray, width_px: int) -> Iterator[np.ndarray]:
+    for left in range(0, band.shape[1], width_px):
+        yield np.ascontiguousarray(band[:, left : left + width_px])
 
 
 def _ome_xml(image: ResultImage) -> bytes:

@@ -111,10 +111,12 @@ class OmeZarr(Writer):
         for level in range(self._levels):
             height, width = level_shape(self._shape, level)
             sizes = {**self.image.sizes, "c": channels, "y": height, "x": width}
+            # Chunks of a low or narrow plane are not filled up to a square.
+            chunk = {axis: min(CHUNK_PX, sizes[axis]) for axis in "yx"}
             array = group.create_array(
                 str(level),
                 shape=tuple(sizes[axis] for axis in axes),
-                chunks=tuple(CHUNK_PX if axis in "yx" else 1 for axis in axes),
+                chunks=tuple(chunk.get(axis, 1) for axis in axes),
                 dtype=dtype,
                 compressors=BloscCodec(cname="zstd", clevel=3, shuffle="shuffle"),
                 dimension_names=axes,

@@ -201,7 +201,7 @@ def _merge(
     """Join basins over shallow passes: for each basin the one with the highest peak it joined."""
     a, b, height = _saddles(padded, mask, basins, np.float32(merge_height))
     parent = list(range(basins.peaks.size))
-    peak = list(basins.peaks)
+    peak = basins.peaks.tolist()
 
     def root(basin: int) -> int:
         while parent[basin] != basin:
@@ -209,15 +209,21 @@ def _merge(
             basin = parent[basin]
         return basin
 
-    for i in np.argsort(-height, kind="stable").tolist():
-        first, second = root(int(a[i])), root(int(b[i]))
-        rise = min(peak[first], peak[second]) - height[i]
+    def join(basin: int, other: int, altitude: float) -> None:
+        first, second = root(basin), root(other)
+        rise = min(peak[first], peak[second]) - altitude
         # Without any rise the two are one plateau, also for a merge height of zero.
         if first == second or (rise > 0 and rise >= merge_height):
-            continue
+            return
         if peak[first] < peak[second]:
             first, second = second, first
         parent[second] = first
+
+    order = np.argsort(-height, kind="stable")
+    for part in _chunks(order.size):
+        some = order[part]
+        for pair in zip(a[some].tolist(), b[some].tolist(), height[some].tolist(), strict=True):
+            join(*pair)
     roots = np.array(parent)
     while not np.array_equal(further := roots[roots], roots):
         roots = further
@@ -232,40 +238,44 @@ def _saddles(
     Only pairs that may be joined. Merging makes peaks higher, never lower, so a pair that rises
     too far above its pass at the beginning does so for ever.
     """
-    altitude, basin = padded.ravel(), basins.at.ravel()
+    altitude, basin, foreground = padded.ravel(), basins.at.ravel(), mask.ravel()
     peaks, count = basins.peaks, basins.peaks.size
-    keys, passes = [], []
     stride = padded.shape[1]
-    for offset in (1, stride - 1, stride, stride + 1):
-        at = _border(basin, mask.ravel(), offset)
-        here, there = basin[at] - 1, basin[at + offset] - 1
-        height = np.minimum(altitude[at], altitude[at + offset])
-        rise = np.minimum(peaks[here], peaks[there]) - height
-        shallow = (rise <= 0) | (rise < merge_height)
-        here, there = here[shallow].astype(np.int64), there[shallow].astype(np.int64)
-        keys.append(np.minimum(here, there) * count + np.maximum(here, there))
-        passes.append(height[shallow])
-    key, height = np.concatenate(keys), np.concatenate(passes)
+    keys, passes = [np.zeros(0, np.int64)], [np.zeros(0, np.float32)]
+    for part in _chunks(basin.size - stride - 1):
+        found_keys, found_passes = [], []
+        for offset in (1, stride - 1, stride, stride + 1):
+            at = _border(basin, foreground, offset, part)
+            here, there = basin[at] - 1, basin[at + offset] - 1
+            height = np.minimum(altitude[at], altitude[at + offset])
+            rise = np.minimum(peaks[here], peaks[there]) - height
+            shallow = (rise <= 0) | (rise < merge_height)
+            here, there = here[shallow].astype(np.int64), there[shallow].astype(np.int64)
+            found_keys.append(np.minimum(here, there) * count + np.maximum(here, there))
+            found_passes.append(height[shallow])
+        # Pairs are made few here: noise has a hill every few pixels, all of them with borders.
+        key, height = _highest(np.concatenate(found_keys), np.concatenate(found_passes))
+        keys.append(key)
+        passes.append(height)
+    pair, height = _highest(np.concatenate(keys), np.concatenate(passes))
+    return pair // max(count, 1), pair % max(count, 1), height
+
+
+def _highest(key: np.ndarray, height: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Each key once, ascending, with the greatest of its heights."""
     order = np.argsort(key)
     key, height = key[order], height[order]
     starts = np.flatnonzero(np.diff(key, prepend=-1))
-    if starts.size == 0:
-        empty = np.zeros(0, np.int64)
-        return empty, empty, np.zeros(0, np.float32)
-    pair = key[starts]
-    return pair // count, pair % count, np.maximum.reduceat(height, starts)
+    return key[starts], np.maximum.reduceat(height, starts) if starts.size else height
 
 
-def _border(basin: np.ndarray, mask: np.ndarray, offset: int) -> np.ndarray:
-    """Flat indices of pixels whose neighbour at `offset` is foreground of another basin."""
-    found = []
-    for part in _chunks(basin.size - offset):
-        beyond = slice(part.start + offset, part.stop + offset)
-        differs = basin[part] != basin[beyond]
-        differs &= mask[part]
-        differs &= mask[beyond]
-        found.append(np.flatnonzero(differs) + part.start)
-    return np.concatenate(found)
+def _border(basin: np.ndarray, mask: np.ndarray, offset: int, part: slice) -> np.ndarray:
+    """Flat indices, within a part, whose neighbour at `offset` is foreground of another basin."""
+    beyond = slice(part.start + offset, part.stop + offset)
+    differs = basin[part] != basin[beyond]
+    differs &= mask[part]
+    differs &= mask[beyond]
+    return np.flatnonzero(differs) + part.start
 
 
 def _raster_numbers(first_pixel: np.ndarray, root: np.ndarray, keep: np.ndarray) -> np.ndarray:

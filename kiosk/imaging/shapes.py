@@ -56,7 +56,7 @@ def shape_columns(
     """
     area = runs.total(runs.length)
     boxes = _boxes(runs, origin_px)
-    y, x, var_y, var_x, covariance = _moments(runs, area)
+    y, x, var_y, var_x, covariance = moments(runs, area)
     return {
         "y_px": y + origin_px[0],
         "x_px": x + origin_px[1],
@@ -87,7 +87,7 @@ def touches_border(boxes: dict[str, np.ndarray], plane_shape: tuple[int, int]) -
     return np.asarray((first | last).astype(np.int64))
 
 
-def _moments(runs: Runs, area: np.ndarray) -> tuple[np.ndarray, ...]:
+def moments(runs: Runs, area: np.ndarray) -> tuple[np.ndarray, ...]:
     """Centroid (y, x), variances of y and x, and covariance of the pixel centres.
 
     Sums over a run have closed forms. They are exact integers, taken from the corner of the

@@ -1,4 +1,4 @@
-"""The promises of `ports.ObjectStore`, kept alike by the fake in memory and by a folder."""
+"""The promises of `ports.ObjectStore`, kept alike by the fake in memory, a folder and S3."""
 
 from __future__ import annotations
 
@@ -21,10 +21,12 @@ ODD_KEYS = [
 ]
 
 
-@pytest.fixture(params=["memory", "folder"])
+@pytest.fixture(params=["memory", "folder", "s3"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> ObjectStore:
     if request.param == "memory":
         return MemoryStore()
+    if request.param == "s3":
+        return ObstoreObjectStore(f"{request.getfixturevalue('bucket')}/prefix")
     return ObstoreObjectStore(str(tmp_path / "objects"))
 
 

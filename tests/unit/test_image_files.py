@@ -15,7 +15,8 @@ from image_makers import RNG, everything, opened, pixels, tiff
 from PIL import Image
 
 from kiosk.adapters.image_files import ImageFileReader
-from kiosk.adapters.images import plain_images
+from kiosk.adapters.images import plain_images, tiff_images, tiff_pieces
+from kiosk.adapters.images.tiff_pieces import PieceReader
 from kiosk.errors import TransientError
 from kiosk.ports import ImageSource
 from kiosk.settings import LimitSettings
@@ -50,6 +51,33 @@ def test_lossless_compressions(compression: str, tile: Any, byteorder: str) -> N
     data = pixels(40, 50)
     source = opened(tiff(data, compression=compression, tile=tile, byteorder=byteorder))
     np.testing.assert_array_equal(source.plane(0, 0, [0])[0], data)
+
+
+@pytest.mark.parametrize("disk_bytes", [0, 10**6])
+@pytest.mark.parametrize("byteorder", ["<", ">"])
+@pytest.mark.parametrize("samples", [1, 3])
+def test_strips_too_large_for_memory_are_unpacked_once(
+    byteorder: str, samples: int, disk_bytes: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = pixels(2, 30, 17, *([3] if samples == 3 else []), dtype="u2")
+    options: dict[str, Any] = {"photometric": "rgb" if samples == 3 else "minisblack"}
+    options |= {"byteorder": byteorder, "compression": "zlib", "rowsperstrip": 30}
+    file = tiff(data, predictor=True, **options)
+    whole = opened(file)
+    monkeypatch.setattr(tiff_images, "KEEP_BYTES", 10)
+    monkeypatch.setattr(tiff_pieces, "DISK_BYTES", disk_bytes)
+    unpacked: list[int] = []
+    unpack = PieceReader._unpacked
+    monkeypatch.setattr(PieceReader, "_unpacked", lambda *a: unpacked.append(1) or unpack(*a))
+    large = opened(file)
+    channels = range(large.sizes["c"])
+    for window in ((slice(0, 9), slice(2, 5)), (slice(8, 30), slice(0, 17))):
+        for t in range(2):
+            np.testing.assert_array_equal(
+                whole.plane(t, 0, channels)[:, *window], large.plane(t, 0, channels, window)
+            )
+    # The other reader has unpacked its two strips too.
+    assert len(unpacked) == 2 + (2 if disk_bytes else 4)
 
 
 def test_predictor_and_many_strips() -> None:

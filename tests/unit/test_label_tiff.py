@@ -122,6 +122,22 @@ def test_every_plane_of_a_large_image_has_all_resolutions(tmp_path: Path, t: int
 
 
 @pytest.mark.usefixtures("small_is_large")
+@pytest.mark.parametrize("shape", [(1, 300), (300, 1), (17, 200), (200, 9)])
+def test_tiles_are_small_along_a_short_side(tmp_path: Path, shape: tuple[int, int]) -> None:
+    """A row of ten million pixels in square tiles would be 500 times as much to pack."""
+    labels = np.arange(1, 301, dtype=np.uint32)[: max(shape)]
+    labels = np.broadcast_to(labels.reshape([-1 if n == max(shape) else 1 for n in shape]), shape)
+    plane = MemoryPlane(np.ascontiguousarray(labels))
+    path = write(LabelTiff, tmp_path / "x.tif", [plane], result_image([plane]))
+    with tifffile.TiffFile(path) as tif:
+        first = tif.pages.first
+        assert min(first.tilelength, first.tilewidth) - min(shape) < 16
+        for number, level in enumerate(tif.series[0].levels):
+            step = 2**number
+            np.testing.assert_array_equal(level.asarray(), labels[::step, ::step])
+
+
+@pytest.mark.usefixtures("small_is_large")
 def test_each_row_of_a_large_plane_is_read_once(tmp_path: Path) -> None:
     plane = MemoryPlane(discs(150, 120))
     writer = LabelTiff(tmp_path / "x.tif", result_image([plane]))

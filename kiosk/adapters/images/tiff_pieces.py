@@ -13,12 +13,15 @@ import numpy as np
 from PIL.TiffImagePlugin import TiffImageFile
 
 from kiosk.adapters.images.coded_sizes import JPEGS, coded_px
+from kiosk.adapters.images.disk_array import DiskArray
 from kiosk.adapters.images.plain_images import BYTES_PER_PX, corrupt
 from kiosk.errors import TooLarge
 
 LZW = 5
 # Bytes that a packed piece may have beyond its unpacked size: tables and colour profiles.
 _OVERHEAD_BYTES = 2**20
+# Large pieces that wait in temporary files: those of a few channels, which are read in turn.
+DISK_BYTES = 2**31
 
 
 class Piece(NamedTuple):
@@ -41,6 +44,9 @@ class Piece(NamedTuple):
 class PieceReader:
     """Unpacks pieces of pages, and keeps the last ones for windows and channels that follow.
 
+    Those that are too large to be kept in memory, such as a whole plane in one strip, wait in
+    temporary files.
+
     Raises InvalidRequest or TooLarge for pieces that the decoders must not be given, and the
     errors of the decoders.
     """
@@ -49,6 +55,7 @@ class PieceReader:
         self._file, self._name, self._limit_px = file, name, limit_px
         self._keep_bytes, self._kept_bytes = keep_bytes, 0
         self._kept: OrderedDict[tuple[int, int], Piece] = OrderedDict()
+        self._on_disk: OrderedDict[tuple[int, int], tuple[Piece, DiskArray]] = OrderedDict()
 
     def piece(self, page: Any, index: int) -> Piece:
         """Piece `index` of a tifffile page."""
@@ -57,14 +64,33 @@ class PieceReader:
         if kept is not None:
             self._kept.move_to_end(key)
             return kept
+        if key in self._on_disk:
+            self._on_disk.move_to_end(key)
+            place, values = self._on_disk[key]
+            return place._replace(values=values.values())
         piece = self._unpacked(page, index)
-        if piece.values is not None and piece.values.nbytes <= self._keep_bytes:
-            self._kept[key] = piece
-            self._kept_bytes += piece.values.nbytes
-            while self._kept_bytes > self._keep_bytes:
-                _, old = self._kept.popitem(last=False)
-                self._kept_bytes -= old.values.nbytes if old.values is not None else 0
+        if piece.values is not None:
+            if piece.values.nbytes <= self._keep_bytes:
+                self._keep(key, piece, piece.values.nbytes)
+            else:
+                self._put_on_disk(key, piece, DiskArray(piece.values))
         return piece
+
+    def _keep(self, key: tuple[int, int], piece: Piece, size: int) -> None:
+        self._kept[key] = piece
+        self._kept_bytes += size
+        while self._kept_bytes > self._keep_bytes:
+            _, old = self._kept.popitem(last=False)
+            self._kept_bytes -= old.values.nbytes if old.values is not None else 0
+
+    def _put_on_disk(self, key: tuple[int, int], piece: Piece, values: DiskArray) -> None:
+        self._on_disk[key] = piece._replace(values=None), values
+        while len(self._on_disk) > 1 and self._disk_bytes > DISK_BYTES:
+            self._on_disk.popitem(last=False)
+
+    @property
+    def _disk_bytes(self) -> int:
+        return sum(values.nbytes for _, values in self._on_disk.values())
 
     def _unpacked(self, page: Any, index: int) -> Piece:
         check_piece_size(page, self._name, self._limit_px)

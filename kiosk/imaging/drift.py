@@ -1,0 +1,79 @@
+"""Drift: by how much a whole frame has moved since the one before."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from scipy.spatial import cKDTree  # type: ignore[import-untyped]
+
+from kiosk.imaging.detections import Detections
+
+# Fewer instances than this in common say nothing about a frame as a whole.
+FEWEST = 4
+# What a shift must take off the typical distance to be believed, as a share of it, and in
+# diameters: cells of a still frame move too.
+GAIN = 0.15
+GAIN_DIAMETERS = 0.02
+REFINEMENTS = 3
+# Beyond this many diameters (or a quarter of the frame) phase correlation is chance.
+FARTHEST_DIAMETERS = 8.0
+
+
+def frame_shift_px(earlier: Detections, later: Detections) -> np.ndarray:
+    """(2,) float64: how far (y, x) the instances of `later` lie from where they were.
+
+    Phase correlation of the overviews proposes a shift, no shift is the other proposal; each is
+    refined by the median displacement of mutual nearest neighbours (one step of iterative closest
+    points, Besl and McKay 1992, for translations). The shift counts only if it brings the
+    instances markedly closer together, so where nothing is certain nothing is shifted.
+    """
+    nothing = np.zeros(2)
+    if min(len(earlier), len(later)) < FEWEST:
+        return nothing
+    before, after = earlier.positions_px[:, 1:], later.positions_px[:, 1:]
+    diameter = float(np.median(earlier.diameters_px))
+    tree = cKDTree(before)
+    still = _typical_distance(tree, after, nothing)
+    best, distance = nothing, still
+    for proposal in (nothing, _correlated_px(earlier, later)):
+        if np.abs(proposal).max() > _farthest_px(earlier, diameter):
+            continue
+        refined = _refined(tree, before, after, proposal)
+        remaining = _typical_distance(tree, after, refined)
+        if remaining < distance:
+            best, distance = refined, remaining
+    certain = distance < (1 - GAIN) * still - GAIN_DIAMETERS * diameter
+    return best if certain else nothing
+
+
+def _farthest_px(detections: Detections, diameter_px: float) -> float:
+    side = max(detections.overview.shape) * float(detections.overview_scale)
+    return max(side / 4, FARTHEST_DIAMETERS * diameter_px)
+
+
+def _correlated_px(earlier: Detections, later: Detections) -> np.ndarray:
+    """Shift by phase correlation of the overviews; none where they cannot be compared."""
+    shape = earlier.overview.shape
+    if shape != later.overview.shape or min(shape) < 8:
+        return np.zeros(2)
+    window = cv2.createHanningWindow(shape[::-1], cv2.CV_32F)
+    before, after = (d.overview.astype(np.float32) for d in (earlier, later))
+    (x, y), _ = cv2.phaseCorrelate(before, after, window)
+    shift = np.array([y, x]) * float(earlier.overview_scale)
+    return shift if np.isfinite(shift).all() else np.zeros(2)
+
+
+def _refined(tree: cKDTree, before: np.ndarray, after: np.ndarray, shift: np.ndarray) -> np.ndarray:
+    for _ in range(REFINEMENTS):
+        _, nearest = tree.query(after - shift)
+        _, back = cKDTree(after - shift).query(before)
+        mutual = back[nearest] == np.arange(len(after))
+        if mutual.sum() < FEWEST:
+            return shift
+        shift = np.median(after[mutual] - before[nearest[mutual]], axis=0).astype(np.float64)
+    return shift
+
+
+def _typical_distance(tree: cKDTree, after: np.ndarray, shift: np.ndarray) -> float:
+    distance, _ = tree.query(after - shift)
+    return float(np.median(distance))
