@@ -153,6 +153,10 @@ def _matches(predicted: TrackFolder, truth: TrackFolder, track: Track) -> _Match
         found.labels_comp.append(comp.tolist())
         found.mapped_ref.append(ref[overlaps.truth[covered]].tolist())
         found.mapped_comp.append(comp[overlaps.predicted[covered]].tolist())
+    if len(truth.masks) == 1:
+        # py-ctcmetrics needs two frames; an empty one changes nothing.
+        for lists in (found.labels_ref, found.labels_comp, found.mapped_ref, found.mapped_comp):
+            lists.append([])
     return found
 
 
@@ -210,6 +214,8 @@ def _check_valid(folder: TrackFolder, labels: list[list[int]]) -> None:
     unknown = tracks[(tracks[:, 3] != 0) & ~np.isin(tracks[:, 3], tracks[:, 0])]
     if len(unknown):
         problem = f"track {unknown[0][0]} has the mother {unknown[0][3]}, which is no track"
+    elif len(np.unique(tracks[:, 0])) < len(tracks):
+        problem = "a track has two lines"
     elif not len(tracks) and any(labels):
         problem = "its masks have labels, but it has no tracks"
     elif len(tracks) and (tracks[:, 1:3].min() < 0 or tracks[:, 2].max() >= len(folder.masks)):

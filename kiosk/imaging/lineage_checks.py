@@ -30,16 +30,20 @@ class Violation:
 
 
 def check_lineage(
-    lineage: Lineage, frame_labels: Sequence[np.ndarray] | None = None
+    lineage: Lineage,
+    frame_labels: Sequence[np.ndarray] | None = None,
+    *,
+    every_label: bool = True,
 ) -> list[Violation]:
     """Everything that is wrong with a lineage, in the order of frames.
 
     Args:
         frame_labels: for each frame the labels (n,) that the label images have; None = not known.
+        every_label: every one of them must belong to a track.
     """
     found = [*_instances(lineage), *_parents(lineage), *_daughters(lineage)]
     if frame_labels is not None:
-        found += _against_labels(lineage, frame_labels)
+        found += _against_labels(lineage, frame_labels, every_label)
     return sorted(found, key=lambda item: (item.frame, item.label, item.track))
 
 
@@ -116,7 +120,9 @@ def _daughters(lineage: Lineage) -> Iterator[Violation]:
             )
 
 
-def _against_labels(lineage: Lineage, frame_labels: Sequence[np.ndarray]) -> Iterator[Violation]:
+def _against_labels(
+    lineage: Lineage, frame_labels: Sequence[np.ndarray], every_label: bool
+) -> Iterator[Violation]:
     frames = len(frame_labels)
     for number, expected in enumerate(frame_labels):
         here = lineage.instances_of(number)
@@ -130,7 +136,7 @@ def _against_labels(lineage: Lineage, frame_labels: Sequence[np.ndarray]) -> Ite
                 f"Track {track} has label {label} in frame {number}, but the label image has no"
                 " such cell there; remove the row or correct its label.",
             )
-        for label in np.setdiff1d(expected, labels).tolist():
+        for label in np.setdiff1d(expected, labels).tolist() if every_label else ():
             yield Violation(
                 number, label, 0, f"Label {label} of frame {number} belongs to no track."
             )
