@@ -4,12 +4,13 @@ python -m tests.benchmarks.linking --data tracking [--model model_repository/lin
 python -m tests.benchmarks.linking --growth          seconds and memory of long movies
 
 `--data` holds sequences in the layout of the Cell Tracking Challenge. Only linking is measured:
-the labels are the true ones. LapTrack and btrack take part where they are installed.
+the labels are the true ones. LapTrack takes part where it is installed.
 """
 
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import resource
 import time
 from collections.abc import Callable
@@ -60,40 +61,6 @@ def by_laptrack(sequence: Sequence) -> Links:
     )
     tree = tracker.predict([d.positions_px[:, 1:] for d in found])
     return _links([(a, b) for a, b in tree.edges], found)
-
-
-def by_btrack(sequence: Sequence) -> Links:
-    """btrack with the motion model for cells that comes with it."""
-    import btrack
-    from btrack import datasets
-
-    found = [detect(labels, patches=False) for labels in sequence.labels]
-    objects = [
-        btrack.btypes.PyTrackObject.from_dict(
-            {"ID": 0, "t": frame, "x": float(x), "y": float(y), "z": 0.0, "place": place}
-        )
-        for frame, detections in enumerate(found)
-        for place, (_, y, x) in enumerate(detections.positions_px)
-    ]
-    for number, item in enumerate(objects):
-        item.ID = number
-    places = [(item.t, item.properties["place"]) for item in objects]
-    with btrack.BayesianTracker(verbose=False) as tracker:
-        tracker.configure(datasets.cell_config())
-        tracker.append(objects)
-        height, width = sequence.labels[0].shape
-        tracker.volume = ((0, width), (0, height))
-        tracker.track(step_size=100)
-        tracker.optimize()
-        pairs, ends = [], {}
-        for track in tracker.tracks:
-            real = [places[ref] for ref in track.refs if ref >= 0]
-            pairs += list(zip(real[:-1], real[1:], strict=True))
-            ends[track.ID] = real
-        for track in tracker.tracks:
-            for child in track.children:
-                pairs.append((ends[track.ID][-1], ends[child][0]))
-    return _links(pairs, found)
 
 
 def _links(pairs: list[tuple[tuple[int, int], tuple[int, int]]], found: list[Detections]) -> Links:
@@ -177,16 +144,10 @@ def main() -> None:
         methods: dict[str, Method] = {"geometric": by_kiosk(geometric_scores, False)}
         if score is not None:
             methods["network"] = by_kiosk(score, True)
-        for name, package, method in (
-            ("LapTrack", "laptrack", by_laptrack),
-            ("btrack", "btrack", by_btrack),
-        ):
-            try:
-                __import__(package)
-            except ImportError:
-                print(f"{name} is not installed and left out.")
-            else:
-                methods[name] = method
+        if importlib.util.find_spec("laptrack"):
+            methods["LapTrack"] = by_laptrack
+        else:
+            print("LapTrack is not installed and left out.")
         print_table(arguments.data, methods)
 
 

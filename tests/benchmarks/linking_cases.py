@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -158,7 +159,7 @@ def _links(frames_of: dict[int, list[int]], parent_of: dict[int, int]) -> dict[L
     links = {
         (a, track, b, track): False
         for track, frames in frames_of.items()
-        for a, b in zip(frames[:-1], frames[1:], strict=True)
+        for a, b in pairwise(frames)
     }
     for track, parent in parent_of.items():
         if parent and track in frames_of and parent in frames_of:

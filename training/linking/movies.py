@@ -1,4 +1,4 @@
-"""Made-up movies: a colony drawn frame by frame, as a microscope and a segmentation would have it."""
+"""Made-up movies: a colony drawn as a microscope and a segmentation would have it."""
 
 from __future__ import annotations
 
