@@ -113,6 +113,10 @@ class ModelCard:
         )
 
 
+# Stands for the model of jobs that need none, because labels are given.
+NO_MODEL = ModelCard(name="", versions=(), pipeline="")
+
+
 def card_from_config(config: Mapping[str, Any], versions: list[str]) -> ModelCard:
     """Read a model card from a Triton model configuration.
 

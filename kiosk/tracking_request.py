@@ -60,8 +60,7 @@ class TrackingRequest:
         gap = self.longest_gap_frames
         if gap is not None and not 0 <= gap <= LONGEST_GAP_FRAMES:
             raise InvalidRequest(
-                f"A gap of {gap} frames cannot be closed; choose 0 (none) to"
-                f" {LONGEST_GAP_FRAMES}.",
+                f"A gap of {gap} frames cannot be closed; choose 0 (none) to {LONGEST_GAP_FRAMES}.",
                 field="longest_gap_frames",
             )
         if not 0 <= self.reach_px < 1e6:  # NaN fails too

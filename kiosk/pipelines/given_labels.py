@@ -56,9 +56,7 @@ def read_frame_labels(labels: ImageSource, t: int, sizes: Mapping[str, int]) -> 
     return np.stack(planes) if len(planes) > 1 else planes[0]
 
 
-def measure_frame(
-    source: ImageSource, t: int | None, labels: np.ndarray
-) -> dict[str, np.ndarray]:
+def measure_frame(source: ImageSource, t: int | None, labels: np.ndarray) -> dict[str, np.ndarray]:
     """The table of a frame's instances, in 3-D where the labels are.
 
     Args:

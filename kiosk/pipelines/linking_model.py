@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from kiosk.imaging.linking import Score
 from kiosk.imaging.link_scores import geometric_scores
+from kiosk.imaging.linking import Score
 from kiosk.pipelines.assembling import Fetch
 from kiosk.pipelines.context import JobContext
 
-LINKING_PIPELINE = "linking"
+# The network by its folder in the model repository.
 LINKING_MODEL = "linking"
 
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import platform
-import time
 from collections.abc import Coroutine, Mapping, Sequence
 from contextlib import ExitStack
 from importlib.metadata import version
@@ -23,6 +21,14 @@ from kiosk.pipelines.cutting import cutting
 from kiosk.pipelines.intermediate import PartReport, PlanRecord, read_reports
 from kiosk.pipelines.joining import PlaneJoin, Totals
 from kiosk.pipelines.parameters import volume_wishes
+from kiosk.pipelines.run_records import (
+    about_image,
+    about_job,
+    about_model,
+    about_scale,
+    about_software,
+    about_time,
+)
 from kiosk.pipelines.volume_joining import VolumeJoin
 from kiosk.ports import ImageSource
 from kiosk.scratch import scratch_folder

@@ -1,4 +1,4 @@
-"""The result files of a tracking: links, the lineage, one pass through the writers of all formats."""
+"""The result files of a tracking: the lineage, then one pass through the writers of all formats."""
 
 from __future__ import annotations
 

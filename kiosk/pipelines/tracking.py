@@ -89,7 +89,9 @@ def check(
 
 async def plan(context: JobContext) -> tuple[list[Part], list[str]]:
     """The parts of a job and what its owner should know about how the movie was read."""
-    parts, notes = await (_plan_given if context.tracking.labels else segmentation.plan_parts)(context)
+    parts, notes = await (_plan_given if context.tracking.labels else segmentation.plan_parts)(
+        context
+    )
     async with context.image() as source:
         if source.sizes["t"] == 1:
             notes.append("The movie has one frame only, so there is nothing to link.")
@@ -196,7 +198,9 @@ async def _empty(context: JobContext, part: Part, why: str) -> _Frame:
         cuts = cutting(source.sizes, record, None)
         rows, columns = cuts.blocks[part.payload["block"]].window
         shape = [rows.stop - rows.start, columns.stop - columns.start]
-        labels = np.zeros([source.sizes["z"], *shape] if source.sizes["z"] > 1 else shape, np.uint32)
+        labels = np.zeros(
+            [source.sizes["z"], *shape] if source.sizes["z"] > 1 else shape, np.uint32
+        )
         if not cuts.is_whole:
             return _Frame(labels=labels, table=None, detections=None, report=report)
         table = measure_frame(source, None, labels)
