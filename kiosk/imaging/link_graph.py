@@ -10,9 +10,53 @@ from scipy.spatial import cKDTree  # type: ignore[import-untyped]
 from kiosk.imaging.candidates import Candidates, Frame
 from kiosk.imaging.detections import Detections
 
-NODE_FEATURES = 10
-EDGE_FEATURES = 18
-PAIR_FEATURES = 11
+# What is measured of nodes, edges and pairs, in the order of the features.
+NODE_COLUMNS = (
+    "size",
+    "eccentricity",
+    "long_axis",
+    "brightness",
+    "texture",
+    "spacing",
+    "border",
+    "cut",
+    "first_frame",
+    "last_frame",
+)
+EDGE_COLUMNS = (
+    "distance",
+    "nearness",
+    "distance_by_motion",
+    "distance_by_source_spacing",
+    "distance_by_target_spacing",
+    "growth",
+    "unlike_size",
+    "brightening",
+    "unlike_brightness",
+    "unlike_texture",
+    "unlike_eccentricity",
+    "turn",
+    "overlap",
+    "gap",
+    "rank_at_source",
+    "rank_at_target",
+    "motion",
+    "border",
+)
+PAIR_COLUMNS = (
+    "separation",
+    "off_middle",
+    "cosine",
+    "size_of_both",
+    "unlike_sizes",
+    "unlike_brightness",
+    "brightening",
+    "along_mother",
+    "along_daughters",
+    "unlike_texture",
+    "gap",
+)
+NODE_FEATURES, EDGE_FEATURES, PAIR_FEATURES = map(len, (NODE_COLUMNS, EDGE_COLUMNS, PAIR_COLUMNS))
 NEIGHBOURS = 6
 # Two daughters are looked for among so many nearest instances of the next frame.
 DAUGHTERS = 4

@@ -115,12 +115,14 @@ class Linker:
         link = _finite(scores["link"][: len(found)]) + self._options.link_bias
         division = _finite(scores["division"]) + self._options.division_bias
         open_ = self._open(found)
-        gain = np.where(open_, link, -np.inf)
         second = np.full(len(found), -np.inf)
-        if self._options.divisions:
-            pairs = graph["pairs"]
+        pairs = graph["pairs"]
+        # A window without pairs has one that stands for none, of an edge with itself.
+        if self._options.divisions and np.any(pairs[:, 0] != pairs[:, 1]):
             np.maximum.at(second, pairs.ravel(), np.repeat(division, 2))
-            second = np.minimum(second, gain)
+            # A link is at least as likely as the division that it is part of.
+            link = np.maximum(link, second)
+        gain, second = (np.where(open_, values, -np.inf) for values in (link, second))
         chosen, _ = best_links(found.source, found.target, gain, second)
         chosen &= found.frame[found.source] < end
         return _as_links(found, chosen, _probability(found, link))
