@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from scipy.spatial import cKDTree  # type: ignore[import-untyped]
 
 from kiosk.imaging.candidates import Candidates, Frame
 from kiosk.imaging.detections import Detections
@@ -276,8 +275,8 @@ def _neighbours(frames: Sequence[Frame], nodes: int) -> np.ndarray:
     for frame in frames:
         table = np.full((len(frame), NEIGHBOURS), nodes, np.int64)
         count = min(NEIGHBOURS, len(frame) - 1)
-        if count > 0:
-            _, near = cKDTree(frame.positions_px).query(frame.positions_px, k=count + 1)
+        if count > 0 and frame.tree is not None:
+            _, near = frame.tree.query(frame.positions_px, k=count + 1)
             # The nearest is the instance itself, or one at the very same place.
             table[:, :count] = near[:, 1:] + start
         tables.append(table)

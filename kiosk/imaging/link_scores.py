@@ -117,10 +117,10 @@ def division_terms(graph: dict[str, np.ndarray], link: np.ndarray) -> np.ndarray
 
 
 def _terms(weights: dict[str, float], columns: dict[str, np.ndarray], count: int) -> np.ndarray:
-    terms = np.ones((count, len(weights)))
-    for place, name in enumerate(weights):
+    terms = np.ones((len(weights), count))
+    for row, name in zip(terms, weights, strict=True):
         if name.endswith("^2"):
-            terms[:, place] = columns[name.removesuffix("^2")] ** 2
+            np.square(columns[name.removesuffix("^2")], out=row)
         elif name != "constant":
-            terms[:, place] = columns[name]
-    return terms
+            row[:] = columns[name]
+    return terms.T
