@@ -72,9 +72,8 @@ def previous_instances(lineage: Lineage) -> np.ndarray:
     is_last = np.ones(count, bool)
     is_last[:-1] = is_first[1:]
     first, last = order[is_first], order[is_last]  # one per track, ascending by track
-    parent = lineage.parent_id
-    with_mother = np.flatnonzero(np.isin(parent, lineage.track_id))
-    previous[first[with_mother]] = last[lineage.rows_of(parent[with_mother])]
+    born = lineage.has_mother
+    previous[first[born]] = last[lineage.rows_of(lineage.parent_id[born])]
     return previous
 
 

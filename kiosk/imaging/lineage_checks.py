@@ -77,7 +77,7 @@ def _instances(lineage: Lineage) -> Iterator[Violation]:
 
 def _parents(lineage: Lineage) -> Iterator[Violation]:
     circles = _in_circles(lineage)
-    known = np.isin(lineage.parent_id, lineage.track_id)
+    known = lineage.has_mother
     for row in np.flatnonzero(lineage.parent_id).tolist():
         track, parent = int(lineage.track_id[row]), int(lineage.parent_id[row])
         first = int(lineage.first_frame[row])
@@ -151,7 +151,7 @@ def _against_labels(
 def _in_circles(lineage: Lineage) -> np.ndarray:
     """(track,) bool: a track from which its mothers lead back to itself, or into a circle."""
     own = np.arange(len(lineage.track_id))
-    known = np.isin(lineage.parent_id, lineage.track_id)
+    known = lineage.has_mother
     previous = np.where(known, np.searchsorted(lineage.track_id, lineage.parent_id), own)
     ends = known & (lineage.parent_id == lineage.track_id)
     ancestor = previous
