@@ -17,6 +17,7 @@ from kiosk.exports.parquet import ParquetTable
 from kiosk.exports.qc_sheet import QcPdf, QcSheet
 from kiosk.exports.roi_zip import RoiZip
 from kiosk.exports.tables import CsvTable
+from kiosk.exports.tracks import TRACK_FORMATS, TrackFormat
 from kiosk.exports.writer import ResultImage, Writer
 
 
@@ -159,7 +160,8 @@ def kind_of(file_name: str) -> tuple[str, str]:
     """(media type, description) of a result by its file name."""
     if file_name.endswith(RUN_ENDING):
         return "application/json", RUN_DESCRIPTION
-    for item in FORMATS.values():
+    formats: list[Format | TrackFormat] = [*FORMATS.values(), *TRACK_FORMATS.values()]
+    for item in formats:
         if file_name.endswith(item.ending):
             return item.media_type, item.description
     return "application/octet-stream", ""
