@@ -42,11 +42,13 @@ class DoubtfulLinks:
         ]
 
 
-def doubtful_links(lineage: Lineage, below: float = DOUBTFUL_BELOW) -> DoubtfulLinks:
-    """The links with a confidence below `below`; links without one are left out."""
+def doubtful_links(
+    lineage: Lineage, below: float = DOUBTFUL_BELOW, most: int | None = None
+) -> DoubtfulLinks:
+    """The links with a confidence below `below`, at most `most`; those without one are left out."""
     previous = previous_instances(lineage)
     target = np.flatnonzero((lineage.confidence < below) & (previous >= 0))
-    target = target[np.argsort(lineage.confidence[target], kind="stable")]
+    target = target[np.argsort(lineage.confidence[target], kind="stable")][:most]
     source = previous[target]
     return DoubtfulLinks(
         source=source,

@@ -20,6 +20,7 @@ from track_makers import (
 
 from kiosk.errors import InvalidRequest
 from kiosk.exports.tracks.tables import TracksCsv
+from kiosk.imaging import corrected_rows
 from kiosk.imaging.corrected_rows import mothers_of, read_ctc_mothers, read_rows
 from kiosk.imaging.corrections import lineage_from_label_images, lineage_from_rows
 from kiosk.imaging.lineage import Lineage
@@ -34,7 +35,12 @@ def frame_labels() -> list[np.ndarray]:
 
 
 def labels_at(frame: int, places: np.ndarray) -> np.ndarray:
-    return movie()[frame].labels()[places[:, 1], places[:, 2]].astype(np.int64)
+    labels = movie()[frame].labels()
+    y, x = places[:, 1], places[:, 2]
+    inside = (y >= 0) & (x >= 0) & (y < labels.shape[0]) & (x < labels.shape[1])
+    found = np.zeros(len(places), np.int64)
+    found[inside] = labels[y[inside], x[inside]]
+    return found
 
 
 @pytest.fixture
@@ -89,6 +95,17 @@ def as_saved_by(program: str, table: bytes) -> bytes:
     rows = list(csv.reader(io.StringIO(text)))
     turned = [",".join(reversed(row)) for row in rows]
     return "\r\n".join([turned[0].upper(), "", *turned[1:], ",,,"]).encode()
+
+
+@pytest.mark.parametrize("at_a_time", [1, 3])
+def test_long_tables_are_read_in_pieces(
+    table: bytes, monkeypatch: pytest.MonkeyPatch, at_a_time: int
+) -> None:
+    expected = read_rows(table, NAME)
+    monkeypatch.setattr(corrected_rows, "AT_A_TIME_ROWS", at_a_time)
+    found = read_rows(table, NAME)
+    np.testing.assert_array_equal(found.line, np.arange(2, 2 + len(found.track)))
+    np.testing.assert_array_equal(found.track, expected.track)
 
 
 @pytest.mark.parametrize(
@@ -167,6 +184,9 @@ def test_rows_may_name_a_place_in_place_of_a_label() -> None:
         (b"frame,track_id,label\n0,1,99\n", "the label image has no such cell there"),
         (b"frame,track_id,label\n77,1,1\n", "but the movie has 10 frames"),
         (b"frame,track_id,y_px,x_px\n77,1,1,1\n", "Line 2 of 'cells_tracks.csv' is of frame 77"),
+        (b"frame,track_id,label\n0,1," + b"9" * 200_000, "cannot be read as a table"),
+        (b"frame,track_id,label\n1e400,1,1\n", "has the frame inf; it must be a whole"),
+        (b"frame,track_id,y_px,x_px\n0,1,0,1e300\n", "is at y 0, x 1e+300 of frame 0"),
         (b"frame,track_id,y_px,x_px\n0,1,0,0\n", "Line 2 of 'cells_tracks.csv' is at y 0, x 0"),
         (b"frame,track_id,label\n0,1,1\n0,1,6\n", "Track 1 has two cells in frame 0"),
         (b"frame,track_id,label\n0,1,1\n0,2,1\n", "Label 1 of frame 0 is in two rows"),
