@@ -13,7 +13,8 @@ from pathlib import Path
 from rich.console import Console
 
 from kiosk._proto import kiosk_pb2 as pb
-from kiosk.client import AsyncKiosk, Rectangle
+from kiosk.client import AsyncKiosk
+from kiosk.client_arguments import Rectangle
 from kiosk.errors import AlreadyExists, KioskError, NotFound, TransientError
 from kiosk.image_paths import check_stems, image_stems, is_zip, stem_of
 from kiosk.mask_files import MaskFiles
@@ -192,31 +193,45 @@ class Batch:
         )
 
     def _is_wanted(self, stem: str) -> bool:
-        """Before the work is done, not after: results that are there are not replaced unasked."""
         request = self._request
-        if request.overwrite or not (request.out / f"{stem}_run.json").exists():
-            return True
-        if request.skip_existing:
-            return False
-        raise AlreadyExists(
-            f"results of that name are in '{request.out}' already. Add --overwrite to replace"
-            " them or --skip-existing to leave them, or choose another --out folder.",
-            reason="FILE_EXISTS",
-        )
+        return is_wanted(request.out, stem, request.overwrite, request.skip_existing)
 
     def _left_out(self, shown: str) -> Outcome:
         self._lines.say("dim", "left", f"{shown}: its results are there already")
         return Outcome.LEFT_OUT
 
     def _failed(self, shown: str, error: Exception) -> Outcome:
-        message = error.message if isinstance(error, KioskError) else str(error)
-        if isinstance(error, OSError) and error.strerror:
-            message = f"'{error.filename}' cannot be used: {error.strerror}."
-        # Sentences about a file begin with its name.
-        own_names = (f"'{shown}'", f"'{shown.replace(': ', '/', 1)}'")
-        named = message if message.startswith(own_names) else f"{shown}: {message}"
-        self._lines.say("red", "failed", named)
-        return Outcome.UNREACHABLE if isinstance(error, TransientError) else Outcome.FAILED
+        sentence, outcome = failure(shown, error)
+        self._lines.say("red", "failed", sentence)
+        return outcome
+
+
+def is_wanted(out: Path, stem: str, overwrite: bool, skip_existing: bool) -> bool:
+    """Before the work is done, not after: results that are there are not replaced unasked.
+
+    Raises:
+        AlreadyExists: they are there, and nobody said what to do.
+    """
+    if overwrite or not (out / f"{stem}_run.json").exists():
+        return True
+    if skip_existing:
+        return False
+    raise AlreadyExists(
+        f"results of that name are in '{out}' already. Add --overwrite to replace them or"
+        " --skip-existing to leave them, or choose another --out folder.",
+        reason="FILE_EXISTS",
+    )
+
+
+def failure(shown: str, error: Exception) -> tuple[str, Outcome]:
+    """What to say of a file that failed, and what has become of it."""
+    message = error.message if isinstance(error, KioskError) else str(error)
+    if isinstance(error, OSError) and error.strerror:
+        message = f"'{error.filename}' cannot be used: {error.strerror}."
+    # Sentences about a file begin with its name.
+    own_names = (f"'{shown}'", f"'{shown.replace(': ', '/', 1)}'")
+    named = message if message.startswith(own_names) else f"{shown}: {message}"
+    return named, Outcome.UNREACHABLE if isinstance(error, TransientError) else Outcome.FAILED
 
 
 def _place(image: tuple[str, int], stem: str) -> str:

@@ -59,6 +59,11 @@ def make_store(settings: Settings) -> ObstoreObjectStore:
     return ObstoreObjectStore(settings.object_store_url)
 
 
+def local_files() -> ImageFileReader:
+    """The reader of images for files on this machine."""
+    return ImageFileReader(Settings().limits)
+
+
 async def run_server(settings: Settings) -> None:
     """The server role: gRPC API, web page and sweeping, until SIGTERM."""
     keep_few_arenas()

@@ -15,12 +15,9 @@ Only light packages are imported here: gRPC, numpy, and tifffile when an array i
 from __future__ import annotations
 
 import asyncio
-import inspect
 import io
-import operator
-import threading
 import uuid
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -29,16 +26,27 @@ import grpc
 import numpy as np
 
 from kiosk._proto import kiosk_pb2 as pb
+from kiosk.blocking import Blocking
+from kiosk.client_arguments import (
+    Rectangle,
+    as_labels,
+    format_list,
+    mask_axes,
+    read_options,
+    region_of,
+    stack_axes,
+)
 from kiosk.connection import ATTEMPTS, FIRST_PAUSE_S, Connection, Progress, ProgressCallback
+from kiosk.ctc_folder import is_ctc_zip, unpack
 from kiosk.errors import InvalidRequest, JobFailed
 from kiosk.folder_zip import zipped_folder
+from kiosk.job_files import check_free
+from kiosk.jobs import result_stem
 from kiosk.linked import name_in
-from kiosk.reading import ReadOptions
-from kiosk.segmentation import Segmentation, as_tiff, check_free
+from kiosk.progress_bar import reporting
+from kiosk.segmentation import Segmentation, as_tiff
 from kiosk.settings import Settings
-
-# A rectangle of a plane: (min_y_px, min_x_px, max_y_px, max_x_px), the maxima not included.
-Rectangle = tuple[int, int, int, int]
+from kiosk.tracking import Tracking
 
 _FINAL = {pb.JOB_STATE_SUCCEEDED, pb.JOB_STATE_FAILED, pb.JOB_STATE_CANCELLED}
 
@@ -123,8 +131,8 @@ class AsyncKiosk:
             JobFailed: the job was accepted and failed.
             TransientError: the kiosk does not answer.
         """
-        axes = axes or _stack_axes(image, volume)
-        reading = _reading(
+        axes = axes or stack_axes(image, volume)
+        reading = read_options(
             member=member,
             series=series,
             # An array is sent with its axes.
@@ -132,8 +140,8 @@ class AsyncKiosk:
             pixel_size_um=pixel_size_um,
             z_step_um=z_step_um,
         )
-        with _reporting(progress) as report:
-            mask = await self.mask(within, axes=_mask_axes(within, axes, volume))
+        with reporting(progress) as report:
+            mask = await self.mask(within, axes=mask_axes(within, axes, volume))
             upload = await self.upload(image, axes=axes, progress=report)
             job = await self.submit(
                 upload,
@@ -149,6 +157,55 @@ class AsyncKiosk:
             )
             job = await self.wait(job.name, progress=report)
         return await self.fetch(job.name)
+
+    async def track(
+        self,
+        movie: str | Path | np.ndarray,
+        *,
+        labels: str | Path | np.ndarray = "",
+        tracks: str | Path = "",
+        axes: str = "",
+        member: str = "",
+        series: int = 0,
+        pixel_size_um: float = 0.0,
+        z_step_um: float = 0.0,
+        progress: bool | ProgressCallback = False,
+        **options: Any,
+    ) -> Tracking:
+        """Upload a movie, find its cells, link them through time, wait, and fetch the results.
+
+        Args:
+            movie: path of an image file, or an array (t, y, x).
+            labels: label images of all frames, as a path or an array, to link instead of
+                segmenting; an array has the axes of the movie without channels.
+            tracks: path of a corrected NAME_tracks.csv of these labels: it says who is who.
+            axes, member, series, pixel_size_um, z_step_um: as in `segment`.
+            progress: True for a bar, or a function that is called with a `Progress`.
+            options: all others of `submit_tracking`: model, channel, parameters, formats,
+                labels_are_tracks, skip_bad_frames, linker, longest_gap_frames, reach_px,
+                divisions, correct_drift.
+
+        Raises:
+            InvalidRequest: the movie or the request cannot be processed; says why.
+            JobFailed: the job was accepted and failed.
+            TransientError: the kiosk does not answer.
+        """
+        reading = read_options(
+            member=member,
+            series=series,
+            axes="" if isinstance(movie, np.ndarray) else axes,
+            pixel_size_um=pixel_size_um,
+            z_step_um=z_step_um,
+        )
+        with reporting(progress) as report:
+            given = await self.mask(labels, axes=mask_axes(labels, axes, False))
+            table = await self.upload(tracks) if str(tracks) else ""
+            upload = await self.upload(movie, axes=axes, progress=report)
+            job = await self.submit_tracking(
+                upload, labels=given, tracks=table, reading=reading, **options
+            )
+            job = await self.wait(job.name, progress=report)
+        return await self.fetch_tracking(job.name)
 
     # ------------------------------------------------------------------ step by step
     # A job is named "jobs/ID", or by its bare id.
@@ -194,7 +251,7 @@ class AsyncKiosk:
     async def mask(self, within: str | Path | np.ndarray, *, axes: str = "") -> str:
         """The name of an upload with a mask, which is uploaded unless it is there; "" for none."""
         if isinstance(within, np.ndarray):
-            return await self.upload(_as_labels(within), axes=axes)
+            return await self.upload(as_labels(within), axes=axes)
         if not str(within) or str(within).startswith("uploads/"):
             return str(within)
         return await self.upload(within)
@@ -243,17 +300,57 @@ class AsyncKiosk:
             # Also when the caller gives none: the call may be sent twice over a bad connection.
             request_id=request_id or str(uuid.uuid4()),
             reading=reading,
-            region=_region(region),
+            region=region_of(region),
             volume=volume,
-            formats=formats.split(",") if isinstance(formats, str) and formats else formats,
+            formats=format_list(formats),
             within=within,
         )
         job: pb.Job = await self._connection.call("Segment", request)
         return job
 
-    async def track(self) -> pb.Job:
-        """Not available yet: the kiosk answers Unimplemented."""
-        job: pb.Job = await self._connection.call("Track", pb.TrackRequest())
+    async def submit_tracking(
+        self,
+        upload: str,
+        *,
+        labels: str = "",
+        tracks: str = "",
+        labels_are_tracks: bool = False,
+        model: str = "nuclei",
+        version: str = "",
+        channel: str | int = "",
+        parameters: Mapping[str, float] | None = None,
+        reading: pb.ReadOptions | None = None,
+        formats: Sequence[str] | str = (),
+        skip_bad_frames: bool = False,
+        linker: str = "",
+        longest_gap_frames: int | None = None,
+        reach_px: float = 0.0,
+        divisions: bool = True,
+        correct_drift: bool = True,
+        request_id: str = "",
+    ) -> pb.Job:
+        """Queue the tracking of an upload; labels and tracks are names of uploads too."""
+        model, _, named = model.partition(":")
+        request = pb.TrackRequest(
+            upload=upload,
+            model="" if labels else model,
+            model_version="" if labels else version or named,
+            channel=str(channel),
+            request_id=request_id or str(uuid.uuid4()),
+            parameters=dict(parameters or {}),
+            reading=reading,
+            formats=format_list(formats),
+            labels=labels,
+            tracks=tracks,
+            labels_are_tracks=labels_are_tracks,
+            skip_bad_frames=skip_bad_frames,
+            linker=linker,
+            longest_gap_frames=longest_gap_frames,
+            reach_px=reach_px,
+            no_divisions=not divisions,
+            no_drift_correction=not correct_drift,
+        )
+        job: pb.Job = await self._connection.call("Track", request)
         return job
 
     async def watch(self, job: str) -> AsyncIterator[pb.Job]:
@@ -292,25 +389,35 @@ class AsyncKiosk:
         return list(answer.results)
 
     async def fetch(self, job: str) -> Segmentation:
-        """All results of a job, in memory."""
+        """All results of a segmentation, in memory."""
+        return Segmentation(_id(job), await self._files(job))
+
+    async def fetch_tracking(self, job: str) -> Tracking:
+        """All results of a tracking, in memory."""
+        return Tracking(_id(job), await self._files(job))
+
+    async def _files(self, job: str) -> dict[str, bytes]:
         files = {}
         for result in await self.results(job):
             with io.BytesIO() as file:
                 await self._connection.receive(result, file)
                 files[result.file_name] = file.getvalue()
-        return Segmentation(_id(job), files)
+        return files
 
     async def download(
         self, job: str, directory: str | Path, *, stem: str = "", overwrite: bool = False
     ) -> list[Path]:
         """Write the results of a job to a directory; `stem` replaces the uploaded file's.
 
+        NAME_RES.zip becomes the folder NAME_RES.
+
         Raises AlreadyExists when one of the files is there and `overwrite` is not set.
         """
         folder = Path(directory)
         folder.mkdir(parents=True, exist_ok=True)  # noqa: ASYNC240
         results = await self.results(job)
-        paths = [folder / _renamed(result.file_name, stem) for result in results]
+        own = result_stem((await self.job(job)).file_name) if stem else ""
+        paths = [folder / f"{stem}{item.file_name.removeprefix(own)}" for item in results]
         if not overwrite:
             check_free(paths)
         for result, path in zip(results, paths, strict=True):
@@ -318,7 +425,7 @@ class AsyncKiosk:
             with partial.open("wb") as file:
                 await self._connection.receive(result, file)
             partial.replace(path)
-        return paths
+        return [unpack(path) if is_ctc_zip(path) else path for path in paths]
 
     async def job(self, job: str) -> pb.Job:
         """A job as it stands."""
@@ -350,7 +457,7 @@ class AsyncKiosk:
         await self._connection.call("DeleteJob", pb.DeleteJobRequest(name=_name(job)))
 
 
-class Kiosk:
+class Kiosk(Blocking):
     """`AsyncKiosk` for programs that are not asynchronous: the same methods, blocking.
 
     Asynchronous iterators (`watch`) become plain ones. Use it in a `with` block, or call
@@ -358,115 +465,10 @@ class Kiosk:
     """
 
     def __init__(self, server: str = "") -> None:
-        self._kiosk = AsyncKiosk(server)
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
-        self._thread.start()
+        super().__init__(AsyncKiosk(server))
 
     def __enter__(self) -> Kiosk:
         return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def close(self) -> None:
-        if self._thread.is_alive():
-            self._run(self._kiosk.close())
-            self._loop.call_soon_threadsafe(self._loop.stop)
-            self._thread.join()
-            self._loop.close()
-
-    def __getattr__(self, name: str) -> Any:
-        member = getattr(self._kiosk, name)
-        if inspect.isasyncgenfunction(member):
-            return lambda *args, **kwargs: self._iterate(member(*args, **kwargs))
-        if inspect.iscoroutinefunction(member):
-            return lambda *args, **kwargs: self._run(member(*args, **kwargs))
-        return member
-
-    def __dir__(self) -> list[str]:
-        return [*super().__dir__(), *(n for n in dir(self._kiosk) if not n.startswith("_"))]
-
-    def _run(self, coroutine: Any) -> Any:
-        future = asyncio.run_coroutine_threadsafe(coroutine, self._loop)
-        try:
-            return future.result()
-        except KeyboardInterrupt:
-            future.cancel()
-            raise
-
-    def _iterate(self, iterator: Any) -> Iterator[Any]:
-        while True:
-            try:
-                yield self._run(anext(iterator))
-            except StopAsyncIteration:
-                return
-
-
-class _reporting:  # noqa: N801 - used like a function
-    """`progress` as given by the caller, as a callback; draws a bar for True."""
-
-    def __init__(self, progress: bool | ProgressCallback) -> None:
-        self._wanted = progress
-        self._bar: Any = None
-
-    def __enter__(self) -> ProgressCallback | None:
-        if self._wanted is not True:
-            return self._wanted or None
-        import rich.progress
-
-        self._bar = rich.progress.Progress()
-        task = self._bar.add_task("uploading", total=None)
-        self._bar.start()
-        return lambda step: self._bar.update(
-            task, description=step.stage, completed=step.done, total=step.total or None
-        )
-
-    def __exit__(self, *_: object) -> None:
-        if self._bar is not None:
-            self._bar.stop()
-
-
-def _reading(**options: Any) -> pb.ReadOptions:
-    """Checked by being made, before anything is sent."""
-    return pb.ReadOptions(**vars(ReadOptions(**options)))
-
-
-def _region(region: Rectangle | None) -> pb.Region | None:
-    if region is None:
-        return None
-    try:
-        min_y, min_x, max_y, max_x = (operator.index(edge) for edge in region)
-        return pb.Region(min_y_px=min_y, min_x_px=min_x, max_y_px=max_y, max_x_px=max_x)
-    except (TypeError, ValueError) as error:
-        raise InvalidRequest(
-            f"The region {region!r} is not four whole numbers: min_y_px, min_x_px, max_y_px,"
-            " max_x_px.",
-            reason="BAD_REGION",
-            field="region",
-        ) from error
-
-
-def _as_labels(mask: np.ndarray) -> np.ndarray:
-    """True is label 1."""
-    return mask.astype(np.uint8) if mask.dtype == np.bool_ else mask
-
-
-def _mask_axes(within: object, axes: str, volume: bool) -> str:
-    """Axes of a mask that is an array: those of its image without channels, where they fit."""
-    count = within.ndim if isinstance(within, np.ndarray) else 0
-    planes = "".join(axis for axis in axes.upper() if axis not in "CS")
-    return planes if len(planes) == count else _stack_axes(within, volume)
-
-
-def _stack_axes(pixels: object, volume: bool) -> str:
-    """What an array of three axes is when nobody says so: depths of a volume, or time points."""
-    return "ZYX" if volume and isinstance(pixels, np.ndarray) and pixels.ndim == 3 else ""
-
-
-def _renamed(file_name: str, stem: str) -> str:
-    """Result names end in _labels.tif, _instances.csv and the like, after the stem."""
-    return f"{stem}_{file_name.rpartition('_')[2]}" if stem else file_name
 
 
 def _name(job: str) -> str:

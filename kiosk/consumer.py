@@ -17,7 +17,7 @@ from kiosk.errors import (
     TransientError,
 )
 from kiosk.jobs import Lease, PartKind, parts_prefix
-from kiosk.models import ModelCard
+from kiosk.models import NO_MODEL, ModelCard
 from kiosk.pipelines import PIPELINES
 from kiosk.pipelines.context import JobContext, OpenImages, SegmentationOptions
 from kiosk.ports import ImageFiles, InferenceClient, JobQueue, ObjectStore
@@ -195,6 +195,8 @@ class Consumer:
         return lambda: self._succeed(lease)
 
     async def _card(self, lease: Lease) -> ModelCard:
+        if not lease.job.model:
+            return NO_MODEL
         for card in await self._inference.models():
             if card.name == lease.job.model and lease.job.model_version in card.versions:
                 return card

@@ -149,7 +149,14 @@ class KioskServicer(pb_grpc.KioskServicer):
 
     @_unary
     async def Track(self, request: pb.TrackRequest, context: Context) -> Any:
-        return wire.job_to_proto(await self._service.track())
+        job = await self._service.track(
+            upload_id=wire.id_of(request.upload, "uploads"),
+            model=request.model.removeprefix("models/"),
+            model_version=request.model_version,
+            request=wire.tracking_from_proto(request),
+            request_id=request.request_id,
+        )
+        return wire.job_to_proto(job)
 
     @_unary
     async def GetJob(self, request: pb.GetJobRequest, context: Context) -> Any:

@@ -34,6 +34,17 @@ KEYS = (
 )
 KEY_GROUPS = ("kiosk.postprocessing.", "kiosk.weights_sha256.")
 
+LINKING = "linking"
+# What only a model that sees planes has to say; one that links instances sees none.
+_OF_PLANES = {
+    "kiosk.channels": "",
+    "kiosk.tile_px": "1",
+    "kiosk.divisor_px": "1",
+    "kiosk.halo_px": "0",
+    "kiosk.low_percentile": "0",
+    "kiosk.high_percentile": "100",
+}
+
 # Types that the image tensor may have.
 _IMAGE_DTYPES = {"TYPE_UINT16": "uint16", "TYPE_FP32": "float32"}
 # Bytes of the types that maps may have.
@@ -47,7 +58,8 @@ class ModelCard:
     Attributes:
         name: folder name in the model repository.
         versions: served versions, ascending, as strings.
-        pipeline: which recipe runs it (`segmentation`).
+        pipeline: which recipe runs it (`segmentation`), or `linking`: it joins instances through
+            time, and what concerns planes and maps means nothing.
         head: form of its maps, a key of `kiosk.heads.HEADS`.
         channels: names of the channels it wants, in order.
         accepts_rgb: a colour image may stand in for the single channel.
@@ -101,6 +113,10 @@ class ModelCard:
         )
 
 
+# Stands for the model of jobs that need none, because labels are given.
+NO_MODEL = ModelCard(name="", versions=(), pipeline="")
+
+
 def card_from_config(config: Mapping[str, Any], versions: list[str]) -> ModelCard:
     """Read a model card from a Triton model configuration.
 
@@ -116,6 +132,8 @@ def card_from_config(config: Mapping[str, Any], versions: list[str]) -> ModelCar
         for key, value in config.get("parameters", {}).items()
         if key.startswith("kiosk.")
     }
+    if values.get("kiosk.pipeline") == LINKING:
+        values = _OF_PLANES | values
     name = str(config["name"])
     inputs = {str(item["name"]): str(item["data_type"]) for item in config.get("input", [])}
     try:

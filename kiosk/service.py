@@ -6,17 +6,18 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AsyncExitStack, contextmanager
+from dataclasses import replace
 
 from kiosk.errors import (
     InvalidRequest,
     KioskError,
     NotFound,
     Overloaded,
-    Unimplemented,
     WrongState,
 )
 from kiosk.exports import kind_of
+from kiosk.exports.tracks import kind_of_track_file
 from kiosk.inspection import inspect_file
 from kiosk.jobs import (
     Job,
@@ -29,13 +30,16 @@ from kiosk.jobs import (
     plain_name,
     results_prefix,
 )
-from kiosk.models import ModelCard
-from kiosk.pipelines import PIPELINES
+from kiosk.models import LINKING, ModelCard
+from kiosk.pipelines import PIPELINES, tracking
 from kiosk.pipelines.context import OpenImages, open_upload
+from kiosk.pipelines.given_labels import LABELS_NAME
+from kiosk.pipelines.linking_model import LINKING_MODEL
 from kiosk.ports import Backlog, ImageFiles, InferenceClient, JobQueue, ObjectStore
 from kiosk.reading import InspectedImage, ReadOptions
 from kiosk.request import SegmentationRequest
 from kiosk.telemetry import BACKLOG_JOBS, BACKLOG_PARTS, JOBS
+from kiosk.tracking_request import GEOMETRIC, NETWORK, TrackingRequest
 from kiosk.uploads import LONGEST_FILE_NAME, Uploads
 
 log = logging.getLogger(__name__)
@@ -207,11 +211,83 @@ class KioskService:
             ):
                 PIPELINES[card.pipeline].check(source, card, request, self._job_px)
 
-    async def track(self) -> Job:
-        raise Unimplemented(
-            "Tracking is not available in this version. Segment the frames and link them with"
-            " another tool for now."
+    async def track(
+        self,
+        *,
+        upload_id: str,
+        model: str = "",
+        model_version: str = "",
+        request: TrackingRequest = TrackingRequest(),
+        request_id: str = "",
+        owner: str = "",
+    ) -> Job:
+        """Accept a tracking job; as `segment`, for all frames of a movie and their links.
+
+        Args:
+            model: finds the instances; not needed where the request has labels.
+
+        Raises:
+            NotFound: no such upload, model or version.
+            WrongState: an upload is not complete.
+            InvalidRequest: the movie cannot be tracked as asked.
+        """
+        card, version = None, ""
+        if not request.labels:
+            card, version = await self._card(model, model_version, "segmentation")
+        upload = await self._complete_upload(upload_id)
+        for other in filter(None, (request.labels, request.tracks)):
+            await self._complete_upload(other)
+        await self._check_movie(upload, card, request)
+        request = replace(request, linking_version=await self._linking_version(request))
+        reading = request.segmentation.reading
+        job = Job(
+            id=new_id(),
+            pipeline="tracking",
+            upload_id=upload.id,
+            file_name=plain_name(reading.member or upload.file_name)[-LONGEST_FILE_NAME:],
+            model=card.name if card else "",
+            model_version=version,
+            parameters=request.as_parameters(),
+            request_id=request_id,
+            owner=owner,
         )
+        accepted = await self._queue.submit(job)
+        JOBS.labels(job.pipeline).inc()
+        return accepted
+
+    async def _check_movie(
+        self, upload: Upload, card: ModelCard | None, request: TrackingRequest
+    ) -> None:
+        reading = request.segmentation.reading
+        with _patience(upload):
+            async with asyncio.timeout(OPEN_TIMEOUT_S), AsyncExitStack() as opened:
+                # In the order of their ids: two requests of which each has the other's movie as
+                # its labels would wait for each other for ever.
+                wanted = {upload.id: (upload.id, upload.file_name, reading)}
+                if request.labels:
+                    wanted.setdefault(request.labels, (request.labels, LABELS_NAME, ReadOptions()))
+                sources = {
+                    name: await opened.enter_async_context(self._images.use(*wanted[name]))
+                    for name in sorted(wanted)
+                }
+                labels = sources[request.labels] if request.labels else None
+                tracking.check(sources[upload.id], card, request, self._job_px, labels)
+
+    async def _linking_version(self, request: TrackingRequest) -> str:
+        """The version of the network that will link; "" where none does."""
+        if not request.is_linked or request.linker == GEOMETRIC:
+            return ""
+        for card in await self._inference.models():
+            if card.name == LINKING_MODEL and card.pipeline == LINKING:
+                return card.latest
+        if request.linker == NETWORK:
+            raise NotFound(
+                f"This kiosk hosts no linking network (a model named '{LINKING_MODEL}'); choose the"
+                f" linker '{GEOMETRIC}'.",
+                reason="MODEL_NOT_FOUND",
+                field="linker",
+            )
+        return ""
 
     async def get_job(self, job_id: str) -> Job:
         return await self._queue.get(job_id)
@@ -249,10 +325,10 @@ class KioskService:
     # ------------------------------------------------------------------ results
 
     async def list_results(self, job_id: str) -> list[ResultFile]:
-        await self._succeeded(job_id)
+        job = await self._succeeded(job_id)
         prefix = results_prefix(job_id)
         return [
-            _result_file(job_id, key.removeprefix(prefix), size)
+            _result_file(job, key.removeprefix(prefix), size)
             for key, size in await self._store.list(prefix)
         ]
 
@@ -337,10 +413,11 @@ def _is_number(text: str) -> bool:
     return text.isascii() and text.isdigit() and len(text) <= 18
 
 
-def _result_file(job_id: str, file_name: str, size_bytes: int) -> ResultFile:
-    media_type, description = kind_of(file_name)
+def _result_file(job: Job, file_name: str, size_bytes: int) -> ResultFile:
+    kind = kind_of_track_file if job.pipeline == "tracking" else kind_of
+    media_type, description = kind(file_name)
     return ResultFile(
-        job_id=job_id,
+        job_id=job.id,
         file_name=file_name,
         size_bytes=size_bytes,
         media_type=media_type,

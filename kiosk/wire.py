@@ -27,6 +27,7 @@ from kiosk.jobs import Job, JobEvent, ResultFile, Upload
 from kiosk.models import ModelCard
 from kiosk.reading import InspectedImage, ReadOptions
 from kiosk.request import Region, SegmentationRequest
+from kiosk.tracking_request import TrackingRequest
 
 DOMAIN = "kiosk"
 RETRY_AFTER_S = 5
@@ -128,6 +129,28 @@ def segmentation_from_proto(request: pb.SegmentRequest) -> SegmentationRequest:
         volume=request.volume,
         formats=tuple(request.formats),
         within=id_of(request.within, "uploads") if request.within else "",
+    )
+
+
+def tracking_from_proto(request: pb.TrackRequest) -> TrackingRequest:
+    """What is asked for. Raises InvalidRequest."""
+    gap = request.longest_gap_frames if request.HasField("longest_gap_frames") else None
+    return TrackingRequest(
+        segmentation=SegmentationRequest(
+            channel=request.channel,
+            postprocessing=dict(request.parameters),
+            reading=reading_from_proto(request.reading),
+            formats=tuple(request.formats),
+        ),
+        labels=id_of(request.labels, "uploads") if request.labels else "",
+        tracks=id_of(request.tracks, "uploads") if request.tracks else "",
+        labels_are_tracks=request.labels_are_tracks,
+        skip_bad_frames=request.skip_bad_frames,
+        linker=request.linker,
+        longest_gap_frames=gap,
+        reach_px=request.reach_px,
+        divisions=not request.no_divisions,
+        correct_drift=not request.no_drift_correction,
     )
 
 

@@ -33,6 +33,9 @@ def gpu_config(config: model_config_pb2.ModelConfig) -> model_config_pb2.ModelCo
     """A copy of a model configuration with what a GPU wants instead of what a CPU wants."""
     found = model_config_pb2.ModelConfig()
     found.CopyFrom(config)
+    if config.parameters["kiosk.pipeline"].string_value == "linking":
+        # Small graphs of any shape: there is nothing to batch, and no engine to be built.
+        return found
     found.max_batch_size = MAX_BATCH_SIZE
     found.dynamic_batching.max_queue_delay_microseconds = BATCH_DELAY_US
     found.ClearField("instance_group")

@@ -323,18 +323,49 @@ class Region(_message.Message):
     def __init__(self, min_y_px: _Optional[int] = ..., min_x_px: _Optional[int] = ..., max_y_px: _Optional[int] = ..., max_x_px: _Optional[int] = ...) -> None: ...
 
 class TrackRequest(_message.Message):
-    __slots__ = ("upload", "model", "model_version", "channel", "request_id")
+    __slots__ = ("upload", "model", "model_version", "channel", "request_id", "parameters", "reading", "formats", "labels", "tracks", "labels_are_tracks", "skip_bad_frames", "linker", "longest_gap_frames", "reach_px", "no_divisions", "no_drift_correction")
+    class ParametersEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: float
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[float] = ...) -> None: ...
     UPLOAD_FIELD_NUMBER: _ClassVar[int]
     MODEL_FIELD_NUMBER: _ClassVar[int]
     MODEL_VERSION_FIELD_NUMBER: _ClassVar[int]
     CHANNEL_FIELD_NUMBER: _ClassVar[int]
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    PARAMETERS_FIELD_NUMBER: _ClassVar[int]
+    READING_FIELD_NUMBER: _ClassVar[int]
+    FORMATS_FIELD_NUMBER: _ClassVar[int]
+    LABELS_FIELD_NUMBER: _ClassVar[int]
+    TRACKS_FIELD_NUMBER: _ClassVar[int]
+    LABELS_ARE_TRACKS_FIELD_NUMBER: _ClassVar[int]
+    SKIP_BAD_FRAMES_FIELD_NUMBER: _ClassVar[int]
+    LINKER_FIELD_NUMBER: _ClassVar[int]
+    LONGEST_GAP_FRAMES_FIELD_NUMBER: _ClassVar[int]
+    REACH_PX_FIELD_NUMBER: _ClassVar[int]
+    NO_DIVISIONS_FIELD_NUMBER: _ClassVar[int]
+    NO_DRIFT_CORRECTION_FIELD_NUMBER: _ClassVar[int]
     upload: str
     model: str
     model_version: str
     channel: str
     request_id: str
-    def __init__(self, upload: _Optional[str] = ..., model: _Optional[str] = ..., model_version: _Optional[str] = ..., channel: _Optional[str] = ..., request_id: _Optional[str] = ...) -> None: ...
+    parameters: _containers.ScalarMap[str, float]
+    reading: ReadOptions
+    formats: _containers.RepeatedScalarFieldContainer[str]
+    labels: str
+    tracks: str
+    labels_are_tracks: bool
+    skip_bad_frames: bool
+    linker: str
+    longest_gap_frames: int
+    reach_px: float
+    no_divisions: bool
+    no_drift_correction: bool
+    def __init__(self, upload: _Optional[str] = ..., model: _Optional[str] = ..., model_version: _Optional[str] = ..., channel: _Optional[str] = ..., request_id: _Optional[str] = ..., parameters: _Optional[_Mapping[str, float]] = ..., reading: _Optional[_Union[ReadOptions, _Mapping]] = ..., formats: _Optional[_Iterable[str]] = ..., labels: _Optional[str] = ..., tracks: _Optional[str] = ..., labels_are_tracks: _Optional[bool] = ..., skip_bad_frames: _Optional[bool] = ..., linker: _Optional[str] = ..., longest_gap_frames: _Optional[int] = ..., reach_px: _Optional[float] = ..., no_divisions: _Optional[bool] = ..., no_drift_correction: _Optional[bool] = ...) -> None: ...
 
 class GetJobRequest(_message.Message):
     __slots__ = ("name",)

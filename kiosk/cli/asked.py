@@ -9,7 +9,7 @@ from kiosk.reading import ReadOptions
 
 if TYPE_CHECKING:
     from kiosk.batch import SegmentRequest
-    from kiosk.client import Rectangle
+    from kiosk.client_arguments import Rectangle
 
 
 def batch_request(model: str, reading: ReadOptions, **options: Any) -> SegmentRequest:
@@ -55,9 +55,22 @@ def rectangle(text: str) -> Rectangle | None:
     return y, x, y + height, x + width
 
 
+def track_format_names(names: list[str] | None) -> tuple[str, ...]:
+    """As `format_names`, of tracked movies."""
+    if found := _single_names(names):
+        from kiosk.exports.tracks import chosen_track_formats
+
+        chosen_track_formats(found)
+    return found
+
+
+def _single_names(names: list[str] | None) -> tuple[str, ...]:
+    return tuple(part.strip() for name in names or [] for part in name.split(",") if part.strip())
+
+
 def format_names(names: list[str] | None) -> tuple[str, ...]:
     """The names as given, one by one or separated by commas."""
-    found = tuple(part.strip() for name in names or [] for part in name.split(",") if part.strip())
+    found = _single_names(names)
     if found:
         from kiosk.exports import FORMATS
 

@@ -1,4 +1,4 @@
-"""Commands that do the work: `kiosk segment`, `track`, `watch`, `train`."""
+"""Commands that do the work: `kiosk segment`, `watch`, `train`."""
 
 from __future__ import annotations
 
@@ -100,19 +100,6 @@ def segment(
         if len(outcomes) > 1:
             say(f"{failed} of {len(outcomes)} images failed.")
         raise typer.Exit(1)
-
-
-@app.command()
-def track(
-    files: Annotated[list[Path], typer.Argument(help="A time series: a stack or a folder.")],
-    model: Model = "nuclei",
-    out: Out = Path("results"),
-    labels: Annotated[Path | None, typer.Option(help="Label images to link.")] = None,
-    server: Server = "",
-) -> None:
-    """Segment a time series and link the instances through time. Not available yet."""
-    del files, model, out, labels
-    ask(server, lambda kiosk: kiosk.track())
 
 
 @app.command()

@@ -1,7 +1,7 @@
 """Recipes that join imaging and ports. `PIPELINES` is the registry: name -> module.
 
 A pipeline is a module with four functions:
-    check(source, card, parameters)   can this image go through this model? (InvalidRequest if not)
+    check(source, card, request, ...) can this image be worked on as asked? (InvalidRequest if not)
     plan(context)                     -> parts, notes
     run(context, part)                do one part
     join(context)                     write the results
@@ -11,6 +11,6 @@ from __future__ import annotations
 
 from types import ModuleType
 
-from kiosk.pipelines import segmentation
+from kiosk.pipelines import segmentation, tracking
 
-PIPELINES: dict[str, ModuleType] = {"segmentation": segmentation}
+PIPELINES: dict[str, ModuleType] = {"segmentation": segmentation, "tracking": tracking}

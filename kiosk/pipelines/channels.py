@@ -35,6 +35,21 @@ def choose_channels(source: ImageSource, card: ModelCard, wanted: str) -> list[i
     )
 
 
+def shown_channels(source: ImageSource, wanted: str) -> list[int]:
+    """Indices of the channels that show the instances, where no model has a say.
+
+    Args:
+        wanted: as in `choose_channels`; "" = the colours of a colour image, else the first.
+
+    Raises:
+        InvalidRequest: there is no such channel.
+    """
+    names = list(source.channel_names)
+    if wanted:
+        return [_find(names, wanted)]
+    return list(range(len(names))) if source.is_rgb else [0]
+
+
 def _find(names: Sequence[str], wanted: str) -> int:
     lowered = [name.lower() for name in names]
     if wanted.lower() in lowered:

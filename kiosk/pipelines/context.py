@@ -15,6 +15,7 @@ from kiosk.models import ModelCard
 from kiosk.ports import File, ImageFiles, ImageSource, InferenceClient, ObjectStore
 from kiosk.reading import ReadOptions
 from kiosk.request import SegmentationRequest
+from kiosk.tracking_request import TrackingRequest
 
 
 def open_upload(store: ObjectStore, upload_id: str) -> File:
@@ -51,6 +52,11 @@ class JobContext:
     def request(self) -> SegmentationRequest:
         """What the job's owner asked for."""
         return SegmentationRequest.from_parameters(self.job.parameters)
+
+    @cached_property
+    def tracking(self) -> TrackingRequest:
+        """What the job's owner asked for, of a job of tracking."""
+        return TrackingRequest.from_parameters(self.job.parameters)
 
     def image(self) -> AbstractAsyncContextManager[ImageSource]:
         """The opened image of the job, for one user at a time; see `OpenImages.use`."""

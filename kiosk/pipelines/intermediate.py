@@ -20,10 +20,14 @@ AT_A_TIME = 64
 
 @dataclass(frozen=True, kw_only=True)
 class PartReport:
-    """The small facts of one part: how many instances, and where the time went."""
+    """The small facts of one part: how many instances, and where the time went.
+
+    `fault` is why a frame was left out, for those who wanted that.
+    """
 
     instances: int
     seconds: Mapping[str, float]
+    fault: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,7 +58,7 @@ async def write_part(
     table: Mapping[str, np.ndarray] | None,
     report: PartReport,
 ) -> None:
-    """Labels (y, x) uint32, table columns (None for blocks) and report of one part."""
+    """Labels (y, x) or (z, y, x) uint32, table (None for blocks) and report of one part."""
     prefix = _prefix(job_id, index)
     await store.put(f"{prefix}labels", _packed_labels(labels))
     if table is not None:
@@ -63,13 +67,24 @@ async def write_part(
 
 
 async def read_labels(store: ObjectStore, job_id: str, index: int) -> np.ndarray:
-    """(y, x) uint32 labels of one part."""
+    """(y, x) or (z, y, x) uint32 labels of one part."""
     data = imagecodecs.zstd_decode(await store.get(f"{_prefix(job_id, index)}labels"))
     return np.load(io.BytesIO(data), allow_pickle=False).astype(np.uint32)
 
 
 async def read_table(store: ObjectStore, job_id: str, index: int) -> dict[str, np.ndarray]:
     return _unpacked(await store.get(f"{_prefix(job_id, index)}table"))
+
+
+async def write_detections(
+    store: ObjectStore, job_id: str, index: int, columns: Mapping[str, np.ndarray]
+) -> None:
+    """What linking needs of a frame: the columns of `imaging.detections.Detections`."""
+    await store.put(f"{_prefix(job_id, index)}detections", _packed(columns))
+
+
+async def read_detections(store: ObjectStore, job_id: str, index: int) -> dict[str, np.ndarray]:
+    return _unpacked(await store.get(f"{_prefix(job_id, index)}detections"))
 
 
 async def read_reports(store: ObjectStore, job_id: str, parts: int) -> list[PartReport]:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import platform
-import time
 from collections.abc import Coroutine, Mapping, Sequence
 from contextlib import ExitStack
 from importlib.metadata import version
@@ -23,6 +21,14 @@ from kiosk.pipelines.cutting import cutting
 from kiosk.pipelines.intermediate import PartReport, PlanRecord, read_reports
 from kiosk.pipelines.joining import PlaneJoin, Totals
 from kiosk.pipelines.parameters import volume_wishes
+from kiosk.pipelines.run_records import (
+    about_image,
+    about_job,
+    about_model,
+    about_scale,
+    about_software,
+    about_time,
+)
 from kiosk.pipelines.volume_joining import VolumeJoin
 from kiosk.ports import ImageSource
 from kiosk.scratch import scratch_folder
@@ -141,37 +147,15 @@ def _run_record(
     """Everything needed to make the same results again."""
     job, card, request = context.job, context.card, context.request
     return {
-        "kiosk_version": version("cell-kiosk"),
-        "job": job.id,
-        "pipeline": job.pipeline,
-        "model": {
-            "name": job.model,
-            "version": job.model_version,
-            "weights_sha256": card.weights_sha256.get(job.model_version, ""),
-        },
+        **about_job(job),
+        "model": about_model(context),
         "parameters": dict(parameters),
         "normalisation": {
             "low_percentile": card.low_percentile,
             "high_percentile": card.high_percentile,
         },
-        "scale": {
-            "scale": plan.sizing.scale,
-            "diameter_px": plan.sizing.diameter_px,
-            "diameter_source": plan.sizing.source,
-            "network_diameter_px": card.network_diameter_px,
-        },
-        "image": {
-            "file_name": job.file_name,
-            "format": source.format,
-            "axes": source.axes,
-            "sizes": dict(source.sizes),
-            "dtype": str(source.dtype),
-            "channels": [source.channel_names[i] for i in plan.channels],
-            "pixel_size_um": source.pixel_size_um,
-            "z_step_um": source.z_step_um,
-            "frame_interval_s": source.frame_interval_s,
-            "as_asked": request.reading.as_dict(),
-        },
+        "scale": about_scale(context, plan),
+        "image": about_image(job, source, plan.channels, request.reading),
         "blocks": {
             "block_px": plan.block_px,
             "halo_px": plan.block_halo_px,
@@ -183,20 +167,6 @@ def _run_record(
         "notes": list(job.notes),
         "instances": totals.instances,
         "planes": totals.planes,
-        "seconds": {
-            "from_submission_to_join": round(time.time() - job.create_time_s, 3),
-            "in_parts": _seconds(reports),
-        },
-        "software": {
-            "python": platform.python_version(),
-            **{name: version(name) for name in ("numpy", "opencv-python-headless", "tifffile")},
-        },
+        "seconds": about_time(job, reports),
+        "software": about_software(),
     }
-
-
-def _seconds(reports: Sequence[PartReport]) -> dict[str, float]:
-    totals: dict[str, float] = {}
-    for report in reports:
-        for step, seconds in report.seconds.items():
-            totals[step] = totals.get(step, 0.0) + seconds
-    return {step: round(value, 3) for step, value in totals.items()}

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 
@@ -70,8 +70,15 @@ def check(
     Raises:
         InvalidRequest: with a sentence for the caller.
     """
-    instance_parameters(card, request)
     chosen_formats(request.formats)
+    return check_image(source, card, request, job_px)
+
+
+def check_image(
+    source: ImageSource, card: ModelCard, request: SegmentationRequest, job_px: int
+) -> list[int]:
+    """As `check`, whatever the results will be."""
+    instance_parameters(card, request)
     if request.region is not None:
         request.region.check_within(source.sizes["y"], source.sizes["x"])
     if request.volume and source.sizes["z"] == 1:
@@ -87,9 +94,15 @@ def check(
 
 async def plan(context: JobContext) -> tuple[list[Part], list[str]]:
     """The parts of a job and what its owner should know about how the image was read."""
+    chosen_formats(context.request.formats)
+    return await plan_parts(context)
+
+
+async def plan_parts(context: JobContext) -> tuple[list[Part], list[str]]:
+    """As `plan`, whatever the results will be."""
     job, options, request = context.job, context.options, context.request
     async with context.image() as source:
-        channels = check(source, context.card, request, options.job_px)
+        channels = check_image(source, context.card, request, options.job_px)
         sizes, notes = dict(source.sizes), list(source.notes)
         if len(source.channel_names) > 1 and len(channels) == 1:
             number, name = channels[0], source.channel_names[channels[0]]
@@ -127,10 +140,33 @@ def _block_px(context: JobContext) -> int:
     return min(context.options.block_px, math.isqrt(MAPS_BYTES // context.card.map_bytes))
 
 
+@dataclass(frozen=True, kw_only=True)
+class Segmented:
+    """What came of one part.
+
+    Attributes:
+        pixels: (channel, y, x) that the network got.
+        labels: (y, x) uint32.
+        table: measurements, for whole planes.
+    """
+
+    pixels: np.ndarray
+    labels: np.ndarray
+    table: Mapping[str, np.ndarray] | None
+    report: PartReport
+
+
 async def run(context: JobContext, part: Part) -> None:
     """One plane, or one block of a plane: pixels to labels, left for the join."""
+    done = await segmented(context, part)
+    place = context.store, context.job.id, part.index
+    await write_part(*place, done.labels, done.table, done.report)
+
+
+async def segmented(context: JobContext, part: Part) -> Segmented:
+    """One plane, or one block of a plane: pixels to labels."""
     job, card = context.job, context.card
-    clock = _Stopwatch()
+    clock = Stopwatch()
     record = await read_plan(context.store, job.id)
     parameters = instance_parameters(card, context.request)
     read = await _read(context, record, part)
@@ -151,7 +187,7 @@ async def run(context: JobContext, part: Part) -> None:
     table = await _table(context, part, read, labels) if read.is_measured else None
     clock.lap("instances")
     report = PartReport(instances=int(labels.max(initial=0)), seconds=clock.seconds)
-    await write_part(context.store, job.id, part.index, labels, table, report)
+    return Segmented(pixels=read.pixels, labels=labels, table=table, report=report)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -262,7 +298,7 @@ def is_blank(pixels: np.ndarray, limits: Limits) -> bool:
     return bool((pixels[:, :1] == first).all() and (pixels == first).all())
 
 
-class _Stopwatch:
+class Stopwatch:
     """Seconds per step of a part."""
 
     def __init__(self) -> None:

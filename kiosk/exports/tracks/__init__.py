@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kiosk.errors import InvalidRequest
+from kiosk.exports import kind_of
 from kiosk.exports.tracks.ctc import CtcZip
 from kiosk.exports.tracks.geff import Geff
 from kiosk.exports.tracks.labels import TrackedLabels
@@ -109,3 +110,11 @@ def chosen_track_formats(names: Sequence[str]) -> dict[str, TrackFormat]:
                 field="formats",
             )
     return {name: item for name, item in TRACK_FORMATS.items() if name in names or "all" in names}
+
+
+def kind_of_track_file(file_name: str) -> tuple[str, str]:
+    """(media type, description) of a result of a tracking by its file name."""
+    for item in TRACK_FORMATS.values():
+        if file_name.endswith(item.ending):
+            return item.media_type, item.description
+    return kind_of(file_name)

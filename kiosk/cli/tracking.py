@@ -1,0 +1,207 @@
+"""`kiosk track`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from kiosk.cli.asked import named_numbers, track_format_names
+from kiosk.cli.options import (
+    READING,
+    RESULTS,
+    WHAT,
+    Axes,
+    Channel,
+    DiameterPx,
+    Model,
+    Out,
+    Overwrite,
+    Parameters,
+    PixelSizeUm,
+    Series,
+    SkipExisting,
+    ZStepUm,
+)
+from kiosk.cli.terminal import Server, app, ask, console, say
+from kiosk.errors import InvalidRequest
+
+LINKING = "Linking"
+
+Labels = Annotated[
+    str,
+    typer.Option(
+        metavar="FILE|FOLDER",
+        help="Label images of the movie, to link instead of segmenting it.",
+        rich_help_panel=WHAT,
+        show_default=False,
+    ),
+]
+Tracks = Annotated[
+    str,
+    typer.Option(
+        metavar="FILE",
+        help="Corrected NAME_tracks.csv of these labels: it says who is who.",
+        rich_help_panel=WHAT,
+        show_default=False,
+    ),
+]
+KeepIds = Annotated[
+    bool,
+    typer.Option(
+        "--keep-ids",
+        help="A number in the labels is the same cell in all frames, as after correcting tracked"
+        " labels; with --tracks (the table from before, or a res_track.txt) for the mothers.",
+        rich_help_panel=WHAT,
+    ),
+]
+SkipBadFrames = Annotated[
+    bool,
+    typer.Option(
+        "--skip-bad-frames",
+        help="Go on when a frame cannot be read or segmented; it counts as empty.",
+        rich_help_panel=READING,
+    ),
+]
+Linker = Annotated[
+    str,
+    typer.Option(
+        metavar="network|geometric",
+        help="What links: the network that the kiosk hosts (the default, if there is one), or"
+        " positions and shapes alone, which is faster.",
+        rich_help_panel=LINKING,
+        show_default=False,
+    ),
+]
+LongestGap = Annotated[
+    int,
+    typer.Option(
+        "--longest-gap",
+        min=0,
+        metavar="FRAMES",
+        help="Most frames in a row that a cell may be missed in.",
+        rich_help_panel=LINKING,
+    ),
+]
+ReachPx = Annotated[
+    float,
+    typer.Option(
+        min=0,
+        metavar="NUMBER",
+        help="Longest way of a cell from one frame to the next, in pixels; by itself from sizes"
+        " and spacing.",
+        rich_help_panel=LINKING,
+        show_default=False,
+    ),
+]
+Divisions = Annotated[
+    bool, typer.Option("--divisions/--no-divisions", help="Cells divide.", rich_help_panel=LINKING)
+]
+Drift = Annotated[
+    bool,
+    typer.Option(
+        "--drift/--no-drift",
+        help="Take off what the whole frame has moved before linking.",
+        rich_help_panel=LINKING,
+    ),
+]
+TrackFormats = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--format",
+        metavar="NAME,...",
+        help="Result files: labels, ctc, tracks, track-summary, doubtful, lineage, geff (the"
+        " default), lineage-svg; or all.",
+        rich_help_panel=RESULTS,
+    ),
+]
+
+
+@app.command()
+def track(
+    movies: Annotated[
+        list[str],
+        typer.Argument(
+            help="Movies: image stacks, addresses (s3://...), or folders of single frames, which"
+            " are one movie in natural order of their names."
+        ),
+    ],
+    model: Model = "nuclei",
+    channel: Channel = "",
+    labels: Labels = "",
+    tracks: Tracks = "",
+    keep_ids: KeepIds = False,
+    diameter_px: DiameterPx = 0.0,
+    parameters: Parameters = None,
+    linker: Linker = "",
+    longest_gap: LongestGap = 1,
+    reach_px: ReachPx = 0.0,
+    divisions: Divisions = True,
+    drift: Drift = True,
+    axes: Axes = "",
+    pixel_size_um: PixelSizeUm = 0.0,
+    z_step_um: ZStepUm = 0.0,
+    series: Series = 0,
+    skip_bad_frames: SkipBadFrames = False,
+    out: Out = Path("results"),
+    formats: TrackFormats = None,
+    overwrite: Overwrite = False,
+    skip_existing: SkipExisting = False,
+    server: Server = "",
+) -> None:
+    """Find the cells of a movie and follow them through time, with their daughters.
+
+    Writes NAME_RES/ (masks and res_track.txt of the Cell Tracking Challenge), NAME_tracks.csv,
+    NAME_track_summary.csv, NAME_doubtful_links.csv, NAME_labels.tif (a cell keeps its number),
+    NAME_lineage.png, NAME_tracks.geff.zip and NAME_run.json.
+
+    Example: `kiosk track movie.tif --out results`, or with labels of your own: `kiosk track frames/
+    --labels masks/`. To correct: edit NAME_tracks.csv, then `kiosk track movie.tif --labels
+    results/movie_labels.tif --tracks edited.csv --out corrected`
+    """
+    from kiosk.batch import Outcome
+    from kiosk.bootstrap import local_files
+    from kiosk.client_arguments import read_options
+    from kiosk.movies import TrackRequest, track_movies
+
+    if overwrite and skip_existing:
+        raise InvalidRequest("--overwrite and --skip-existing exclude each other; choose one.")
+    if (tracks or keep_ids) and not labels:
+        raise InvalidRequest("--tracks and --keep-ids need the --labels that they belong to.")
+    for name in [*movies, *filter(None, (labels, tracks))]:
+        if "://" not in name and not Path(name).exists():
+            raise InvalidRequest(f"The file '{name}' does not exist.")
+    request = TrackRequest(
+        out=out,
+        labels=labels,
+        tracks=tracks,
+        reading=read_options(
+            axes=axes, pixel_size_um=pixel_size_um, z_step_um=z_step_um, series=series
+        ),
+        skip_bad_frames=skip_bad_frames,
+        options={
+            "model": model,
+            "channel": channel,
+            "parameters": named_numbers(parameters, diameter_px),
+            "formats": track_format_names(formats),
+            "labels_are_tracks": keep_ids,
+            "linker": linker,
+            "longest_gap_frames": longest_gap,
+            "reach_px": reach_px,
+            "divisions": divisions,
+            "correct_drift": drift,
+        },
+        overwrite=overwrite,
+        skip_existing=skip_existing,
+    )
+    outcomes = ask(
+        server, lambda kiosk: track_movies(kiosk, movies, request, local_files(), console)
+    )
+    if Outcome.DONE in outcomes:
+        console.print(f"Results are in {out}.", highlight=False, markup=False, soft_wrap=True)
+    failed = sum(outcome in (Outcome.FAILED, Outcome.UNREACHABLE) for outcome in outcomes)
+    if failed:
+        if len(outcomes) > 1:
+            say(f"{failed} of {len(outcomes)} movies failed.")
+        raise typer.Exit(1)

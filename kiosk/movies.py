@@ -1,0 +1,156 @@
+"""Movies through a kiosk, with progress on the terminal: `kiosk track`."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from kiosk._proto import kiosk_pb2 as pb
+from kiosk.batch import Outcome, failure, is_wanted
+from kiosk.client import AsyncKiosk
+from kiosk.connection import ProgressCallback
+from kiosk.errors import InvalidRequest, KioskError
+from kiosk.frame_files import FrameFolder
+from kiosk.image_paths import check_stems, is_image_folder, stem_of
+from kiosk.ports import ImageFiles
+from kiosk.progress_lines import ProgressLines
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrackRequest:
+    """What to do with every movie.
+
+    Attributes:
+        out: folder for the results.
+        labels: label images of the movie, a file or a folder of frames; "" = segment it.
+        tracks: a corrected table of tracks of these labels; "" = none.
+        reading: how to read the movie.
+        options: the other arguments of `AsyncKiosk.submit_tracking`.
+    """
+
+    out: Path
+    labels: str = ""
+    tracks: str = ""
+    reading: pb.ReadOptions = field(default_factory=pb.ReadOptions)
+    skip_bad_frames: bool = False
+    options: Mapping[str, Any] = field(default_factory=dict)
+    overwrite: bool = False
+    skip_existing: bool = False
+
+
+async def track_movies(
+    kiosk: AsyncKiosk,
+    names: Sequence[str],
+    request: TrackRequest,
+    files: ImageFiles,
+    console: Console,
+) -> list[Outcome]:
+    """Track all movies, one after the other; prints a line for each. What became of each.
+
+    Raises a KioskError for what is wrong with all of them.
+    """
+    check_stems(names)
+    if request.labels and len(names) > 1:
+        raise InvalidRequest("Labels belong to one movie; track movies with labels one by one.")
+    if not request.labels:
+        # No kiosk and no model are said once, and not of each movie.
+        await kiosk.model(str(request.options.get("model", "nuclei")).partition(":")[0])
+    with ProgressLines(console) as lines:
+        movies = _Movies(kiosk, request, files, lines)
+        lines.expect(len(names))
+        found = []
+        for name in names:
+            found.append(await movies.track(name))
+            lines.advance()
+    return found
+
+
+class _Movies:
+    """Movies of one request, each all the way; says how each went."""
+
+    def __init__(
+        self, kiosk: AsyncKiosk, request: TrackRequest, files: ImageFiles, lines: ProgressLines
+    ) -> None:
+        self._kiosk, self._request, self._files, self._lines = kiosk, request, files, lines
+
+    async def track(self, name: str) -> Outcome:
+        request, shown, stem = self._request, Path(name).name, stem_of(name)
+        started = time.monotonic()
+        try:
+            if not is_wanted(request.out, stem, request.overwrite, request.skip_existing):
+                self._lines.say("dim", "left", f"{shown}: its results are there already")
+                return Outcome.LEFT_OUT
+            with self._lines.bar(shown) as show:
+                job = await self._submit(name, show)
+                job = await self._kiosk.wait(job.name, progress=show)
+                written = await self._kiosk.download(
+                    job.name, request.out, stem=stem, overwrite=request.overwrite
+                )
+        except (KioskError, OSError) as error:
+            sentence, outcome = failure(shown, error)
+            self._lines.say("red", "failed", sentence)
+            return outcome
+        seconds = time.monotonic() - started
+        record = _record(written)
+        self._lines.say("green", "done", f"{shown}: {_summary(record)}, {seconds:.1f} s")
+        for note in [*job.notes, *_remarks(record)]:
+            self._lines.note(note)
+        return Outcome.DONE
+
+    async def _submit(self, name: str, show: ProgressCallback) -> pb.Job:
+        request = self._request
+        labels = await self._upload(request.labels) if request.labels else ""
+        if request.labels == name:
+            upload = labels
+        else:
+            upload = await self._upload(name, show)
+        return await self._kiosk.submit_tracking(
+            upload,
+            labels=labels,
+            tracks=await self._kiosk.upload(request.tracks) if request.tracks else "",
+            reading=request.reading,
+            skip_bad_frames=request.skip_bad_frames,
+            **request.options,
+        )
+
+    async def _upload(self, name: str, show: ProgressCallback | None = None) -> str:
+        """Upload a file, or the frames of a folder as one movie."""
+        folder = Path(name)
+        if not folder.is_dir() or is_image_folder(folder):  # noqa: ASYNC240
+            return await self._kiosk.upload(name, progress=show)
+        skip = self._request.skip_bad_frames
+        frames = FrameFolder(folder, self._files, skip_bad_frames=skip)
+        with tempfile.TemporaryDirectory(prefix="kiosk-frames-") as place:
+            target = Path(place) / f"{folder.resolve().name}.tif"  # noqa: ASYNC240
+            await asyncio.to_thread(frames.write, target)
+            for bad, why in frames.bad.items():
+                self._lines.say("yellow", "empty", f"{bad}: {why}")
+            return await self._kiosk.upload(target, progress=show)
+
+
+def _record(written: Sequence[Path]) -> dict[str, Any]:
+    for path in written:
+        if path.name.endswith("_run.json"):
+            return dict(json.loads(path.read_text()))
+    return {}
+
+
+def _summary(record: Mapping[str, Any]) -> str:
+    divisions = record.get("divisions", 0)
+    return (
+        f"{record.get('tracks', 0)} tracks, {divisions} division{'s' * (divisions != 1)},"
+        f" {record.get('instances', 0)} instances in {record.get('frames', 0)} frames"
+    )
+
+
+def _remarks(record: Mapping[str, Any]) -> list[str]:
+    bad = [f"Frame {t} was left out: {why}" for t, why in record.get("bad_frames", {}).items()]
+    return bad + list(record.get("left_out", {}).values())

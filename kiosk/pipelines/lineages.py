@@ -1,0 +1,102 @@
+"""The lineage of a movie: linked by the linker, or as the job's owner has corrected it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from kiosk.errors import InvalidRequest, NotFound
+from kiosk.imaging.corrected_rows import mothers_of, read_ctc_mothers, read_rows
+from kiosk.imaging.corrections import lineage_from_label_images, lineage_from_rows
+from kiosk.imaging.lineage import Lineage, lineage_from_links
+from kiosk.imaging.linking import Linker, LinkOptions
+from kiosk.imaging.links import Links
+from kiosk.jobs import upload_key
+from kiosk.pipelines.assembling import Fetch
+from kiosk.pipelines.context import JobContext
+from kiosk.pipelines.linking_model import score_of
+from kiosk.pipelines.tracked_frames import TrackedFrames
+from kiosk.tracking_request import TrackingRequest
+
+TABLE_NAME, IMAGES_NAME = "the table of tracks", "the label images"
+
+
+def lineage_of(context: JobContext, frames: TrackedFrames, fetch: Fetch) -> Lineage:
+    """Who is who in a movie; for use in a thread.
+
+    Raises:
+        InvalidRequest: what its owner has corrected is no lineage.
+    """
+    request = context.tracking
+    if request.is_linked:
+        return _linked(context, frames, fetch)
+    labels = [frames.detections(t).labels.astype(np.int64) for t in range(frames.count)]
+    data = fetch(_table(context)) if request.tracks else b""
+    if request.labels_are_tracks or _is_ctc(data):
+        return lineage_from_label_images(labels, _mothers(data), IMAGES_NAME)
+    return lineage_from_rows(read_rows(data, TABLE_NAME), labels, _labels_at(frames), TABLE_NAME)
+
+
+def link_options(request: TrackingRequest) -> LinkOptions:
+    """What the linker is asked for; what nobody has said has its default."""
+    options = {"divisions": request.divisions, "correct_drift": request.correct_drift}
+    gap = request.longest_gap_frames
+    return LinkOptions(
+        longest_gap=LinkOptions().longest_gap if gap is None else gap + 1,
+        reach_px=request.reach_px or None,
+        **options,
+    )
+
+
+def _linked(context: JobContext, frames: TrackedFrames, fetch: Fetch) -> Lineage:
+    linker = Linker(link_options(context.tracking), score_of(context, fetch), frames.count)
+    labels: list[np.ndarray] = []
+    links: list[Links] = []
+    for t in range(frames.count):
+        found = frames.detections(t)
+        labels.append(found.labels.astype(np.int64))
+        links.append(linker.add(found))
+    links.append(linker.finish())
+    return lineage_from_links(labels, Links.joined(links))
+
+
+async def _table(context: JobContext) -> bytes:
+    try:
+        return await context.store.get(upload_key(context.tracking.tracks))
+    except NotFound as error:
+        raise InvalidRequest(
+            "The uploaded table of tracks is no longer there. Upload it again.",
+            reason="UPLOAD_GONE",
+        ) from error
+
+
+def _is_ctc(data: bytes) -> bool:
+    """Whether this is a res_track.txt: numbers with spaces between them, and no header."""
+    first = data.lstrip(b"\xef\xbb\xbf").split(b"\n", 1)[0].split()
+    return len(first) == 4 and all(word.isdigit() for word in first)
+
+
+def _mothers(data: bytes) -> dict[int, int] | None:
+    if not data:
+        return None
+    if _is_ctc(data):
+        return read_ctc_mothers(data.decode(), TABLE_NAME)
+    return mothers_of(read_rows(data, TABLE_NAME))
+
+
+class _labels_at:  # noqa: N801 - used like a function
+    """Looks labels up by frame and position."""
+
+    def __init__(self, frames: TrackedFrames) -> None:
+        self._frames = frames
+
+    def __call__(self, t: int, places: np.ndarray) -> np.ndarray:
+        labels = self._frames.labels(t)
+        stack: Sequence[np.ndarray] | np.ndarray = labels if labels.ndim == 3 else labels[None]
+        stack = np.asarray(stack)
+        inside = ((places >= 0) & (places < stack.shape)).all(axis=1)
+        found = np.zeros(len(places), np.int64)
+        z, y, x = places[inside].T
+        found[inside] = stack[z, y, x]
+        return found

@@ -1,0 +1,199 @@
+"""The result files of a tracking: the lineage, then one pass through the writers of all formats."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Coroutine, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+
+from kiosk.errors import InvalidRequest
+from kiosk.exports import RUN_ENDING
+from kiosk.exports.tracks import chosen_track_formats
+from kiosk.exports.tracks.tracked_plane import TrackedPlane
+from kiosk.exports.tracks.writer import TrackedFrame, TrackWriter
+from kiosk.exports.writer import ResultImage
+from kiosk.imaging.lineage import Lineage
+from kiosk.imaging.measurements import column_names
+from kiosk.imaging.volume_measurements import volume_column_names
+from kiosk.jobs import result_stem, results_prefix
+from kiosk.pipelines.context import JobContext
+from kiosk.pipelines.cutting import cutting
+from kiosk.pipelines.intermediate import PartReport, PlanRecord, read_reports
+from kiosk.pipelines.label_planes import FinishedPlane, HeldLabels
+from kiosk.pipelines.lineages import lineage_of
+from kiosk.pipelines.results import UINT16_MAX
+from kiosk.pipelines.run_records import (
+    about_image,
+    about_job,
+    about_model,
+    about_scale,
+    about_software,
+    about_time,
+)
+from kiosk.pipelines.tracked_frames import TrackedFrames
+from kiosk.ports import ImageSource
+from kiosk.scratch import scratch_folder
+
+T = TypeVar("T")
+
+
+async def write_track_results(context: JobContext, source: ImageSource, plan: PlanRecord) -> None:
+    """Link the frames of a job and write all its results to the object store."""
+    cuts = cutting(source.sizes, plan, None)
+    job, store = context.job, context.store
+    reports = await read_reports(store, job.id, len(cuts.blocks) * source.sizes["t"])
+    prefix = results_prefix(job.id) + result_stem(job.file_name)
+    loop = asyncio.get_running_loop()
+
+    def fetch(coroutine: Coroutine[Any, Any, T]) -> T:
+        return asyncio.run_coroutine_threadsafe(coroutine, loop).result()
+
+    frames = TrackedFrames(context, source, cuts, plan.channels, fetch)
+    started = time.monotonic()
+    lineage = await asyncio.to_thread(lineage_of, context, frames, fetch)
+    linking_s = time.monotonic() - started
+    with scratch_folder("kiosk-join-") as folder:
+        files = await asyncio.to_thread(_write_files, context, source, lineage, frames, folder)
+        for path in files.written:
+            with path.open("rb") as file:
+                await store.put_file(prefix + path.name, file)
+    record = _run_record(context, source, plan, reports, lineage)
+    record["left_out"] = files.left_out
+    record["seconds"]["linking"] = round(linking_s, 3)
+    await store.put(f"{prefix}{RUN_ENDING}", json.dumps(record, indent=2).encode())
+
+
+@dataclass
+class _Files:
+    """The files that were written, and why others were not."""
+
+    written: list[Path]
+    left_out: dict[str, str]
+
+
+def _write_files(
+    context: JobContext,
+    source: ImageSource,
+    lineage: Lineage,
+    frames: TrackedFrames,
+    folder: Path,
+) -> _Files:
+    image = _result_image(context, source, lineage)
+    left_out: dict[str, str] = {}
+    with ExitStack() as on_error:
+        writers: list[TrackWriter] = []
+        for name, item in chosen_track_formats(context.request.formats).items():
+            try:
+                writers.append(item.writer(folder / item.ending, image, lineage))
+            except InvalidRequest as error:  # this format cannot hold the movie; others can
+                left_out[name] = error.message
+                continue
+            on_error.callback(writers[-1].discard)
+        for t in range(frames.count):
+            frame = _frame(source, lineage, frames, t)
+            for writer in writers:
+                writer.add_frame(frame)
+        on_error.pop_all()
+        for writer in writers:
+            writer.close()
+    return _Files([writer.path for writer in writers if writer.path.exists()], left_out)
+
+
+def _frame(source: ImageSource, lineage: Lineage, frames: TrackedFrames, t: int) -> TrackedFrame:
+    labels, table = frames.labels(t), frames.table(t)
+    planes = []
+    for z, plane in enumerate(labels if labels.ndim == 3 else labels[None]):
+        seen = len(np.unique(plane)) - int((plane == 0).any()) if labels.ndim == 3 else 0
+        count = seen if labels.ndim == 3 else len(table["label"])
+        finished = FinishedPlane(source, (t, z), HeldLabels(plane), count)
+        planes.append(TrackedPlane(finished, lineage))
+    return TrackedFrame(t=t, planes=planes, table=_with_tracks(table, lineage, t))
+
+
+def _with_tracks(
+    table: Mapping[str, np.ndarray], lineage: Lineage, t: int
+) -> dict[str, np.ndarray]:
+    """The rows of the instances that belong to a track, with its number."""
+    here = lineage.instances_of(t)
+    known, tracks = lineage.label[here], lineage.track[here]
+    label = np.asarray(table["label"], np.int64)
+    places = np.minimum(np.searchsorted(known, label), max(0, len(known) - 1))
+    kept = known[places] == label if len(known) else np.zeros(len(label), bool)
+    columns = {name: values[kept] for name, values in table.items()}
+    return {**columns, "track_id": tracks[places[kept]] if len(known) else label[kept]}
+
+
+def _result_image(context: JobContext, source: ImageSource, lineage: Lineage) -> ResultImage:
+    job, is_volume = context.job, source.sizes["z"] > 1
+    names, size_um = source.channel_names, source.pixel_size_um
+    columns = column_names(names, size_um)
+    if is_volume:
+        columns = volume_column_names(names, size_um, source.z_step_um)
+    about = {"model": f"{job.model}:{job.model_version}"} if job.model else {}
+    most = int(lineage.track_id.max(initial=0))
+    return ResultImage(
+        stem=result_stem(job.file_name),
+        sizes=source.sizes,
+        dtype=source.dtype,
+        is_rgb=source.is_rgb,
+        channel_names=names,
+        channels=[0],
+        pixel_size_um=size_um,
+        z_step_um=source.z_step_um,
+        frame_interval_s=source.frame_interval_s,
+        columns=columns,
+        label_dtype=np.dtype(np.uint16 if most <= UINT16_MAX else np.uint32),
+        is_volume=is_volume,
+        about={**about, "file": job.file_name, "kiosk": version("cell-kiosk"), "job": job.id},
+    )
+
+
+def _run_record(
+    context: JobContext,
+    source: ImageSource,
+    plan: PlanRecord,
+    reports: Sequence[PartReport],
+    lineage: Lineage,
+) -> dict[str, Any]:
+    job, request = context.job, context.tracking
+    blocks = len(reports) // source.sizes["t"]
+    faults = {i // blocks: report.fault for i, report in enumerate(reports) if report.fault}
+    mothers = lineage.parent_id[lineage.parent_id > 0]
+    return {
+        **about_job(job),
+        "model": about_model(context) if not request.labels else None,
+        "scale": about_scale(context, plan) if not request.labels else None,
+        "parameters": dict(request.segmentation.postprocessing),
+        "linking": {
+            "by": _linked_by(context),
+            "version": request.linking_version,
+            "longest_gap_frames": request.longest_gap_frames,
+            "reach_px": request.reach_px or None,
+            "divisions": request.divisions,
+            "correct_drift": request.correct_drift,
+        },
+        "image": about_image(job, source, plan.channels, request.segmentation.reading),
+        "notes": list(job.notes),
+        "bad_frames": {str(t): fault for t, fault in sorted(faults.items())},
+        "frames": source.sizes["t"],
+        "instances": len(lineage.frame),
+        "tracks": len(lineage.track_id),
+        "divisions": len(np.unique(mothers)),
+        "seconds": about_time(job, reports),
+        "software": about_software(),
+    }
+
+
+def _linked_by(context: JobContext) -> str:
+    request = context.tracking
+    if not request.is_linked:
+        return "corrected table" if request.tracks else "numbers of the labels"
+    return "network" if request.linking_version else "geometric"

@@ -1,0 +1,1 @@
+"""How the linking network was made; see README.md."""
