@@ -17,7 +17,6 @@ from kiosk.exports.parquet import ParquetTable
 from kiosk.exports.qc_sheet import QcPdf, QcSheet
 from kiosk.exports.roi_zip import RoiZip
 from kiosk.exports.tables import CsvTable
-from kiosk.exports.tracks import TRACK_FORMATS, TrackFormat
 from kiosk.exports.writer import ResultImage, Writer
 
 
@@ -160,8 +159,7 @@ def kind_of(file_name: str) -> tuple[str, str]:
     """(media type, description) of a result by its file name."""
     if file_name.endswith(RUN_ENDING):
         return "application/json", RUN_DESCRIPTION
-    formats: list[Format | TrackFormat] = [*FORMATS.values(), *TRACK_FORMATS.values()]
-    for item in formats:
+    for item in FORMATS.values():
         if file_name.endswith(item.ending):
             return item.media_type, item.description
     return "application/octet-stream", ""
