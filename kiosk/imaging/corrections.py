@@ -14,7 +14,9 @@ from kiosk.imaging.lineage_checks import Violation, check_lineage
 
 # What is wrong is listed up to this number of sentences; the rest is counted.
 MOST_SENTENCES = 3
-# (frame, (n, 3) whole pixels z, y, x) -> (n,) labels there; z is 0 in images without z.
+FARTHEST_PX = 2**31
+# (frame, (n, 3) whole pixels z, y, x) -> (n,) labels there, 0 for what is outside of the image; z
+# is 0 in images without z.
 LabelsAt = Callable[[int, np.ndarray], np.ndarray]
 
 
@@ -89,7 +91,7 @@ def _labels(rows: CorrectedRows, frames: int, labels_at: LabelsAt, name: str) ->
         )
     for frame in np.unique(rows.frame[unknown]).tolist():
         here = unknown[rows.frame[unknown] == frame]
-        places = np.rint(np.nan_to_num(rows.place[here])).astype(np.int64)
+        places = np.rint(np.nan_to_num(rows.place[here])).clip(-1, FARTHEST_PX).astype(np.int64)
         label[here] = labels_at(frame, places)
         missed = here[label[here] == 0]
         if len(missed):

@@ -68,6 +68,6 @@ def _mothers(lineage: Lineage, numbers: np.ndarray, is_first: np.ndarray) -> np.
     is_last[-1:] = True
     last_piece = numbers[is_last]  # one per track, ascending
     mothers = np.zeros(len(lineage.track_id), np.int64)
-    known = np.isin(lineage.parent_id, lineage.track_id)
+    known = lineage.has_mother
     mothers[known] = last_piece[lineage.rows_of(lineage.parent_id[known])]
     return mothers

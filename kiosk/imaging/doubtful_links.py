@@ -42,11 +42,13 @@ class DoubtfulLinks:
         ]
 
 
-def doubtful_links(lineage: Lineage, below: float = DOUBTFUL_BELOW) -> DoubtfulLinks:
-    """The links with a confidence below `below`; links without one are left out."""
+def doubtful_links(
+    lineage: Lineage, below: float = DOUBTFUL_BELOW, most: int | None = None
+) -> DoubtfulLinks:
+    """The links with a confidence below `below`, at most `most`; those without one are left out."""
     previous = previous_instances(lineage)
     target = np.flatnonzero((lineage.confidence < below) & (previous >= 0))
-    target = target[np.argsort(lineage.confidence[target], kind="stable")]
+    target = target[np.argsort(lineage.confidence[target], kind="stable")][:most]
     source = previous[target]
     return DoubtfulLinks(
         source=source,
@@ -72,9 +74,8 @@ def previous_instances(lineage: Lineage) -> np.ndarray:
     is_last = np.ones(count, bool)
     is_last[:-1] = is_first[1:]
     first, last = order[is_first], order[is_last]  # one per track, ascending by track
-    parent = lineage.parent_id
-    with_mother = np.flatnonzero(np.isin(parent, lineage.track_id))
-    previous[first[with_mother]] = last[lineage.rows_of(parent[with_mother])]
+    born = lineage.has_mother
+    previous[first[born]] = last[lineage.rows_of(lineage.parent_id[born])]
     return previous
 
 

@@ -61,6 +61,11 @@ class Lineage:
         first, end = np.searchsorted(self.frame, (frame, frame + 1))
         return slice(int(first), int(end))
 
+    @property
+    def has_mother(self) -> np.ndarray:
+        """(track,) bool: the track has a mother, and she has instances."""
+        return _has_mother(self.track_id, self.parent_id)
+
     def daughters(self) -> dict[int, list[int]]:
         """The daughters of every track that has some, ascending."""
         found: dict[int, list[int]] = {}
@@ -72,8 +77,7 @@ class Lineage:
     def daughter_counts(self) -> np.ndarray:
         """(track,) int64 number of daughters."""
         counts = np.zeros(len(self.track_id), np.int64)
-        known = self.parent_id[np.isin(self.parent_id, self.track_id)]
-        np.add.at(counts, self.rows_of(known), 1)
+        np.add.at(counts, self.rows_of(self.parent_id[self.has_mother]), 1)
         return counts
 
 
@@ -151,8 +155,7 @@ def _lineage(
     np.maximum.at(last_frame, rows, frame)
     own = np.arange(len(track_id))
     mother = np.searchsorted(track_id, parent_id)
-    known = np.isin(parent_id, track_id)
-    root, generation = _roots(np.where(known, mother, own))
+    root, generation = _roots(np.where(_has_mother(track_id, parent_id), mother, own))
     return Lineage(
         frame=frame,
         label=label,
@@ -165,6 +168,10 @@ def _lineage(
         root_id=track_id[root],
         generation=generation,
     )
+
+
+def _has_mother(track_id: np.ndarray, parent_id: np.ndarray) -> np.ndarray:
+    return (parent_id != 0) & np.isin(parent_id, track_id)
 
 
 def _instances(frame_labels: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:

@@ -76,33 +76,32 @@ def _instances(lineage: Lineage) -> Iterator[Violation]:
 
 
 def _parents(lineage: Lineage) -> Iterator[Violation]:
-    circles = _in_circles(lineage)
-    known = np.isin(lineage.parent_id, lineage.track_id)
-    for row in np.flatnonzero(lineage.parent_id).tolist():
+    known, circles = lineage.has_mother, _in_circles(lineage)
+    mother = lineage.rows_of(np.where(known, lineage.parent_id, lineage.track_id))
+    last_of_mother = lineage.last_frame[mother]
+    unknown = (lineage.parent_id != 0) & ~known
+    late = known & (last_of_mother >= lineage.first_frame)
+    for row in np.flatnonzero(unknown | circles | late).tolist():
         track, parent = int(lineage.track_id[row]), int(lineage.parent_id[row])
         first = int(lineage.first_frame[row])
-        place = (first, _label_at(lineage, first, track), track)
-        if not known[row]:
-            yield Violation(
-                *place,
+        if unknown[row]:
+            sentence = (
                 f"The mother of track {track} is track {parent}, which has no cells; correct"
-                " parent_id, or set it to 0.",
+                " parent_id, or set it to 0."
             )
         elif circles[row]:
-            yield Violation(
-                *place, f"Track {track} is its own ancestor; correct parent_id of its family."
-            )
-        elif (last := int(lineage.last_frame[lineage.rows_of(np.array([parent]))[0]])) >= first:
-            yield Violation(
-                *place,
+            sentence = f"Track {track} is its own ancestor; correct parent_id of its family."
+        else:
+            sentence = (
                 f"Track {track} begins in frame {first}, but its mother {parent} is still there in"
-                f" frame {last}; a mother ends before her daughters begin.",
+                f" frame {last_of_mother[row]}; a mother ends before her daughters begin."
             )
+        yield Violation(first, _label_at(lineage, first, track), track, sentence)
 
 
 def _daughters(lineage: Lineage) -> Iterator[Violation]:
-    daughters = lineage.daughters()
-    for row in np.flatnonzero(lineage.daughter_counts()).tolist():
+    daughters, counts = lineage.daughters(), lineage.daughter_counts()
+    for row in np.flatnonzero((counts != 0) & (counts != MOST_DAUGHTERS)).tolist():
         track, last = int(lineage.track_id[row]), int(lineage.last_frame[row])
         children = daughters[track]
         place = (last, _label_at(lineage, last, track), track)
@@ -111,7 +110,7 @@ def _daughters(lineage: Lineage) -> Iterator[Violation]:
             yield Violation(
                 *place, f"Track {track} has {len(children)} daughters ({names}); at most two."
             )
-        elif len(children) == 1:
+        else:
             yield Violation(
                 *place,
                 f"Track {track} has one daughter only, track {children[0]}: the other one is"
@@ -151,7 +150,7 @@ def _against_labels(
 def _in_circles(lineage: Lineage) -> np.ndarray:
     """(track,) bool: a track from which its mothers lead back to itself, or into a circle."""
     own = np.arange(len(lineage.track_id))
-    known = np.isin(lineage.parent_id, lineage.track_id)
+    known = lineage.has_mother
     previous = np.where(known, np.searchsorted(lineage.track_id, lineage.parent_id), own)
     ends = known & (lineage.parent_id == lineage.track_id)
     ancestor = previous

@@ -140,7 +140,7 @@ def _daughters(lineage: Lineage) -> np.ndarray:
 
 
 def _start_reasons(lineage: Lineage, motion: TrackMotion, counts: np.ndarray) -> np.ndarray:
-    known = np.isin(lineage.parent_id, lineage.track_id)
+    known = lineage.has_mother
     sisters = np.zeros(len(counts), np.int64)
     sisters[known] = counts[lineage.rows_of(lineage.parent_id[known])]
     return np.select(

@@ -95,6 +95,8 @@ def test_doubtful_links_are_those_below(forest: Forest, below: float) -> None:
     for source, target, division in zip(found.source, found.target, found.is_division, strict=True):
         assert division == (lineage.track[source] != lineage.track[target])
     assert len(found.reasons()) == len(found)
+    first = doubtful_links(lineage, below, most=2)
+    assert first.confidence.tolist() == found.confidence.tolist()[:2]
 
 
 @given(forests())

@@ -41,8 +41,8 @@ from kiosk.exports.tracks.tables import (
 )
 from kiosk.exports.tracks.tracked_plane import TrackedPlane
 from kiosk.exports.tracks.writer import TrackedFrame
+from kiosk.imaging import track_summary
 from kiosk.imaging.lineage import lineage_from_tracks
-from kiosk.imaging.track_summary import END_REASONS, START_REASONS
 from kiosk.testing import MemoryPlane
 
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -94,6 +94,12 @@ def test_what_is_not_known_stays_empty_or_out(tmp_path: Path) -> None:
 def test_summary_of_every_track(tmp_path: Path) -> None:
     path = written(TrackSummaryCsv, tmp_path, frame_interval_s=600.0, pixel_size_um=(0.5, 0.5))
     rows = {int(row["track_id"]): row for row in rows_of(path)}
+    assert set(rows[1]) == {
+        *track_summary.SUMMARY_COLUMNS,
+        *track_summary.TIME_COLUMNS,
+        *track_summary.MICROMETRE_COLUMNS,
+        *track_summary.SPEED_COLUMNS,
+    }
     reasons = {track: (row["start_reason"], row["end_reason"]) for track, row in rows.items()}
     assert reasons == {
         1: ("first frame", "division"),
@@ -116,8 +122,8 @@ def test_summary_of_every_track(tmp_path: Path) -> None:
     assert first["mean_speed_um_per_h"] == "3"  # 2 um in 40 min
     assert (gap["frames"], gap["missing_frames"], gap["path_length_px"]) == ("10", "2", "9")
     for start, end in reasons.values():
-        assert start in START_REASONS
-        assert end in END_REASONS
+        assert start in track_summary.START_REASONS
+        assert end in track_summary.END_REASONS
 
 
 def test_summary_in_3d_takes_steps_along_z_as_long_as_they_are(tmp_path: Path) -> None:

@@ -36,6 +36,8 @@ DOUBTFUL_COLUMNS = {
     "to_y_px": "its centroid",
     "to_x_px": "its centroid",
 }
+# More than this nobody looks at.
+MOST_LINKS = 10_000
 # What the table of instances has and the table of tracks says in its own words.
 _REPLACED = ("t", "z", "label", "track_id")
 _CONFIDENCE_DECIMALS = 4
@@ -106,11 +108,11 @@ class TrackSummaryCsv(TrackWriter):
 
 
 class DoubtfulLinksCsv(TrackWriter):
-    """One row per link with a low confidence, the most doubtful first."""
+    """One row per link with a low confidence, the most doubtful first; as many as one may read."""
 
     def __init__(self, path: Path, image: ResultImage, lineage: Lineage) -> None:
         super().__init__(path, image, lineage)
-        self._links = doubtful_links(lineage)
+        self._links = doubtful_links(lineage, most=MOST_LINKS)
         # Positions are kept of those instances only that are at an end of such a link.
         self._ends = np.unique(np.concatenate([self._links.source, self._links.target]))
         self._places = np.full((len(self._ends), 2), np.nan)
