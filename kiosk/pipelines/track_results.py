@@ -67,6 +67,7 @@ async def write_track_results(context: JobContext, source: ImageSource, plan: Pl
                 await store.put_file(prefix + path.name, file)
     record = _run_record(context, source, plan, reports, lineage)
     record["left_out"] = files.left_out
+    record["mended"] = {"joined": frames.joined, "parted": frames.parted}
     record["seconds"]["linking"] = round(linking_s, 3)
     await store.put(f"{prefix}{RUN_ENDING}", json.dumps(record, indent=2).encode())
 
