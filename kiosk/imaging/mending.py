@@ -16,8 +16,9 @@ import numpy as np
 from kiosk.imaging.overlap_counts import OverlapCounts, count_overlaps, label_areas
 from kiosk.imaging.runs import label_runs
 
-# An instance lies in another when at least this share of it does.
-INSIDE_SHARE = 0.5
+# An instance lies in the one that covers most of it, if that is at least this share; the rest may
+# have moved on. Areas have to agree as well.
+INSIDE_SHARE = 0.3
 # The parts together are as large as the whole, within this factor.
 AREA_FACTOR = 1.6
 # A fault is mended when the cell is whole again after at most this many frames.
@@ -112,7 +113,8 @@ def _run_together(
 def _containers(labels: np.ndarray, other: np.ndarray, frame: _Frame) -> dict[int, int]:
     """label -> the label of the other image that most of it lies in."""
     counts: OverlapCounts = count_overlaps(labels, other).foreground
-    inside = counts.count >= INSIDE_SHARE * frame.area[counts.first]
+    inside = np.flatnonzero(counts.count >= INSIDE_SHARE * frame.area[counts.first])
+    inside = inside[np.argsort(counts.count[inside], kind="stable")]  # the largest stays
     pairs = zip(counts.first[inside].tolist(), counts.second[inside].tolist(), strict=True)
     return dict(pairs)
 
