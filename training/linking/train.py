@@ -174,7 +174,7 @@ def main() -> None:
         seed=arguments.seed,
     )
     begun = time.monotonic()
-    made_up = made_up_movies(arguments.movies, arguments.data, settings.movies, 1)
+    made_up = made_up_movies(arguments.movies, arguments.data, settings.movies, settings.seed)
     real = [read_sequence(folder) for folder in arguments.sequences]
     print(f"{len(made_up)} made-up, {len(real)} real movies, {time.monotonic() - begun:.0f} s")
     Run(arguments.out, settings, arguments.start).fit(made_up, real)
