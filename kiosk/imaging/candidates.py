@@ -12,8 +12,8 @@ from kiosk.imaging.detections import Detections
 
 # Of each instance so many nearest ones are looked at, in both directions: over one frame, and
 # over a gap, where few links are and each costs as much.
-NEAREST = 5
-NEAREST_OVER_GAP = 3
+NEAREST = 4
+NEAREST_OVER_GAP = 2
 # Within so many typical diameters, or so many typical distances to the next neighbour.
 REACH_DIAMETERS = 4.0
 REACH_SPACINGS = 1.5

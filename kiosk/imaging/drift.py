@@ -15,6 +15,8 @@ FEWEST = 4
 GAIN = 0.15
 GAIN_DIAMETERS = 0.02
 REFINEMENTS = 2
+# More instances than this do not make the median better.
+MOST = 300
 # Beyond this many diameters (or a quarter of the frame) phase correlation is chance.
 FARTHEST_DIAMETERS = 8.0
 
@@ -30,20 +32,45 @@ def frame_shift_px(earlier: Detections, later: Detections) -> np.ndarray:
     nothing = np.zeros(2)
     if min(len(earlier), len(later)) < FEWEST:
         return nothing
-    before, after = earlier.positions_px[:, 1:], later.positions_px[:, 1:]
     diameter = float(np.median(earlier.diameters_px))
-    tree = cKDTree(before)
-    still = _typical_distance(tree, after, nothing)
+    matcher = _Matcher(earlier.positions_px[:, 1:], later.positions_px[:, 1:])
+    still = matcher.typical_distance_px(nothing)
     best, distance = nothing, still
     for proposal in (nothing, _correlated_px(earlier, later)):
         if np.abs(proposal).max() > _farthest_px(earlier, diameter):
             continue
-        refined = _refined(tree, before, after, proposal)
-        remaining = _typical_distance(tree, after, refined)
+        refined = matcher.refined(proposal)
+        remaining = matcher.typical_distance_px(refined)
         if remaining < distance:
             best, distance = refined, remaining
     certain = distance < (1 - GAIN) * still - GAIN_DIAMETERS * diameter
     return best if certain else nothing
+
+
+class _Matcher:
+    """Nearest neighbours between two frames, of as many instances as are needed."""
+
+    def __init__(self, before: np.ndarray, after: np.ndarray) -> None:
+        self._before = before
+        self._tree_before, self._tree_after = cKDTree(before), cKDTree(after)
+        self._place = np.arange(0, len(after), -(-len(after) // MOST))
+        self._after = after[self._place]
+
+    def refined(self, shift: np.ndarray) -> np.ndarray:
+        """The median displacement of those that are mutually nearest after this shift."""
+        for _ in range(REFINEMENTS):
+            _, nearest = self._tree_before.query(self._after - shift)
+            _, back = self._tree_after.query(self._before[nearest] + shift)
+            mutual = back == self._place
+            if mutual.sum() < FEWEST:
+                return shift
+            moved = self._after[mutual] - self._before[nearest[mutual]]
+            shift = np.median(moved, axis=0).astype(np.float64)
+        return shift
+
+    def typical_distance_px(self, shift: np.ndarray) -> float:
+        distance, _ = self._tree_before.query(self._after - shift)
+        return float(np.median(distance))
 
 
 def _farthest_px(detections: Detections, diameter_px: float) -> float:
@@ -61,19 +88,3 @@ def _correlated_px(earlier: Detections, later: Detections) -> np.ndarray:
     (x, y), _ = cv2.phaseCorrelate(before, after, window)
     shift = np.array([y, x]) * float(earlier.overview_scale)
     return shift if np.isfinite(shift).all() else np.zeros(2)
-
-
-def _refined(tree: cKDTree, before: np.ndarray, after: np.ndarray, shift: np.ndarray) -> np.ndarray:
-    for _ in range(REFINEMENTS):
-        _, nearest = tree.query(after - shift)
-        _, back = cKDTree(after - shift).query(before)
-        mutual = back[nearest] == np.arange(len(after))
-        if mutual.sum() < FEWEST:
-            return shift
-        shift = np.median(after[mutual] - before[nearest[mutual]], axis=0).astype(np.float64)
-    return shift
-
-
-def _typical_distance(tree: cKDTree, after: np.ndarray, shift: np.ndarray) -> float:
-    distance, _ = tree.query(after - shift)
-    return float(np.median(distance))

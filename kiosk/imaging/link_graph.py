@@ -88,7 +88,7 @@ def link_graph(
     outgoing = _table(found.source, len(found.frame), len(found))
     by_target = np.lexsort((found.distance_px, found.gap, found.target))
     incoming = _table(found.target, len(found.frame), len(found), by_target)
-    pairs = _pairs(outgoing, found)
+    pairs = _pairs(found)
     arrays = {
         "node_features": features,
         "patches": _concatenated([f.detections.patches for f in frames]),
@@ -154,7 +154,7 @@ class _Nodes:
             found.frame == first,
             found.frame == last,
         )
-        return np.stack(columns, axis=1).astype(np.float32)
+        return _side_by_side(columns)
 
 
 def _edge_features(
@@ -185,8 +185,7 @@ def _edge_features(
         np.full(len(found), motion),
         np.minimum(np.minimum(nodes.border[s], nodes.border[t]), 2),
     )
-    stacked = np.stack(columns, axis=1) if len(found) else np.zeros((0, EDGE_FEATURES))
-    return np.clip(stacked, -LARGEST, LARGEST).astype(np.float32)
+    return _side_by_side(columns)
 
 
 def _ellipse_affinity(
@@ -207,15 +206,15 @@ def _ellipse_affinity(
     return np.exp(-reach / 8) / np.sqrt(np.maximum(shape, 1))
 
 
-def _pairs(outgoing: np.ndarray, found: Candidates) -> np.ndarray:
+def _pairs(found: Candidates) -> np.ndarray:
     """(p, 2) edges of one source to two of the nearest instances of the same later frame."""
     rank = _rank(found.source, found.gap, np.arange(len(found)))
-    gap = np.append(found.gap, 0)
-    near = np.append(rank < DAUGHTERS, False)
-    first, second = np.triu_indices(outgoing.shape[1], 1)
-    a, b = outgoing[:, first].ravel(), outgoing[:, second].ravel()
-    together = near[a] & near[b] & (gap[a] == gap[b])
-    return np.stack([a[together], b[together]], axis=1)
+    pieces = [np.zeros((0, 2), np.int64)]
+    # Edges of one source over one gap stand together, nearest first.
+    for apart in range(1, DAUGHTERS):
+        a = np.flatnonzero((rank[apart:] < DAUGHTERS) & (rank[apart:] >= apart))
+        pieces.append(np.stack([a, a + apart], axis=1))
+    return np.concatenate(pieces)
 
 
 def _pair_features(
@@ -243,8 +242,15 @@ def _pair_features(
         np.abs(nodes.texture[one] - nodes.texture[two]),
         found.gap[a] - 1,
     )
-    stacked = np.stack(columns, axis=1) if len(pairs) else np.zeros((0, PAIR_FEATURES))
-    return np.clip(stacked, -LARGEST, LARGEST).astype(np.float32)
+    return _side_by_side(columns)
+
+
+def _side_by_side(columns: Sequence[np.ndarray]) -> np.ndarray:
+    """(row, column) float32, bounded."""
+    rows = np.empty((len(columns), len(columns[0])), np.float32)
+    for row, values in zip(rows, columns, strict=True):
+        row[:] = values
+    return np.ascontiguousarray(np.clip(rows, -LARGEST, LARGEST, out=rows).T)
 
 
 def _rank(owner: np.ndarray, gap: np.ndarray, order: np.ndarray) -> np.ndarray:

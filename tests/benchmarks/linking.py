@@ -107,22 +107,22 @@ def print_growth(score: Score, patches: bool, cells: int, lengths: tuple[int, ..
     for frames in lengths:
         random = np.random.default_rng(0)
         places = random.uniform(10, side - 10, (cells, 2))
-        linker, seconds, links = Linker(score=score, movie_frames=frames), 0.0, 0
-        for _ in range(frames):
+        linker, links = Linker(score=score, movie_frames=frames), 0
+        clocks = time.perf_counter, time.process_time
+        spent = np.zeros(2)
+        for number in range(frames + 1):
             places = np.clip(places + random.normal(0, 2, places.shape), 8, side - 9)
             labels = np.zeros((side, side), np.uint32)
             for label, (y, x) in enumerate(places.astype(int), start=1):
                 labels[y - 7 : y + 8, x - 7 : x + 8] = label
             detections = detect(labels, labels.astype(np.uint16), patches=patches)
-            begun = time.perf_counter()
-            links += len(linker.add(detections))
-            seconds += time.perf_counter() - begun
-        begun = time.perf_counter()
-        links += len(linker.finish())
-        seconds += time.perf_counter() - begun
+            begun = np.array([clock() for clock in clocks])
+            links += len(linker.add(detections) if number < frames else linker.finish())
+            spent += [clock() for clock in clocks] - begun
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         print(
-            f"{frames} frames of {cells} cells: {frames / seconds:.0f} frames/s,"
+            f"{frames} frames of {cells} cells: {frames / spent[0]:.0f} frames/s,"
+            f" {1e3 * spent[1] / frames:.1f} ms of processors per frame,"
             f" {links} links, {peak:.0f} MB at most"
         )
 

@@ -51,13 +51,13 @@ class Habits:
             persistence=random.uniform(0, 0.9),
             flow=random.choice([0, 0, log(0.02, 0.2)]),
             spin=log(0.01, 0.3),
-            wobble=log(0.01, 0.06),
+            wobble=log(0.01, 0.12),
             division_every=log(40, 200),
             mitosis=int(random.integers(0, 6)),
             mitotic_brightness=random.uniform(1, 2.5),
             mitotic_size=random.uniform(0.5, 0.95),
             daughter_size=random.uniform(0.45, 0.8),
-            separation=random.uniform(0.45, 1.2),
+            separation=random.uniform(0.45, 1.4),
             growth=log(3, 30),
             death_every=log(15, 300),
             arrival_every=log(10, 200),
@@ -122,6 +122,11 @@ class Colony:
         if random.random() < 1 / habits.arrival_every:
             cells.append(self._new(self._anywhere()))
         self.cells = cells
+
+    def forget(self, cell: Cell) -> None:
+        """A cell that left the frame is another one when it comes back, as in real truth."""
+        self.tracks += 1
+        cell.track, cell.parent = self.tracks, 0
 
     def _anywhere(self) -> np.ndarray:
         return self.random.uniform(-self.margin, self.side + self.margin, 2)
@@ -224,7 +229,7 @@ class Colony:
                     cutout=cutout,
                     look=blob(random, bright) if seen else cutout,
                     position=mother.position + offset + random.normal(0, 0.04, 2),
-                    velocity=sign * axis * habits.speed * random.uniform(0, 2),
+                    velocity=sign * axis * (habits.speed + 0.05) * random.uniform(0, 3),
                     size=size,
                     full_size=float(np.exp(random.normal(0, self.size_spread))),
                     stretch=np.array([random.uniform(0.7, 1.0), random.uniform(1.0, 1.3)]),

@@ -82,7 +82,8 @@ class Movie:
         for cell in cells:
             self.parents[cell.track] = cell.parent
             tracks.append(cell.track)
-            self._paint(cell, len(tracks), labels, pixels)
+            if not self._paint(cell, len(tracks), labels, pixels):
+                self.colony.forget(cell)
         labels, tracks = self._segmented(labels, tracks)
         pixels = cv2.GaussianBlur(pixels, (0, 0), 0.3 + self.blur_px) * self.shade
         pixels *= self.bleaching**number
@@ -90,7 +91,8 @@ class Movie:
         pixels += spread * self.random.normal(0, 1, pixels.shape)
         return DrawnFrame(labels, pixels.astype(np.float32), np.array(tracks, np.int64))
 
-    def _paint(self, cell: Cell, label: int, labels: np.ndarray, pixels: np.ndarray) -> None:
+    def _paint(self, cell: Cell, label: int, labels: np.ndarray, pixels: np.ndarray) -> bool:
+        """Draw a cell; whether enough of it lies inside to be annotated."""
         look = cell.look
         scale = cell.size * self.diameter_px / look.diameter_px
         size = scale * cell.stretch
@@ -106,7 +108,7 @@ class Movie:
         corner = np.floor(centre).astype(int) - half
         window = tuple(slice(max(0, c), min(s, c + 2 * half)) for c, s in zip(corner, labels.shape))
         if any(w.start >= w.stop for w in window):
-            return
+            return False
         inner = tuple(slice(w.start - c, w.stop - c) for w, c in zip(window, corner))
         middle = (np.array(look.mask.shape[::-1]) - 1) / 2
         offset = (centre - corner)[::-1] - matrix @ middle
@@ -117,8 +119,10 @@ class Movie:
         )
         pixels[window] = pixels[window] * (1 - cover) + grey * cell.brightness * cover
         full = mask > 0.5
-        if full.sum() >= max(FEWEST_PX, FEWEST_SHARE * look.mask.sum() * size.prod()):
-            labels[window][full] = label
+        if full.sum() < max(FEWEST_PX, FEWEST_SHARE * look.mask.sum() * size.prod()):
+            return False
+        labels[window][full] = label
+        return True
 
     def _segmented(self, labels: np.ndarray, tracks: list[int]) -> tuple[np.ndarray, list[int]]:
         """The labels with faults; label n stands for tracks[n - 1] all the same."""

@@ -28,7 +28,7 @@ REAL_SHARE = 0.35
 class LinkSettings:
     """What decides the outcome; `batch` is windows per step."""
 
-    movies: int = 260
+    movies: int = 360
     steps: int = 2_500
     batch: int = 3
     learning_rate: float = 2e-3
@@ -61,11 +61,13 @@ def loss_of(network: LinkNetwork, window: Window) -> torch.Tensor:
 class Run:
     """One training run, saved as one file."""
 
-    def __init__(self, out: Path, settings: LinkSettings) -> None:
+    def __init__(self, out: Path, settings: LinkSettings, start: Path | None = None) -> None:
         out.mkdir(parents=True, exist_ok=True)
         self.out, self.settings, self.step = out, settings, 0
         torch.manual_seed(settings.seed)
         self.network = LinkNetwork()
+        if start is not None:
+            begin_with(self.network, start)
         self.average = torch.optim.swa_utils.AveragedModel(
             self.network,
             multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(settings.average_decay),
@@ -131,6 +133,15 @@ def _share_of_rate(step: int, settings: LinkSettings) -> float:
     return float(0.01 + 0.99 * 0.5 * (1 + np.cos(min(1.0, share) * np.pi)))
 
 
+def begin_with(network: LinkNetwork, state: Path) -> None:
+    """Take over the weights of another run, where they have the same shape."""
+    own = network.state_dict()
+    saved = torch.load(state, weights_only=True)["average"]
+    given = {k.removeprefix("module."): v for k, v in saved.items()}
+    fitting = {k: v for k, v in given.items() if k in own and own[k].shape == v.shape}
+    network.load_state_dict(own | fitting)
+
+
 def load_network(state: Path) -> LinkNetwork:
     """The averaged network of a run, in evaluation mode."""
     saved = torch.load(state, weights_only=True)["average"]
@@ -150,18 +161,23 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="where the run is kept")
     parser.add_argument("--steps", type=int, default=defaults.steps)
     parser.add_argument("--movie-count", type=int, default=defaults.movies)
+    parser.add_argument("--start", type=Path, help="state.pt of a run to begin with")
+    parser.add_argument("--learning-rate", type=float, default=defaults.learning_rate)
     parser.add_argument("--seed", type=int, default=defaults.seed)
     parser.add_argument("--threads", type=int, default=1)
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     settings = LinkSettings(
-        steps=arguments.steps, movies=arguments.movie_count, seed=arguments.seed
+        steps=arguments.steps,
+        movies=arguments.movie_count,
+        learning_rate=arguments.learning_rate,
+        seed=arguments.seed,
     )
     begun = time.monotonic()
-    made_up = made_up_movies(arguments.movies, arguments.data, settings.movies, 1)
+    made_up = made_up_movies(arguments.movies, arguments.data, settings.movies, settings.seed)
     real = [read_sequence(folder) for folder in arguments.sequences]
     print(f"{len(made_up)} made-up, {len(real)} real movies, {time.monotonic() - begun:.0f} s")
-    Run(arguments.out, settings).fit(made_up, real)
+    Run(arguments.out, settings, arguments.start).fit(made_up, real)
 
 
 if __name__ == "__main__":
