@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 from scipy.sparse import coo_array  # type: ignore[import-untyped]
 from scipy.sparse.csgraph import (  # type: ignore[import-untyped]
+    connected_components,
     min_weight_full_bipartite_matching,
 )
+
+# The solver's time grows with the square of what it is given, so it is given so many edges at a
+# time; instances that are not connected do not depend on each other.
+EDGES_AT_ONCE = 500
 
 
 def best_links(
@@ -24,45 +31,68 @@ def best_links(
     Computing 38:325, 1987).
 
     Args:
-        source, target: (e,) int64, any numbers.
+        source, target: (e,) int64 places, from 0.
         gain: (e,) what an edge is worth against its target having no source.
         second_gain: (e,) what it is worth as the second of its source; -inf = never.
 
     Returns:
         (e,) bool, which edges are chosen, and (e,) bool, which of them as the second.
     """
-    size = len(source)
     # What is worth nothing is never chosen, and most of what remains has no rival.
-    first = np.flatnonzero(gain > 0)
-    second = np.flatnonzero(second_gain > 0)
+    useful = (gain > 0) | (second_gain > 0)
+    lone = useful & _only_one(source, useful) & _only_one(target, useful)
+    as_second = lone & (second_gain > gain)
+    chosen = lone.copy()
+    for edges in _groups(source, target, np.flatnonzero(useful & ~lone)):
+        first, second = _matched(source[edges], target[edges], gain[edges], second_gain[edges])
+        chosen[edges] = first | second
+        as_second[edges] = second
+    return chosen, as_second
+
+
+def _only_one(owner: np.ndarray, useful: np.ndarray) -> np.ndarray:
+    """(e,) whether an edge's owner has no more than one useful edge."""
+    return np.asarray(np.bincount(owner[useful], minlength=owner.max(initial=0) + 1)[owner] <= 1)
+
+
+def _groups(source: np.ndarray, target: np.ndarray, edges: np.ndarray) -> Iterator[np.ndarray]:
+    """The edges in groups of about EDGES_AT_ONCE, those that are connected together."""
+    if not edges.size:
+        return
+    sources, rows = np.unique(source[edges], return_inverse=True)
+    targets, columns = np.unique(target[edges], return_inverse=True)
+    size = len(sources) + len(targets)
+    places = (rows, len(sources) + columns)
+    graph = coo_array((np.ones(len(edges)), places), shape=(size, size))
+    _, component = connected_components(graph, directed=False)
+    of_edge = component[rows]
+    order = np.argsort(of_edge, kind="stable")
+    begins = np.flatnonzero(np.diff(of_edge[order], prepend=-1))
+    # The first component that begins in each stretch of EDGES_AT_ONCE begins a group.
+    _, opening = np.unique(begins // EDGES_AT_ONCE, return_index=True)
+    yield from np.split(edges[order], begins[opening][1:])
+
+
+def _matched(
+    source: np.ndarray, target: np.ndarray, gain: np.ndarray, second_gain: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """(e,) bool twice: chosen as the first and as the second of their source."""
+    first, second = np.flatnonzero(gain > 0), np.flatnonzero(second_gain > 0)
     edge = np.concatenate([first, second])
-    if not edge.size:
-        return np.zeros(size, bool), np.zeros(size, bool)
     worth = np.concatenate([gain[first], second_gain[second]])
     is_second = np.repeat([False, True], [len(first), len(second)])
     sources, place = np.unique(source[edge], return_inverse=True)
     targets, row = np.unique(target[edge], return_inverse=True)
+    every = np.arange(len(targets))
     column = place + len(sources) * is_second
     # A column of its own for every target: it has no source. Weights of 0 would be no edges.
-    alone = 2 * len(sources) + np.arange(len(targets))
-    weights = coo_array(
-        (
-            np.concatenate([worth + 1, np.ones(len(targets))]),
-            (
-                np.concatenate([row, np.arange(len(targets))]),
-                np.concatenate([column, alone]),
-            ),
-        ),
-        shape=(len(targets), 2 * len(sources) + len(targets)),
-    ).tocsr()
-    rows, columns = min_weight_full_bipartite_matching(weights, maximize=True)
-    matched = np.full(len(targets), -1)
-    matched[rows] = columns
-    taken = matched[row] == column
-    return _marked(edge[taken], size), _marked(edge[taken & is_second], size)
-
-
-def _marked(places: np.ndarray, size: int) -> np.ndarray:
-    marks = np.zeros(size, bool)
-    marks[places] = True
-    return marks
+    rows = np.concatenate([row, every])
+    columns = np.concatenate([column, 2 * len(sources) + every])
+    weights = coo_array((np.concatenate([worth + 1, np.ones(len(every))]), (rows, columns)))
+    found, taken = min_weight_full_bipartite_matching(weights.tocsr(), maximize=True)
+    column_of = np.full(len(targets), -1)
+    column_of[found] = taken
+    hit = column_of[row] == column
+    marks = np.zeros((2, len(source)), bool)
+    marks[is_second[hit].astype(int), edge[hit]] = True
+    return marks[0], marks[1]

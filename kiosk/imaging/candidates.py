@@ -27,19 +27,22 @@ class Frame:
         number: of the frame.
         positions_px: (n, 3) float32, (z, y, x) less the drift since the first frame.
         spacing_px: (n,) float32, distance to the nearest other instance of the frame.
+        tree: of the positions; None without instances.
     """
 
     number: int
     detections: Detections
     positions_px: np.ndarray
     spacing_px: np.ndarray
+    tree: cKDTree | None
 
     @classmethod
     def of(cls, number: int, detections: Detections, drift_px: np.ndarray) -> Frame:
         """Take the drift (2,) of (y, x) off the positions."""
         positions = detections.positions_px.copy()
         positions[:, 1:] -= drift_px.astype(np.float32)
-        return cls(number, detections, positions, _spacing(positions))
+        tree = cKDTree(positions) if len(positions) else None
+        return cls(number, detections, positions, _spacing(positions, tree), tree)
 
     def __len__(self) -> int:
         return len(self.detections)
@@ -121,19 +124,22 @@ def _pairs(
     earlier: Frame, later: Frame, count: int, reach_px: float
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Earlier, later, distance: the nearest of each, as seen from either frame, each pair once."""
-    forward = _nearest(earlier.positions_px, later.positions_px, count, reach_px)
-    back = _nearest(later.positions_px, earlier.positions_px, count, reach_px)
+    forward = _nearest(earlier, later, count, reach_px)
+    back = _nearest(later, earlier, count, reach_px)
     keys = np.concatenate([forward[0] * len(later) + forward[1], back[1] * len(later) + back[0]])
     a, b = np.divmod(np.unique(keys), len(later))
     return a, b, np.linalg.norm(later.positions_px[b] - earlier.positions_px[a], axis=1)
 
 
 def _nearest(
-    points: np.ndarray, others: np.ndarray, count: int, reach_px: float
+    points: Frame, others: Frame, count: int, reach_px: float
 ) -> tuple[np.ndarray, np.ndarray]:
     """Places of points, and of the others that are nearest to them within reach."""
+    assert others.tree is not None
     # One more than there are: a query for a single neighbour has another shape.
-    _, found = cKDTree(others).query(points, k=max(2, count), distance_upper_bound=reach_px)
+    _, found = others.tree.query(
+        points.positions_px, k=max(2, count), distance_upper_bound=reach_px
+    )
     point = np.repeat(np.arange(len(points)), found.shape[1])
     inside = found.ravel() < len(others)
     return point[inside], found.ravel()[inside]
@@ -148,10 +154,10 @@ def _mutual_px(a: np.ndarray, b: np.ndarray, distance: np.ndarray) -> np.ndarray
     return distance[first_a & first_b]
 
 
-def _spacing(positions: np.ndarray) -> np.ndarray:
-    if len(positions) < 2:
+def _spacing(positions: np.ndarray, tree: cKDTree | None) -> np.ndarray:
+    if tree is None or len(positions) < 2:
         return np.full(len(positions), np.inf, np.float32)
-    distance, _ = cKDTree(positions).query(positions, k=2)
+    distance, _ = tree.query(positions, k=2)
     return np.asarray(distance[:, 1], np.float32)
 
 

@@ -14,7 +14,7 @@ FEWEST = 4
 # diameters: cells of a still frame move too.
 GAIN = 0.15
 GAIN_DIAMETERS = 0.02
-REFINEMENTS = 3
+REFINEMENTS = 2
 # Beyond this many diameters (or a quarter of the frame) phase correlation is chance.
 FARTHEST_DIAMETERS = 8.0
 

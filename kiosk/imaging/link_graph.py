@@ -5,14 +5,57 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from scipy.spatial import cKDTree  # type: ignore[import-untyped]
 
 from kiosk.imaging.candidates import Candidates, Frame
 from kiosk.imaging.detections import Detections
 
-NODE_FEATURES = 10
-EDGE_FEATURES = 18
-PAIR_FEATURES = 11
+# What is measured of nodes, edges and pairs, in the order of the features.
+NODE_COLUMNS = (
+    "size",
+    "eccentricity",
+    "long_axis",
+    "brightness",
+    "texture",
+    "spacing",
+    "border",
+    "cut",
+    "first_frame",
+    "last_frame",
+)
+EDGE_COLUMNS = (
+    "distance",
+    "nearness",
+    "distance_by_motion",
+    "distance_by_source_spacing",
+    "distance_by_target_spacing",
+    "growth",
+    "unlike_size",
+    "brightening",
+    "unlike_brightness",
+    "unlike_texture",
+    "unlike_eccentricity",
+    "turn",
+    "overlap",
+    "gap",
+    "rank_at_source",
+    "rank_at_target",
+    "motion",
+    "border",
+)
+PAIR_COLUMNS = (
+    "separation",
+    "off_middle",
+    "cosine",
+    "size_of_both",
+    "unlike_sizes",
+    "unlike_brightness",
+    "brightening",
+    "along_mother",
+    "along_daughters",
+    "unlike_texture",
+    "gap",
+)
+NODE_FEATURES, EDGE_FEATURES, PAIR_FEATURES = map(len, (NODE_COLUMNS, EDGE_COLUMNS, PAIR_COLUMNS))
 NEIGHBOURS = 6
 # Two daughters are looked for among so many nearest instances of the next frame.
 DAUGHTERS = 4
@@ -232,8 +275,8 @@ def _neighbours(frames: Sequence[Frame], nodes: int) -> np.ndarray:
     for frame in frames:
         table = np.full((len(frame), NEIGHBOURS), nodes, np.int64)
         count = min(NEIGHBOURS, len(frame) - 1)
-        if count > 0:
-            _, near = cKDTree(frame.positions_px).query(frame.positions_px, k=count + 1)
+        if count > 0 and frame.tree is not None:
+            _, near = frame.tree.query(frame.positions_px, k=count + 1)
             # The nearest is the instance itself, or one at the very same place.
             table[:, :count] = near[:, 1:] + start
         tables.append(table)

@@ -1,57 +1,126 @@
-"""The geometric score: how likely two instances are one cell, without a network."""
+"""The geometric score: how likely two instances are one cell, without a network.
+
+Two logistic regressions on what `link_graph` measures, one for links and one for divisions. Their
+weights were fitted to made-up movies by `training/linking/fit_scores.py`.
+"""
 
 from __future__ import annotations
 
 import numpy as np
 
-# Log odds of two instances at the very same place, of equal size and brightness.
-SAME_PLACE = 5.0
-# Standard deviations: of a displacement, in typical displacements of the movie and in diameters
-# beside; of the logarithm of the area; of the brightness.
-MOTION = 1.3
-OWN_MOTION = 0.25
-GROWTH = 0.45
-BRIGHTENING = 0.5
-# Of a division: log odds of a perfect one, standard deviations of what deviates from it.
-DIVISION = 2.5
-MIDDLE = 0.35
-UNLIKE_AREA = 0.35
-AREA_OF_BOTH = 0.4
-UNLIKE_BRIGHTNESS = 0.25
+from kiosk.imaging.link_graph import EDGE_COLUMNS, NODE_COLUMNS, PAIR_COLUMNS
 
-DISTANCE, GROWN, BRIGHTER, GAP, MOTION_COLUMN = 0, 5, 7, 13, 16
-SEPARATION, FROM_MIDDLE, COSINE, BOTH_AREAS, AREAS, BRIGHTNESSES = 0, 1, 2, 3, 4, 5
+# Beyond this no measurement says more.
+LARGEST = 4.0
+LARGEST_ODDS = 8.0
+
+# Name of a column, "^2" for its square -> weight.
+LINK = {
+    "constant": 6.008,
+    "distance": 0.917,
+    "distance_by_motion": 0.043,
+    "distance_by_source_spacing": 0.478,
+    "distance_by_target_spacing": -0.877,
+    "growth": 0.440,
+    "unlike_size": -2.182,
+    "unlike_brightness": -5.129,
+    "unlike_texture": -10.176,
+    "unlike_eccentricity": -1.633,
+    "turn": -1.721,
+    "overlap": 2.121,
+    "gap": -4.024,
+    "rank_at_source": -2.736,
+    "rank_at_target": 1.251,
+    "motion": -1.716,
+    "border": 0.638,
+    "distance^2": -0.161,
+    "distance_by_motion^2": -3.792,
+    "growth^2": 0.491,
+    "unlike_brightness^2": 5.630,
+}
+DIVISION = {
+    "constant": 0.816,
+    "separation": 2.477,
+    "off_middle": -0.664,
+    "cosine": -0.773,
+    "size_of_both": -0.913,
+    "unlike_sizes": -1.452,
+    "unlike_brightness": -2.857,
+    "brightening": -1.435,
+    "along_mother": -0.673,
+    "along_daughters": -1.351,
+    "unlike_texture": -3.795,
+    "gap": -1.181,
+    "separation^2": -1.063,
+    "off_middle^2": -0.254,
+    "size_of_both^2": -0.305,
+    "unlike_sizes^2": 0.285,
+    "unlike_brightness^2": 0.889,
+    "brightening^2": -1.218,
+    "weaker_link": 0.501,
+    "stronger_link": -0.232,
+    "more_rivals": -0.904,
+    "fewer_rivals": -0.421,
+    "mother_size": -0.396,
+    "mother_brightness": 3.762,
+}
 
 
 def geometric_scores(graph: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Log odds from distance, size and brightness, as independent Gaussians.
+    """Log odds from distance, size, shape and brightness.
 
     Args:
-        graph: of `link_graph.link_graph`.
+        graph: of `link_graph.link_graph`; patches are not used.
 
     Returns:
         `link` (e,) float32, log odds of each edge; `division` (p,) float32, of each pair.
     """
-    edges, pairs = graph["edge_features"], graph["pair_features"]
-    spread = (MOTION * edges[:, MOTION_COLUMN] + OWN_MOTION) * np.sqrt(1 + edges[:, GAP])
-    link = (
-        SAME_PLACE
-        - 1.5 * edges[:, GAP]
-        - _square(edges[:, DISTANCE] / spread)
-        - _square(edges[:, GROWN] / GROWTH, 4)
-        - _square(edges[:, BRIGHTER] / BRIGHTENING, 4)
-    )
-    division = (
-        DIVISION
-        - _square(pairs[:, FROM_MIDDLE] / MIDDLE)
-        - _square(pairs[:, AREAS] / UNLIKE_AREA)
-        - _square(pairs[:, BOTH_AREAS] / AREA_OF_BOTH)
-        - _square(pairs[:, BRIGHTNESSES] / UNLIKE_BRIGHTNESS)
-        - 2 * (pairs[:, COSINE] + 1)
-    )
+    link = link_terms(graph) @ np.array(list(LINK.values()))
+    division = division_terms(graph, link) @ np.array(list(DIVISION.values()))
     return {"link": link.astype(np.float32), "division": division.astype(np.float32)}
 
 
-def _square(deviations: np.ndarray, most: float = 50.0) -> np.ndarray:
-    """-log of a Gaussian, bounded: one odd measurement alone does not decide."""
-    return np.minimum(deviations**2 / 2, most)
+def link_terms(graph: dict[str, np.ndarray]) -> np.ndarray:
+    """(e, term) float64: what LINK weighs, in its order."""
+    values = np.clip(graph["edge_features"].astype(np.float64), -LARGEST, LARGEST)
+    columns = dict(zip(EDGE_COLUMNS, values.T, strict=True))
+    return _terms(LINK, columns, len(values))
+
+
+def division_terms(graph: dict[str, np.ndarray], link: np.ndarray) -> np.ndarray:
+    """(p, term) float64: what DIVISION weighs, in its order.
+
+    Beside what the pair itself looks like, it counts whether its daughters could have come from
+    elsewhere, and whether the mother looks like one: small and bright among the others.
+
+    Args:
+        link: (e,) log odds of the edges.
+    """
+    one, two = graph["pairs"].T
+    source, target = graph["source"], graph["target"]
+    values = np.clip(graph["pair_features"].astype(np.float64), -LARGEST, LARGEST)
+    columns = dict(zip(PAIR_COLUMNS, values.T, strict=True))
+    odds = np.exp(np.clip(link, -15, LARGEST_ODDS))
+    others = np.bincount(target, odds)[target] - odds
+    rivals = np.log1p(np.maximum(others, 0))
+    mother = np.clip(graph["node_features"][source[one]], -LARGEST, LARGEST)
+    bounded = np.clip(link, -10, 10)
+    columns |= {
+        "weaker_link": np.minimum(bounded[one], bounded[two]),
+        "stronger_link": np.maximum(bounded[one], bounded[two]),
+        "more_rivals": np.maximum(rivals[one], rivals[two]),
+        "fewer_rivals": np.minimum(rivals[one], rivals[two]),
+        "mother_size": mother[:, NODE_COLUMNS.index("size")],
+        "mother_brightness": mother[:, NODE_COLUMNS.index("brightness")],
+    }
+    return _terms(DIVISION, columns, len(values))
+
+
+def _terms(weights: dict[str, float], columns: dict[str, np.ndarray], count: int) -> np.ndarray:
+    terms = np.ones((len(weights), count))
+    for row, name in zip(terms, weights, strict=True):
+        if name.endswith("^2"):
+            np.square(columns[name.removesuffix("^2")], out=row)
+        elif name != "constant":
+            row[:] = columns[name]
+    return terms.T

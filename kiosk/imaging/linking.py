@@ -20,7 +20,7 @@ Score = Callable[[dict[str, np.ndarray]], dict[str, np.ndarray]]
 
 # Frames that are scored together, and how many of them only to see what follows: links are
 # decided when so many later frames are known, and the frames before stay as context.
-WINDOW_FRAMES = 12
+WINDOW_FRAMES = 20
 LOOK_AHEAD = 4
 LOOK_BACK = 2
 FARTHEST = 30.0
@@ -76,8 +76,8 @@ class Linker:
         self._number = 0
         # Links begin in frames from here on; those before are context.
         self._undecided = 0
-        # (frame, label) of decided targets: each has its source.
-        self._taken: set[tuple[int, int]] = set()
+        # Keys of decided targets in frames that are still open: each has its source.
+        self._taken = np.zeros(0, np.int64)
 
     def add(self, detections: Detections) -> Links:
         """Append the next frame; the links that are decided by it."""
@@ -101,11 +101,9 @@ class Linker:
         links = self._best(found, end) if len(found) else Links.none()
         self._undecided = end
         self._frames = [f for f in self._frames if f.number >= end - LOOK_BACK]
-        kept = {
-            (frame, label)
-            for frame, label in zip(links.target_frame, links.target_label, strict=True)
-        }
-        self._taken = {key for key in self._taken | kept if key[0] > end}
+        kept = links.target_frame > end
+        taken = _keys(links.target_frame[kept], links.target_label[kept])
+        self._taken = np.concatenate([self._taken[self._taken >= _keys(end, 0)], taken])
         return links
 
     def _best(self, found: Candidates, end: int) -> Links:
@@ -115,12 +113,14 @@ class Linker:
         link = _finite(scores["link"][: len(found)]) + self._options.link_bias
         division = _finite(scores["division"]) + self._options.division_bias
         open_ = self._open(found)
-        gain = np.where(open_, link, -np.inf)
         second = np.full(len(found), -np.inf)
-        if self._options.divisions:
-            pairs = graph["pairs"]
+        pairs = graph["pairs"]
+        # A window without pairs has one that stands for none, of an edge with itself.
+        if self._options.divisions and np.any(pairs[:, 0] != pairs[:, 1]):
             np.maximum.at(second, pairs.ravel(), np.repeat(division, 2))
-            second = np.minimum(second, gain)
+            # A link is at least as likely as the division that it is part of.
+            link = np.maximum(link, second)
+        gain, second = (np.where(open_, values, -np.inf) for values in (link, second))
         chosen, _ = best_links(found.source, found.target, gain, second)
         chosen &= found.frame[found.source] < end
         return _as_links(found, chosen, _probability(found, link))
@@ -128,11 +128,13 @@ class Linker:
     def _open(self, found: Candidates) -> np.ndarray:
         """(e,) edges that may still be chosen."""
         open_ = found.frame[found.source] >= self._undecided
-        if self._taken:
-            where = zip(found.frame[found.target], found.label[found.target], strict=True)
-            taken = np.fromiter((key in self._taken for key in where), bool, len(found))
-            open_ &= ~taken
-        return open_
+        keys = _keys(found.frame, found.label)
+        return open_ & ~np.isin(keys, self._taken)[found.target]
+
+
+def _keys(frame: np.ndarray | int, label: np.ndarray | int) -> np.ndarray:
+    """One int64 for a frame and a label of 32 bits."""
+    return np.asarray((np.asarray(frame, np.int64) << 32) + label)
 
 
 def _finite(values: np.ndarray) -> np.ndarray:

@@ -5,14 +5,19 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from kiosk.imaging.link_graph import EDGE_FEATURES, NODE_FEATURES, PAIR_FEATURES
-from kiosk.imaging.link_scores import GAP, MOTION_COLUMN
+from kiosk.imaging.link_graph import (
+    EDGE_COLUMNS,
+    EDGE_FEATURES,
+    NODE_FEATURES,
+    PAIR_FEATURES,
+)
 
 WIDTH = 48
 LOOK = 32
 ROUNDS = 3
 BELIEFS = 13
 IMPOSSIBLE = -30.0
+GAP, MOTION = EDGE_COLUMNS.index("gap"), EDGE_COLUMNS.index("motion")
 
 
 class LinkNetwork(nn.Module):
@@ -67,7 +72,7 @@ class LinkNetwork(nn.Module):
         edges = self.edge(torch.cat([edge_features, nodes[source], nodes[target], alike], 1))
         gap = edge_features[:, GAP : GAP + 1] + 1
         velocity = displacement / gap
-        motion = edge_features[:, MOTION_COLUMN : MOTION_COLUMN + 1] + 0.1
+        motion = edge_features[:, MOTION : MOTION + 1] + 0.1
         link = self.odds[0](edges)[:, 0]
         links = [link]
         for gather, revise, odds in zip(self.gather, self.revise, self.odds[1:], strict=True):

@@ -34,7 +34,9 @@ class Window:
     pair_counts: torch.Tensor
 
 
-def draw_window(movie: TrueMovie, random: np.random.Generator) -> Window | None:
+def draw_window(
+    movie: TrueMovie, random: np.random.Generator, longest_gap: int = LONGEST_GAP
+) -> Window | None:
     """A window of a movie, with dropped instances, longer steps and drift; None if it is empty."""
     step = int(random.choice((1, 2, 3, 4), p=(0.35, 0.3, 0.2, 0.15)))
     length = int(random.integers(SHORTEST, LONGEST + 1))
@@ -49,7 +51,10 @@ def draw_window(movie: TrueMovie, random: np.random.Generator) -> Window | None:
     no_image = random.random() < 0.1
     frames, tracks = [], []
     drift = np.zeros(2)
-    diameter = float(np.median(np.concatenate([movie.frames[p].diameters_px for p in places])))
+    diameters = np.concatenate([movie.frames[p].diameters_px for p in places])
+    if not len(diameters):
+        return None
+    diameter = float(np.median(diameters))
     walk = random.choice((0.0, 0.0, random.uniform(0, 0.4))) * diameter
     turn = int(random.integers(0, 8))
     for number, place in enumerate(places):
@@ -60,7 +65,7 @@ def draw_window(movie: TrueMovie, random: np.random.Generator) -> Window | None:
         tracks.append(movie.tracks[place][keep])
     first = 0 if begins_movie else -1
     last = len(places) - 1 if places[-1] + step >= len(movie.frames) else -1
-    return _with_truth(frames, tracks, movie.parents, (first, last))
+    return _with_truth(frames, tracks, movie.parents, (first, last), longest_gap)
 
 
 def _seen(detections: Detections, keep: np.ndarray, turn: int, no_image: bool) -> Detections:
@@ -84,8 +89,9 @@ def _with_truth(
     tracks: list[np.ndarray],
     parents: dict[int, int],
     movie_frames: tuple[int, int],
+    longest_gap: int,
 ) -> Window | None:
-    found = find_candidates(frames, LONGEST_GAP)
+    found = find_candidates(frames, longest_gap)
     if not len(found):
         return None
     graph = link_graph(frames, found, movie_frames)
