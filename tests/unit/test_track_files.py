@@ -247,7 +247,7 @@ def test_geff(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, chunk: int) -> No
     assert [(axis.name, axis.unit, axis.scale) for axis in about.axes] == [
         ("t", "frame", 600.0), ("y", "pixel", 0.5), ("x", "pixel", 0.25),
     ]  # fmt: skip
-    assert about.track_node_props == {"lineage": "root_id", "tracklet": "track_id"}
+    assert about.track_node_props == {"lineage": "root_id", "tracklet": "tracklet_id"}
     nodes = root["nodes/props"]
     assert set(nodes) == set(about.node_props_metadata)
     for name, property_of in about.node_props_metadata.items():
@@ -277,14 +277,15 @@ def test_the_geff_package_takes_it(tmp_path: Path) -> None:
     structure.validate_structure(folder)
 
 
-def test_one_daughter_is_no_tracklet_of_geff(tmp_path: Path) -> None:
+def test_only_daughters_go_on_with_the_tracklet_of_their_mothers(tmp_path: Path) -> None:
     planes = movie()
-    lineage = lineage_of(planes, {2: 1})
+    lineage = lineage_of(planes, {2: 1, 3: 2, 4: 3, 5: 3})
     image = movie_image(planes)
     frames = tracked_frames(planes, image, lineage)
     path = write_tracks(Geff, tmp_path / "x", frames, image, lineage)
-    root = zarr.open_group(ZipStore(path, mode="r"), mode="r")
-    assert root.attrs["geff"]["track_node_props"] == {"lineage": "root_id"}
+    nodes = zarr.open_group(ZipStore(path, mode="r"), mode="r")["nodes/props"]
+    found = zip(nodes["track_id/values"][:], nodes["tracklet_id/values"][:], strict=True)
+    assert set(found) == {(1, 1), (2, 1), (3, 1), (4, 4), (5, 5), (6, 6), (7, 7)}
 
 
 def test_lineage_plots(tmp_path: Path) -> None:

@@ -48,8 +48,8 @@ TRACK_FORMATS: dict[str, TrackFormat] = {
     "ctc": TrackFormat(
         ending="_RES.zip",
         media_type="application/zip",
-        description="Masks and res_track.txt of the Cell Tracking Challenge. Unpacked, TrackMate,"
-        " Trackastra and ctc_validate read it.",
+        description="Masks and res_track.txt of the Cell Tracking Challenge. Unpack it for"
+        " ctc_validate, Trackastra and others.",
         writer=CtcZip,
     ),
     "tracks": TrackFormat(
