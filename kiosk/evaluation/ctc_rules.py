@@ -45,9 +45,11 @@ def _wrong_masks(tracks: np.ndarray, labels: Sequence[Sequence[int]]) -> str:
     lengths = tracks[:, 2] - tracks[:, 1] + 1
     within = np.arange(lengths.sum()) - np.repeat(np.cumsum(lengths) - lengths, lengths)
     frame = np.repeat(tracks[:, 1], lengths) + within
-    number = np.repeat(tracks[:, 0], lengths)
+    order = np.argsort(frame, kind="stable")
+    number = np.repeat(tracks[:, 0], lengths)[order]
+    bounds = np.searchsorted(frame[order], np.arange(len(labels) + 1))
     for at, here in enumerate(labels):
-        expected = number[frame == at]
+        expected = number[bounds[at] : bounds[at + 1]]
         if len(missing := np.setdiff1d(expected, here)):
             return f"track {missing[0]} has no mask in frame {at}"
         if len(unknown := np.setdiff1d(here, expected)):

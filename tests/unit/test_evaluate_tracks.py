@@ -249,6 +249,7 @@ BROKEN_RULES: dict[str, Callable[[Path], None]] = {
 }
 
 
+@pytest.mark.filterwarnings("ignore::UserWarning")
 @pytest.mark.parametrize("words", BROKEN_RULES)
 def test_broken_rules_are_said_as_the_official_package_finds_them(
     folders: tuple[Path, Path], words: str
@@ -279,6 +280,10 @@ def test_broken_rules_are_said_as_the_official_package_finds_them(
             "needs four whole numbers",
         ),
         (lambda folder: (folder / "res_track.txt").write_text("a b c d\n"), "cannot be read"),
+        (
+            lambda folder: (folder / "res_track.txt").write_text(f"1 0 {10**30} 0\n"),
+            "cannot be read",
+        ),
         (
             lambda folder: (folder / "mask003.tif").write_bytes(b"no picture"),
             "cannot be read as a TIFF mask",
