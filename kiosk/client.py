@@ -183,7 +183,7 @@ class AsyncKiosk:
             progress: True for a bar, or a function that is called with a `Progress`.
             options: all others of `submit_tracking`: model, channel, parameters, formats,
                 labels_are_tracks, skip_bad_frames, linker, longest_gap_frames, reach_px,
-                divisions, correct_drift.
+                divisions, correct_drift, mend.
 
         Raises:
             InvalidRequest: the movie or the request cannot be processed; says why.
@@ -327,6 +327,7 @@ class AsyncKiosk:
         reach_px: float = 0.0,
         divisions: bool = True,
         correct_drift: bool = True,
+        mend: bool = True,
         request_id: str = "",
     ) -> pb.Job:
         """Queue the tracking of an upload; labels and tracks are names of uploads too."""
@@ -349,6 +350,7 @@ class AsyncKiosk:
             reach_px=reach_px,
             no_divisions=not divisions,
             no_drift_correction=not correct_drift,
+            no_mending=not mend,
         )
         job: pb.Job = await self._connection.call("Track", request)
         return job

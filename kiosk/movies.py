@@ -153,4 +153,6 @@ def _summary(record: Mapping[str, Any]) -> str:
 
 def _remarks(record: Mapping[str, Any]) -> list[str]:
     bad = [f"Frame {t} was left out: {why}" for t, why in record.get("bad_frames", {}).items()]
-    return bad + list(record.get("left_out", {}).values())
+    joined, parted = (record.get("mended", {}).get(name, 0) for name in ("joined", "parted"))
+    mended = [f"Mended by the frames around: {joined} cells that were cut, {parted} run together."]
+    return bad + mended * bool(joined + parted) + list(record.get("left_out", {}).values())

@@ -30,6 +30,8 @@ class TrackingRequest:
         longest_gap_frames: most frames that a cell may be missed in; None = the linker's default.
         reach_px: longest way from one frame to the next; 0 = from the cells' sizes and spacing.
         divisions: a cell may become two.
+        mend: cells that the model has cut or run together in single frames are mended by the
+            frames around.
         correct_drift: what the whole frame has moved is taken off before linking.
     """
 
@@ -44,6 +46,7 @@ class TrackingRequest:
     reach_px: float = 0.0
     divisions: bool = True
     correct_drift: bool = True
+    mend: bool = True
 
     def __post_init__(self) -> None:
         if self.linker not in ("", NETWORK, GEOMETRIC):

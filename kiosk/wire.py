@@ -151,6 +151,7 @@ def tracking_from_proto(request: pb.TrackRequest) -> TrackingRequest:
         reach_px=request.reach_px,
         divisions=not request.no_divisions,
         correct_drift=not request.no_drift_correction,
+        mend=not request.no_mending,
     )
 
 

@@ -323,7 +323,7 @@ class Region(_message.Message):
     def __init__(self, min_y_px: _Optional[int] = ..., min_x_px: _Optional[int] = ..., max_y_px: _Optional[int] = ..., max_x_px: _Optional[int] = ...) -> None: ...
 
 class TrackRequest(_message.Message):
-    __slots__ = ("upload", "model", "model_version", "channel", "request_id", "parameters", "reading", "formats", "labels", "tracks", "labels_are_tracks", "skip_bad_frames", "linker", "longest_gap_frames", "reach_px", "no_divisions", "no_drift_correction")
+    __slots__ = ("upload", "model", "model_version", "channel", "request_id", "parameters", "reading", "formats", "labels", "tracks", "labels_are_tracks", "skip_bad_frames", "linker", "longest_gap_frames", "reach_px", "no_divisions", "no_drift_correction", "no_mending")
     class ParametersEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -348,6 +348,7 @@ class TrackRequest(_message.Message):
     REACH_PX_FIELD_NUMBER: _ClassVar[int]
     NO_DIVISIONS_FIELD_NUMBER: _ClassVar[int]
     NO_DRIFT_CORRECTION_FIELD_NUMBER: _ClassVar[int]
+    NO_MENDING_FIELD_NUMBER: _ClassVar[int]
     upload: str
     model: str
     model_version: str
@@ -365,7 +366,8 @@ class TrackRequest(_message.Message):
     reach_px: float
     no_divisions: bool
     no_drift_correction: bool
-    def __init__(self, upload: _Optional[str] = ..., model: _Optional[str] = ..., model_version: _Optional[str] = ..., channel: _Optional[str] = ..., request_id: _Optional[str] = ..., parameters: _Optional[_Mapping[str, float]] = ..., reading: _Optional[_Union[ReadOptions, _Mapping]] = ..., formats: _Optional[_Iterable[str]] = ..., labels: _Optional[str] = ..., tracks: _Optional[str] = ..., labels_are_tracks: _Optional[bool] = ..., skip_bad_frames: _Optional[bool] = ..., linker: _Optional[str] = ..., longest_gap_frames: _Optional[int] = ..., reach_px: _Optional[float] = ..., no_divisions: _Optional[bool] = ..., no_drift_correction: _Optional[bool] = ...) -> None: ...
+    no_mending: bool
+    def __init__(self, upload: _Optional[str] = ..., model: _Optional[str] = ..., model_version: _Optional[str] = ..., channel: _Optional[str] = ..., request_id: _Optional[str] = ..., parameters: _Optional[_Mapping[str, float]] = ..., reading: _Optional[_Union[ReadOptions, _Mapping]] = ..., formats: _Optional[_Iterable[str]] = ..., labels: _Optional[str] = ..., tracks: _Optional[str] = ..., labels_are_tracks: _Optional[bool] = ..., skip_bad_frames: _Optional[bool] = ..., linker: _Optional[str] = ..., longest_gap_frames: _Optional[int] = ..., reach_px: _Optional[float] = ..., no_divisions: _Optional[bool] = ..., no_drift_correction: _Optional[bool] = ..., no_mending: _Optional[bool] = ...) -> None: ...
 
 class GetJobRequest(_message.Message):
     __slots__ = ("name",)

@@ -106,6 +106,14 @@ Drift = Annotated[
         rich_help_panel=LINKING,
     ),
 ]
+Mend = Annotated[
+    bool,
+    typer.Option(
+        "--mend/--no-mend",
+        help="Mend cells that the model has cut or run together in single frames.",
+        rich_help_panel=WHAT,
+    ),
+]
 TrackFormats = Annotated[
     list[str] | None,
     typer.Option(
@@ -132,6 +140,7 @@ def track(
     labels: Labels = "",
     tracks: Tracks = "",
     keep_ids: KeepIds = False,
+    mend: Mend = True,
     diameter_px: DiameterPx = 0.0,
     parameters: Parameters = None,
     linker: Linker = "",
@@ -191,6 +200,7 @@ def track(
             "reach_px": reach_px,
             "divisions": divisions,
             "correct_drift": drift,
+            "mend": mend,
         },
         overwrite=overwrite,
         skip_existing=skip_existing,

@@ -29,6 +29,8 @@ def lineage_of(context: JobContext, frames: TrackedFrames, fetch: Fetch) -> Line
         InvalidRequest: what its owner has corrected is no lineage.
     """
     request = context.tracking
+    if request.mend and not request.labels:
+        frames.mend()
     if request.is_linked:
         return _linked(context, frames, fetch)
     labels = [frames.detections(t).labels.astype(np.int64) for t in range(frames.count)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from kiosk.errors import InvalidRequest
@@ -12,6 +13,8 @@ from kiosk.models import ModelCard
 from kiosk.parameters import chosen, parameters_of
 from kiosk.request import SegmentationRequest
 
+# Thresholds of single frames, as shares of those for single images.
+WEAKER = {"peak_threshold": 1 / 3, "min_area_px": 0.4}
 VOLUME_NAMES = frozenset(parameter.name for parameter in parameters_of(VolumeParameters))
 
 
@@ -33,6 +36,21 @@ def instance_parameters(card: ModelCard, request: SegmentationRequest) -> Any:
             field="parameters",
         )
     return chosen(HEADS[card.head].parameters, card.postprocessing, overrides)
+
+
+def movie_parameters(card: ModelCard, request: SegmentationRequest) -> Any:
+    """As `instance_parameters`, for frames of a movie: what is weak in one is seen in the others.
+
+    A cell that is missed costs its links, one that is invented lasts for a frame. What the caller
+    has set stays as it is.
+    """
+    parameters = instance_parameters(card, request)
+    lowered = {
+        name: getattr(parameters, name) * share
+        for name, share in WEAKER.items()
+        if hasattr(parameters, name) and name not in request.postprocessing
+    }
+    return replace(parameters, **lowered)
 
 
 def volume_wishes(overrides: Mapping[str, float]) -> dict[str, float]:

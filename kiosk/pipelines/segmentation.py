@@ -13,6 +13,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
+from typing import Any
 
 import numpy as np
 
@@ -163,12 +164,16 @@ async def run(context: JobContext, part: Part) -> None:
     await write_part(*place, done.labels, done.table, done.report)
 
 
-async def segmented(context: JobContext, part: Part) -> Segmented:
-    """One plane, or one block of a plane: pixels to labels."""
+async def segmented(context: JobContext, part: Part, parameters: Any = None) -> Segmented:
+    """One plane, or one block of a plane: pixels to labels.
+
+    Args:
+        parameters: of the model's head; None = as the job's owner asked.
+    """
     job, card = context.job, context.card
     clock = Stopwatch()
     record = await read_plan(context.store, job.id)
-    parameters = instance_parameters(card, context.request)
+    parameters = parameters or instance_parameters(card, context.request)
     read = await _read(context, record, part)
     clock.lap("read")
     # Heads whose maps have directions in them are seen in one orientation only.

@@ -7,7 +7,7 @@ import json
 import time
 from collections.abc import Coroutine, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, TypeVar
@@ -29,6 +29,7 @@ from kiosk.pipelines.cutting import cutting
 from kiosk.pipelines.intermediate import PartReport, PlanRecord, read_reports
 from kiosk.pipelines.label_planes import FinishedPlane, HeldLabels
 from kiosk.pipelines.lineages import lineage_of
+from kiosk.pipelines.parameters import movie_parameters
 from kiosk.pipelines.results import UINT16_MAX
 from kiosk.pipelines.run_records import (
     about_image,
@@ -67,6 +68,7 @@ async def write_track_results(context: JobContext, source: ImageSource, plan: Pl
                 await store.put_file(prefix + path.name, file)
     record = _run_record(context, source, plan, reports, lineage)
     record["left_out"] = files.left_out
+    record["mended"] = {"joined": frames.joined, "parted": frames.parted}
     record["seconds"]["linking"] = round(linking_s, 3)
     await store.put(f"{prefix}{RUN_ENDING}", json.dumps(record, indent=2).encode())
 
@@ -171,7 +173,7 @@ def _run_record(
         **about_job(job),
         "model": about_model(context) if not request.labels else None,
         "scale": about_scale(context, plan) if not request.labels else None,
-        "parameters": dict(request.segmentation.postprocessing),
+        "parameters": _parameters(context),
         "linking": {
             "by": _linked_by(context),
             "version": request.linking_version,
@@ -190,6 +192,15 @@ def _run_record(
         "seconds": about_time(job, reports),
         "software": about_software(),
     }
+
+
+def _parameters(context: JobContext) -> dict[str, Any]:
+    """What the instances were made with; nothing where they were given."""
+    if context.tracking.labels:
+        return {}
+    values = asdict(movie_parameters(context.card, context.request))
+    listed = {item.name for item in context.card.parameters}
+    return {name: value for name, value in values.items() if name in listed}
 
 
 def _linked_by(context: JobContext) -> str:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Mapping
 
 import numpy as np
 
 from kiosk.imaging.detections import Detections, detect
 from kiosk.imaging.measurements import measure
+from kiosk.imaging.mending import LOOK_AHEAD_FRAMES, mend
 from kiosk.pipelines.assembling import Assembler, Fetch
 from kiosk.pipelines.context import JobContext
 from kiosk.pipelines.cutting import Cutting
@@ -28,6 +30,10 @@ class TrackedFrames:
 
     Frames that were cut into blocks are put together at first sight, and measured, and kept in the
     store like parts.
+
+    Attributes:
+        count: how many there are.
+        joined, parted: instances that `mend` has mended.
     """
 
     def __init__(
@@ -40,8 +46,11 @@ class TrackedFrames:
     ) -> None:
         self._context, self._source, self._channels = context, source, channels
         self._cutting, self._fetch = cutting, fetch
-        self._whole: set[int] = set()
+        # Frames that are kept anew, after all parts.
+        self._written: set[int] = set()
         self.count = source.sizes["t"]
+        self._after_parts = self.count * len(cutting.blocks)
+        self.joined = self.parted = 0
 
     def detections(self, t: int) -> Detections:
         store, job_id = self._context.store, self._context.job.id
@@ -60,29 +69,49 @@ class TrackedFrames:
         )
         return columns
 
+    def mend(self) -> None:
+        """Mend cells that were cut or run together in single frames, see `imaging.mending`."""
+        before = self.labels(0)
+        later = deque(self.labels(t) for t in range(1, min(self.count, LOOK_AHEAD_FRAMES + 1)))
+        for t in range(1, self.count):
+            here = later.popleft()
+            if t + LOOK_AHEAD_FRAMES < self.count:
+                later.append(self.labels(t + LOOK_AHEAD_FRAMES))
+            found = mend(before, here, list(later))
+            if found.joined or found.parted:
+                self._replace(t, found.labels)
+            self.joined += found.joined
+            self.parted += found.parted
+            before = found.labels
+
     def _index(self, t: int) -> int:
         """The number of the part that holds all of a frame."""
-        if self._cutting.is_whole:
-            return t
-        parts = self.count * len(self._cutting.blocks)
-        if t not in self._whole:
-            self._assemble(t, parts + t)
-            self._whole.add(t)
-        return parts + t
+        if t in self._written:
+            return self._after_parts + t
+        if not self._cutting.is_whole:
+            self._assemble(t)
+            return self._after_parts + t
+        return t
 
-    def _assemble(self, t: int, index: int) -> None:
-        context, source = self._context, self._source
-        assembler = Assembler(context, source.sizes, self._cutting, self._fetch)
+    def _assemble(self, t: int) -> None:
+        source = self._source
+        assembler = Assembler(self._context, source.sizes, self._cutting, self._fetch)
         window = slice(0, source.sizes["y"]), slice(0, source.sizes["x"])
         with assembler.plane(assembler.places[t]) as found:
-            labels = found.labels.read(window)
+            self._replace(t, found.labels.read(window))
+
+    def _replace(self, t: int, labels: np.ndarray) -> None:
+        """Keep other labels of a frame, with their measurements, beside what the parts left."""
+        context, source = self._context, self._source
+        window = slice(0, source.sizes["y"]), slice(0, source.sizes["x"])
         channels = each_channel(source, (t, 0), window)
         table = measure(labels, channels, source.channel_names, source.pixel_size_um)
         detections = detect(labels, grey(source.plane(t, 0, self._channels)))
-        place = context.store, context.job.id, index
+        place = context.store, context.job.id, self._after_parts + t
         report = PartReport(instances=len(detections), seconds={})
         self._fetch(write_part(*place, labels, table, report))
         self._fetch(write_detections(*place, detections.columns()))
+        self._written.add(t)
 
 
 def grey(pixels: np.ndarray) -> np.ndarray:

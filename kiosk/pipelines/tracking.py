@@ -37,6 +37,7 @@ from kiosk.pipelines.intermediate import (
     write_plan,
 )
 from kiosk.pipelines.job_size import check_job_size, check_parts
+from kiosk.pipelines.parameters import movie_parameters
 from kiosk.pipelines.sizing import Sizing
 from kiosk.pipelines.track_results import write_track_results
 from kiosk.pipelines.tracked_frames import grey
@@ -152,7 +153,8 @@ async def run(context: JobContext, part: Part) -> None:
 
 
 async def _segmented(context: JobContext, part: Part) -> _Frame:
-    done = await segmentation.segmented(context, part)
+    parameters = movie_parameters(context.card, context.request)
+    done = await segmentation.segmented(context, part, parameters)
     found = None
     if done.table is not None:
         found = await asyncio.to_thread(detect, done.labels, grey(done.pixels))
