@@ -15,6 +15,7 @@ picture     charts and worst planes on one sheet
 output      the files that are written
 
 ctc_folders      results and truth in the layout of the Cell Tracking Challenge
+ctc_rules        what tracks and masks must be like there
 tracking         SEG, DET, TRA, LNK and divisions of tracked movies
 tracking_output  these figures as JSON, as CSV and for the terminal
 """

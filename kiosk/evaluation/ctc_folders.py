@@ -157,8 +157,8 @@ def _tracks(path: Path) -> np.ndarray:
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
         rows = [[int(word) for word in line.split()] for line in lines if line.strip()]
-    except (OSError, ValueError) as error:
+        if all(len(row) == 4 for row in rows):
+            return np.array(rows, np.int64).reshape(-1, 4)
+    except (OSError, ValueError, OverflowError) as error:
         raise InvalidRequest(f"'{path}' cannot be read: {error}.") from error
-    if any(len(row) != 4 for row in rows):
-        raise InvalidRequest(f"'{path}' needs four whole numbers in every line: L B E P.")
-    return np.array(rows, np.int64).reshape(-1, 4)
+    raise InvalidRequest(f"'{path}' needs four whole numbers in every line: L B E P.")

@@ -7,7 +7,6 @@ predicted one that covers more than half of it.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,6 +22,7 @@ from kiosk.evaluation.ctc_folders import (
     read_predicted,
     read_truth,
 )
+from kiosk.evaluation.ctc_rules import broken_rule
 from kiosk.imaging.matching import (
     MatchCounts,
     SegMeasure,
@@ -208,28 +208,9 @@ def _seg(sequence: CtcSequence, predicted: TrackFolder) -> float | None:
 
 def _check_valid(folder: TrackFolder, labels: list[list[int]]) -> None:
     """Raises InvalidRequest for tracks and masks that do not fit each other."""
-    from ctc_metrics.metrics import valid
-
-    tracks = folder.tracks
-    unknown = tracks[(tracks[:, 3] != 0) & ~np.isin(tracks[:, 3], tracks[:, 0])]
-    if len(unknown):
-        problem = f"track {unknown[0][0]} has the mother {unknown[0][3]}, which is no track"
-    elif len(np.unique(tracks[:, 0])) < len(tracks):
-        problem = "a track has two lines"
-    elif not len(tracks) and any(labels):
-        problem = "its masks have labels, but it has no tracks"
-    elif len(tracks) and (tracks[:, 1:3].min() < 0 or tracks[:, 2].max() >= len(folder.masks)):
-        problem = "a track reaches beyond its frames"
-    elif not len(tracks):
-        return
-    else:
-        with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always")
-            if valid(folder.masks, tracks, labels):
-                return
-        problem = next(str(item.message) for item in caught if "Empty" not in str(item.message))
-    raise InvalidRequest(
-        f"'{folder.folder}' does not follow the rules of the Cell Tracking Challenge:"
-        f" {problem.rstrip('. ')}. Correct it until ctc_validate finds nothing.",
-        reason="INVALID_TRACKS",
-    )
+    if problem := broken_rule(folder.tracks, labels[: len(folder.masks)]):
+        raise InvalidRequest(
+            f"'{folder.folder}' does not follow the rules of the Cell Tracking Challenge:"
+            f" {problem}. Correct it until ctc_validate finds nothing.",
+            reason="INVALID_TRACKS",
+        )

@@ -81,6 +81,19 @@ class Lineage:
         return counts
 
 
+def tracklets(lineage: Lineage) -> np.ndarray:
+    """(track,) int64: the track itself; for an only daughter the tracklet of her mother.
+
+    Tracklets end where cells divide and nowhere else, as graphs of links have it.
+    """
+    own = np.arange(len(lineage.track_id))
+    mother = np.searchsorted(lineage.track_id, lineage.parent_id)
+    alone = lineage.has_mother.copy()
+    alone[alone] = lineage.daughter_counts()[mother[alone]] == 1
+    first, _ = _roots(np.where(alone, mother, own))
+    return np.asarray(lineage.track_id[first])
+
+
 def lineage_from_links(frame_labels: Sequence[np.ndarray], links: Links) -> Lineage:
     """The lineage of a movie. A link over several frames closes a gap: its track goes on.
 
@@ -191,8 +204,9 @@ def _positions(
     """Where the instances at these frames and labels are among all."""
     if not len(at_frame):
         return np.zeros(0, np.int64)
+    at_frame, at_label = np.asarray(at_frame, np.int64), np.asarray(at_label, np.int64)
     most = int(max(label.max(initial=0), np.max(at_label))) + 1
-    keys, wanted = frame * most + label, at_frame.astype(np.int64) * most + at_label
+    keys, wanted = frame * most + label, at_frame * most + at_label
     places = np.minimum(np.searchsorted(keys, wanted), max(0, len(keys) - 1))
     missing = keys[places] != wanted if len(keys) else np.ones(len(wanted), bool)
     if np.any(missing):

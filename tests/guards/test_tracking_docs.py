@@ -7,6 +7,7 @@ from pathlib import Path
 
 from kiosk.exports.tracks import TRACK_FORMATS, kind_of_track_file
 from kiosk.exports.tracks.tables import DOUBTFUL_COLUMNS, MOST_LINKS, TRACK_COLUMNS
+from kiosk.exports.tracks.tails_picture import TAIL_FRAMES
 from kiosk.imaging import track_summary
 from kiosk.imaging.ctc_tracks import MOST_TRACKS
 from kiosk.imaging.doubtful_links import DOUBTFUL_BELOW
@@ -47,6 +48,7 @@ def test_numbers_are_those_of_the_code() -> None:
     assert f"a confidence below {DOUBTFUL_BELOW:g}" in TEXT
     assert f"At most {MOST_LINES} lines" in TEXT
     assert f"At most {MOST_LINKS:,} are listed" in TEXT
+    assert f"over the last {TAIL_FRAMES} frames" in TEXT
     assert f"16 bit hold {MOST_TRACKS:,} tracks" in TEXT
     assert f"below {DOUBTFUL_BELOW:g} it is" in (ROOT / "docs/glossary.md").read_text()
 

@@ -28,7 +28,7 @@ from track_makers import (
 from zarr.storage import ZipStore
 
 from kiosk.errors import InvalidRequest
-from kiosk.exports.tracks import TRACK_FORMATS, chosen_track_formats, geff
+from kiosk.exports.tracks import TRACK_FORMATS, chosen_track_formats, geff, tails_picture
 from kiosk.exports.tracks.ctc import CtcZip
 from kiosk.exports.tracks.geff import Geff
 from kiosk.exports.tracks.labels import TrackedLabels
@@ -39,6 +39,7 @@ from kiosk.exports.tracks.tables import (
     TracksCsv,
     TrackSummaryCsv,
 )
+from kiosk.exports.tracks.tails_picture import TailsPicture
 from kiosk.exports.tracks.tracked_plane import TrackedPlane
 from kiosk.exports.tracks.writer import TrackedFrame
 from kiosk.imaging import track_summary
@@ -246,7 +247,7 @@ def test_geff(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, chunk: int) -> No
     assert [(axis.name, axis.unit, axis.scale) for axis in about.axes] == [
         ("t", "frame", 600.0), ("y", "pixel", 0.5), ("x", "pixel", 0.25),
     ]  # fmt: skip
-    assert about.track_node_props == {"lineage": "root_id", "tracklet": "track_id"}
+    assert about.track_node_props == {"lineage": "root_id", "tracklet": "tracklet_id"}
     nodes = root["nodes/props"]
     assert set(nodes) == set(about.node_props_metadata)
     for name, property_of in about.node_props_metadata.items():
@@ -276,14 +277,15 @@ def test_the_geff_package_takes_it(tmp_path: Path) -> None:
     structure.validate_structure(folder)
 
 
-def test_one_daughter_is_no_tracklet_of_geff(tmp_path: Path) -> None:
+def test_only_daughters_go_on_with_the_tracklet_of_their_mothers(tmp_path: Path) -> None:
     planes = movie()
-    lineage = lineage_of(planes, {2: 1})
+    lineage = lineage_of(planes, {2: 1, 3: 2, 4: 3, 5: 3})
     image = movie_image(planes)
     frames = tracked_frames(planes, image, lineage)
     path = write_tracks(Geff, tmp_path / "x", frames, image, lineage)
-    root = zarr.open_group(ZipStore(path, mode="r"), mode="r")
-    assert root.attrs["geff"]["track_node_props"] == {"lineage": "root_id"}
+    nodes = zarr.open_group(ZipStore(path, mode="r"), mode="r")["nodes/props"]
+    found = zip(nodes["track_id/values"][:], nodes["tracklet_id/values"][:], strict=True)
+    assert set(found) == {(1, 1), (2, 1), (3, 1), (4, 4), (5, 5), (6, 6), (7, 7)}
 
 
 def test_lineage_plots(tmp_path: Path) -> None:
@@ -298,6 +300,22 @@ def test_lineage_plots(tmp_path: Path) -> None:
     with Image.open(written(LineagePng, tmp_path)) as picture:
         assert picture.size[0] == 1200
         assert picture.convert("L").getextrema() != (255, 255)
+
+
+def test_the_last_frame_with_tails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tails_picture, "TAIL_FRAMES", 4)
+    with Image.open(written(TailsPicture, tmp_path)) as opened:
+        picture = np.asarray(opened).astype(int)
+    factor = round(800 / 48)
+    assert picture.shape == (44 * factor, 48 * factor, 3)
+    is_drawn = np.ptp(picture, axis=2) > 60
+    # Track 2 is a daughter of 1: from where she was in frame 4 at y 7.5 to where it is now.
+    y, x = 4.5, 16.0
+    around = is_drawn[int(y * factor) : int((y + 1) * factor), int((x + 1) * factor) :]
+    assert around.any()
+    # What went out of sight before the tails begin has left none; nothing is on empty ground.
+    assert not is_drawn[20 * factor : 25 * factor].any()
+    assert not is_drawn[37 * factor :, 20 * factor :].any()
 
 
 def test_a_plot_of_very_many_tracks_is_bounded_and_says_so(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from kiosk.exports.tracks.geff import Geff
 from kiosk.exports.tracks.labels import TrackedLabels
 from kiosk.exports.tracks.lineage_picture import LineagePng, LineageSvg
 from kiosk.exports.tracks.tables import DoubtfulLinksCsv, TracksCsv, TrackSummaryCsv
+from kiosk.exports.tracks.tails_picture import TailsPicture
 from kiosk.exports.tracks.writer import TrackWriter
 from kiosk.exports.writer import ResultImage
 from kiosk.imaging.lineage import Lineage
@@ -47,8 +48,8 @@ TRACK_FORMATS: dict[str, TrackFormat] = {
     "ctc": TrackFormat(
         ending="_RES.zip",
         media_type="application/zip",
-        description="Masks and res_track.txt of the Cell Tracking Challenge. Unpacked, TrackMate,"
-        " Trackastra and ctc_validate read it.",
+        description="Masks and res_track.txt of the Cell Tracking Challenge. Unpack it for"
+        " ctc_validate, Trackastra and others.",
         writer=CtcZip,
     ),
     "tracks": TrackFormat(
@@ -75,6 +76,12 @@ TRACK_FORMATS: dict[str, TrackFormat] = {
         media_type="image/png",
         description="Lineage plot: time to the right, a line per cell, branches at divisions.",
         writer=LineagePng,
+    ),
+    "overlay": TrackFormat(
+        ending="_tracks.jpg",
+        media_type="image/jpeg",
+        description="Picture of the last frame with the way that every cell has come.",
+        writer=TailsPicture,
     ),
     "lineage-svg": TrackFormat(
         ending="_lineage.svg",

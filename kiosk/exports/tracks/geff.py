@@ -21,10 +21,11 @@ from kiosk.exports.tracks.writer import TrackedFrame, TrackWriter
 from kiosk.exports.writer import ResultImage
 from kiosk.imaging.columns import describe_column
 from kiosk.imaging.doubtful_links import previous_instances
-from kiosk.imaging.lineage import Lineage
+from kiosk.imaging.lineage import Lineage, tracklets
 
 CHUNK_ROWS = 65_536
 _INTEGER, _FLOAT = np.dtype(np.int64), np.dtype(np.float64)
+_OF_TRACK = ("track_id", "root_id", "parent_id", "generation")
 _LEFT_OUT = ("t", "z", "label", "track_id", *SPACE_COLUMNS.values())
 
 
@@ -45,6 +46,8 @@ class Geff(TrackWriter):
         for name, dtype in self._dtypes.items():
             group = properties.create_group(name)
             self._arrays[name] = _array(group, "values", count, dtype)
+        self._of_track = {name: getattr(lineage, name) for name in _OF_TRACK}
+        self._of_track["tracklet_id"] = tracklets(lineage)
         self._waiting: list[dict[str, np.ndarray]] = []
         self._rows = self._written = 0
         self._ranges: dict[str, tuple[float, float]] = {}
@@ -55,8 +58,7 @@ class Geff(TrackWriter):
             return
         rows = self.lineage.rows_of(np.asarray(frame.table["track_id"]))
         found: dict[str, np.ndarray] = {"": instances, "t": np.full(len(rows), frame.t)}
-        for name in ("track_id", "root_id", "parent_id", "generation"):
-            found[name] = getattr(self.lineage, name)[rows]
+        found |= {name: column[rows] for name, column in self._of_track.items()}
         for name in self._dtypes.keys() - found.keys():
             found[name] = np.asarray(frame.table[SPACE_COLUMNS.get(name, name)])
         for axis in ("t", *SPACE_COLUMNS):
@@ -82,9 +84,7 @@ class Geff(TrackWriter):
         if self._written != len(self.lineage.frame):
             raise ValueError("the frames have fewer rows than the lineage has instances")
         self._write_edges()
-        only_children = bool(np.any(self.lineage.daughter_counts() == 1))
-        about = metadata(self.image, self._dtypes, self._ranges, has_tracklets=not only_children)
-        self._root.attrs["geff"] = about
+        self._root.attrs["geff"] = metadata(self.image, self._dtypes, self._ranges)
         _zip(Path(self._folder.name), self.path)
         self._folder.cleanup()
 
@@ -110,7 +110,7 @@ def _node_dtypes(image: ResultImage) -> dict[str, np.dtype[Any]]:
     """Types of the properties of a node, by name: axes, family, then what was measured."""
     axes = [axis for axis, column in SPACE_COLUMNS.items() if column in image.columns]
     found = {"t": _INTEGER} | dict.fromkeys(axes, _FLOAT)
-    found |= dict.fromkeys(("track_id", "root_id", "parent_id", "generation"), _INTEGER)
+    found |= dict.fromkeys((*_OF_TRACK, "tracklet_id"), _INTEGER)
     for name in image.columns:
         if name not in _LEFT_OUT:
             found[name] = _INTEGER if describe_column(name).is_whole else _FLOAT

@@ -15,6 +15,7 @@ VERSION = "1.2"
 SPACE_COLUMNS = {"z": "z_px", "y": "y_px", "x": "x_px"}
 NODE_MEANINGS = {
     "track_id": "number of the track, and of the cell in the tracked label image",
+    "tracklet_id": "the track; for an only daughter the tracklet of her mother",
     "root_id": "first track of the family",
     "parent_id": "track of the mother, or 0",
     "generation": "divisions since the first ancestor",
@@ -25,19 +26,15 @@ def metadata(
     image: ResultImage,
     node_dtypes: Mapping[str, np.dtype[Any]],
     ranges: Mapping[str, tuple[float, float]],
-    *,
-    has_tracklets: bool,
 ) -> dict[str, Any]:
     """The value of the attribute `geff` of the group.
 
     Args:
         node_dtypes: type of each property of a node, the axes included.
         ranges: smallest and largest value along each axis; empty without nodes.
-        has_tracklets: tracks end wherever cells divide and nowhere else, as GEFF wants it.
     """
     axes = [axis for axis in ("t", *SPACE_COLUMNS) if axis in node_dtypes]
     depth = {"display_depth": "z"} if "z" in axes else {}
-    track_props = {"lineage": "root_id"} | ({"tracklet": "track_id"} if has_tracklets else {})
     return {
         "geff_version": VERSION,
         "directed": True,
@@ -52,7 +49,7 @@ def metadata(
                 "description": "how sure the link is, 0 to 1",
             }
         },
-        "track_node_props": track_props,
+        "track_node_props": {"lineage": "root_id", "tracklet": "tracklet_id"},
         "display_hints": {
             "display_horizontal": "x",
             "display_vertical": "y",
