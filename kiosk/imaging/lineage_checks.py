@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 
 from kiosk.imaging.lineage import MOST_DAUGHTERS, Lineage
+
+# A table of another movie is wrong in every row; nobody reads a million sentences.
+MOST_PER_KIND = 1000
 
 
 @dataclass(frozen=True)
@@ -35,15 +39,16 @@ def check_lineage(
     *,
     every_label: bool = True,
 ) -> list[Violation]:
-    """Everything that is wrong with a lineage, in the order of frames.
+    """What is wrong with a lineage, in the order of frames; at most MOST_PER_KIND of each kind.
 
     Args:
         frame_labels: for each frame the labels (n,) that the label images have; None = not known.
         every_label: every one of them must belong to a track.
     """
-    found = [*_instances(lineage), *_parents(lineage), *_daughters(lineage)]
+    kinds = [_instances(lineage), _parents(lineage), _daughters(lineage)]
     if frame_labels is not None:
-        found += _against_labels(lineage, frame_labels, every_label)
+        kinds.append(_against_labels(lineage, frame_labels, every_label))
+    found = [violation for kind in kinds for violation in islice(kind, MOST_PER_KIND)]
     return sorted(found, key=lambda item: (item.frame, item.label, item.track))
 
 

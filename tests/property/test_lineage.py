@@ -187,6 +187,12 @@ def test_mothers_that_stay_too_long_and_have_too_many(forest: Forest, data: st.D
     assert [(v.track, v.is_allowed) for v in found] == [(mother, True)]
 
 
+def test_not_every_one_of_very_many_is_told() -> None:
+    numbers = np.arange(1, 5001)
+    lineage = lineage_from_tracks(np.zeros_like(numbers), numbers, np.ones_like(numbers))
+    assert len(check_lineage(lineage)) == 1000
+
+
 def test_circles_of_mothers_end() -> None:
     columns = (np.array([0, 1, 2]), np.array([1, 1, 1]), np.array([1, 2, 3]))
     lineage = lineage_from_tracks(*columns, {1: 3, 2: 1, 3: 2})
