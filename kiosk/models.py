@@ -34,7 +34,8 @@ KEYS = (
 )
 KEY_GROUPS = ("kiosk.postprocessing.", "kiosk.weights_sha256.")
 
-LINKING = "linking"
+# What models are for: finding instances in planes, or linking instances through time.
+SEGMENTATION, LINKING = "segmentation", "linking"
 # What only a model that sees planes has to say; one that links instances sees none.
 _OF_PLANES = {
     "kiosk.channels": "",

@@ -30,7 +30,7 @@ from kiosk.jobs import (
     plain_name,
     results_prefix,
 )
-from kiosk.models import LINKING, ModelCard
+from kiosk.models import LINKING, SEGMENTATION, ModelCard
 from kiosk.pipelines import PIPELINES, tracking
 from kiosk.pipelines.context import OpenImages, open_upload
 from kiosk.pipelines.given_labels import LABELS_NAME
@@ -161,7 +161,7 @@ class KioskService:
             WrongState: the upload is not complete.
             InvalidRequest: the image cannot go through this model as asked.
         """
-        card, version = await self._card(model, model_version, "segmentation")
+        card, version = await self._card(model, model_version, SEGMENTATION)
         upload = await self._complete_upload(upload_id)
         if request.within:
             await self._check_mask(request.within, upload)
@@ -233,7 +233,7 @@ class KioskService:
         """
         card, version = None, ""
         if not request.labels:
-            card, version = await self._card(model, model_version, "segmentation")
+            card, version = await self._card(model, model_version, SEGMENTATION)
         upload = await self._complete_upload(upload_id)
         for other in filter(None, (request.labels, request.tracks)):
             await self._complete_upload(other)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -26,6 +26,10 @@ from kiosk.cli.options import (
 )
 from kiosk.cli.terminal import Server, app, ask, console, say
 from kiosk.errors import InvalidRequest
+from kiosk.image_paths import is_address
+
+if TYPE_CHECKING:
+    from kiosk.movies import TrackRequest
 
 LINKING = "Linking"
 
@@ -119,8 +123,8 @@ TrackFormats = Annotated[
     typer.Option(
         "--format",
         metavar="NAME,...",
-        help="Result files: labels, ctc, tracks, track-summary, doubtful, lineage, geff (the"
-        " default), lineage-svg; or all.",
+        help="Result files: labels, ctc, tracks, track-summary, doubtful, lineage,"
+        " overlay, geff (the default), lineage-svg; or all.",
         rich_help_panel=RESULTS,
     ),
 ]
@@ -169,25 +173,17 @@ def track(
     --labels masks/`. To correct: edit NAME_tracks.csv, then `kiosk track movie.tif --labels
     results/movie_labels.tif --tracks edited.csv --out corrected`
     """
-    from kiosk.batch import Outcome
-    from kiosk.bootstrap import local_files
     from kiosk.client_arguments import read_options
-    from kiosk.movies import TrackRequest, track_movies
+    from kiosk.movies import TrackRequest
 
-    if overwrite and skip_existing:
-        raise InvalidRequest("--overwrite and --skip-existing exclude each other; choose one.")
-    if (tracks or keep_ids) and not labels:
-        raise InvalidRequest("--tracks and --keep-ids need the --labels that they belong to.")
-    for name in [*movies, *filter(None, (labels, tracks))]:
-        if "://" not in name and not Path(name).exists():
-            raise InvalidRequest(f"The file '{name}' does not exist.")
+    _check_names(movies, labels, tracks, keep_ids)
+    sizes = {"pixel_size_um": pixel_size_um, "z_step_um": z_step_um}
+    reading = read_options(axes=axes, series=series, **sizes)
     request = TrackRequest(
         out=out,
         labels=labels,
         tracks=tracks,
-        reading=read_options(
-            axes=axes, pixel_size_um=pixel_size_um, z_step_um=z_step_um, series=series
-        ),
+        reading=reading,
         skip_bad_frames=skip_bad_frames,
         options={
             "model": model,
@@ -205,11 +201,31 @@ def track(
         overwrite=overwrite,
         skip_existing=skip_existing,
     )
+    _run(movies, request, server)
+
+
+def _check_names(movies: list[str], labels: str, tracks: str, keep_ids: bool) -> None:
+    """What can be said before a kiosk is asked."""
+    if (tracks or keep_ids) and not labels:
+        raise InvalidRequest("--tracks and --keep-ids need the --labels that they belong to.")
+    for name in [*movies, *filter(None, (labels, tracks))]:
+        if not is_address(name) and not Path(name).exists():
+            raise InvalidRequest(f"The file '{name}' does not exist.")
+
+
+def _run(movies: list[str], request: TrackRequest, server: str) -> None:
+    from kiosk.batch import Outcome
+    from kiosk.bootstrap import local_files
+    from kiosk.movies import track_movies
+
+    if request.overwrite and request.skip_existing:
+        raise InvalidRequest("--overwrite and --skip-existing exclude each other; choose one.")
     outcomes = ask(
         server, lambda kiosk: track_movies(kiosk, movies, request, local_files(), console)
     )
     if Outcome.DONE in outcomes:
-        console.print(f"Results are in {out}.", highlight=False, markup=False, soft_wrap=True)
+        where = f"Results are in {request.out}."
+        console.print(where, highlight=False, markup=False, soft_wrap=True)
     failed = sum(outcome in (Outcome.FAILED, Outcome.UNREACHABLE) for outcome in outcomes)
     if failed:
         if len(outcomes) > 1:

@@ -54,7 +54,10 @@ def test_a_wider_network_begins_with_the_same_answer(
         torch.testing.assert_close(wider.eval()(pixels), expected, atol=1e-4, rtol=1e-3)
 
 
-@pytest.mark.parametrize("path", sorted(MODELS.glob("*/*/model.onnx")), ids=lambda p: str(p)[-22:])
-def test_every_shipped_model_can_be_trained_further(path: Path) -> None:
+SHIPPED = [path for path in sorted(MODELS.glob("*/*/model.onnx")) if "linking" not in path.parts]
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda p: str(p)[-22:])
+def test_every_shipped_model_with_maps_can_be_trained_further(path: Path) -> None:
     network = folded_network(path)
     assert network(torch.zeros(1, 3, 32, 32)).shape == (1, 2, 32, 32)

@@ -92,7 +92,7 @@ def test_faults_of_the_configuration(tmp_path: Path, old: str, new: str, sentenc
         ("kiosk.postprocessing.grid_px", "2", "has no parameter 'grid_px'"),
         ("kiosk.postprocessing.merge_height", "3", "from 0 to 1, not 3"),
         ("kiosk.weights_sha256.1", "abc", "config.pbtxt names abc"),
-        ("kiosk.pipeline", "tracking", "kiosk.pipeline must be one of segmentation"),
+        ("kiosk.pipeline", "tracking", "only models for segmentation are checked"),
     ],
 )
 def test_faults_of_values(tmp_path: Path, name: str, value: str, sentence: str) -> None:
