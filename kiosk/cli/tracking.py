@@ -178,12 +178,11 @@ def track(
 
     _check_names(movies, labels, tracks, keep_ids)
     sizes = {"pixel_size_um": pixel_size_um, "z_step_um": z_step_um}
-    reading = read_options(axes=axes, series=series, **sizes)
     request = TrackRequest(
         out=out,
         labels=labels,
         tracks=tracks,
-        reading=reading,
+        reading=read_options(axes=axes, series=series, **sizes),
         skip_bad_frames=skip_bad_frames,
         options={
             "model": model,

@@ -20,7 +20,9 @@ def store(bucket: str) -> ObstoreObjectStore:
 
 async def test_a_tiff(store: ObstoreObjectStore, bucket: str) -> None:
     data = pixels(4, 40, 50)
-    await store.put("plate 1/cells.tif", tiff(data, tile=(16, 16), compression="zlib"))
+    await store.put(
+        "plate 1/cells.tif", tiff(data, tile=(16, 16), compression="zlib", photometric="minisblack")
+    )
     source = reader().open(f"{bucket}/plate%201/cells.tif", "cells.tif")
     np.testing.assert_array_equal(everything(source).reshape(data.shape), data)
 
