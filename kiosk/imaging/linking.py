@@ -71,6 +71,7 @@ class Linker:
         """
         self._options = options or LinkOptions()
         self._score = score
+        self._movie_frames = movie_frames
         self._frames: list[Frame] = []
         self._drift_px = np.zeros(2)
         self._number = 0
@@ -107,8 +108,7 @@ class Linker:
         return links
 
     def _best(self, found: Candidates, end: int) -> Links:
-        known_end = -1 if end < self._number else self._number - 1
-        graph = link_graph(self._frames, found, (0, known_end))
+        graph = link_graph(self._frames, found, (0, self._last_frame(end)))
         scores = self._score(graph)
         link = _finite(scores["link"][: len(found)]) + self._options.link_bias
         division = _finite(scores["division"]) + self._options.division_bias
@@ -124,6 +124,12 @@ class Linker:
         chosen, _ = best_links(found.source, found.target, gain, second)
         chosen &= found.frame[found.source] < end
         return _as_links(found, chosen, _probability(found, link))
+
+    def _last_frame(self, end: int) -> int:
+        """The number of the movie's last frame, or -1 where that is not known yet."""
+        if end == self._number:
+            return self._number - 1
+        return self._movie_frames - 1 if self._movie_frames else -1
 
     def _open(self, found: Candidates) -> np.ndarray:
         """(e,) edges that may still be chosen."""
