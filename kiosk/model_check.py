@@ -18,7 +18,7 @@ from kiosk.imaging.intensity import as_uint16, plane_limits
 from kiosk.imaging.postprocessing import label_maps
 from kiosk.imaging.sample import make_sample
 from kiosk.model_run import Runner
-from kiosk.models import KEY_GROUPS, KEYS, SEGMENTATION, ModelCard, card_from_config
+from kiosk.models import KEY_GROUPS, KEYS, LINKING, SEGMENTATION, ModelCard, card_from_config
 from kiosk.parameters import chosen, parameters_of
 from kiosk.pipelines.tensors import head_maps, model_inputs, without_channel_axis
 
@@ -48,6 +48,9 @@ def check_model(folder: Path, run: Runner) -> list[Check]:
         card = card_from_config(config, versions or ["1"])
     except PermanentError as error:
         return [*checks, Check("card", False, error.message)]
+    if card.pipeline == LINKING:
+        # It sees no images, so there is nothing to try it on.
+        return [*checks, Check("card", True, "It links instances through time.")]
     checks += [_card(card), _parameters(card), _inputs(config, card), _outputs(config, card)]
     if all(check.ok for check in checks):
         for version in versions:

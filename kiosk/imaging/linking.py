@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from kiosk.errors import InvalidRequest
 from kiosk.imaging.assignment import best_links
 from kiosk.imaging.candidates import Candidates, Frame, find_candidates
 from kiosk.imaging.detections import Detections
@@ -23,6 +24,9 @@ Score = Callable[[dict[str, np.ndarray]], dict[str, np.ndarray]]
 WINDOW_FRAMES = 20
 LOOK_AHEAD = 4
 LOOK_BACK = 2
+# Of frames with thousands of instances fewer make a window: a network takes 50 kB per instance.
+MOST_INSTANCES = 20_000
+FEWEST_FRAMES = LOOK_BACK + LOOK_AHEAD + 2
 FARTHEST = 30.0
 
 
@@ -32,8 +36,8 @@ class LinkOptions:
 
     Attributes:
         longest_gap: most frames from one instance of a cell to the next; 1 = no gaps are closed.
-            2 bridges a single missed instance, nearly all there are; longer gaps find as many
-            wrong links as right ones.
+            2 bridges a single missed instance, nearly all there are; with one instance in thirty
+            missed, 3 found one link in a thousand more. Up to 3 the network has been trained.
         divisions: whether a cell may become two.
         reach_px: longest distance from one frame to the next; None = from the size and spacing of
             the instances, which also allows for fast cells where there is room.
@@ -48,6 +52,20 @@ class LinkOptions:
     correct_drift: bool = True
     division_bias: float = 0.0
     link_bias: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.longest_gap <= LOOK_AHEAD:
+            raise InvalidRequest(
+                f"A link can reach over 1 to {LOOK_AHEAD} frames, not {self.longest_gap}.",
+                reason="BAD_GAP",
+                field="longest_gap",
+            )
+        if self.reach_px is not None and not self.reach_px > 0:
+            raise InvalidRequest(
+                f"The longest distance of a link must be more than 0 px, not {self.reach_px:g}.",
+                reason="BAD_REACH",
+                field="reach_px",
+            )
 
 
 class Linker:
@@ -71,6 +89,7 @@ class Linker:
         """
         self._options = options or LinkOptions()
         self._score = score
+        self._movie_frames = movie_frames
         self._frames: list[Frame] = []
         self._drift_px = np.zeros(2)
         self._number = 0
@@ -87,13 +106,19 @@ class Linker:
             )
         self._frames.append(Frame.of(self._number, detections, self._drift_px))
         self._number += 1
-        if len(self._frames) < WINDOW_FRAMES:
+        if not self._is_full():
             return Links.none()
         return self._decide(self._number - LOOK_AHEAD)
 
     def finish(self) -> Links:
         """The links that were still open at the end of the movie."""
         return self._decide(self._number)
+
+    def _is_full(self) -> bool:
+        count = len(self._frames)
+        instances = sum(len(frame) for frame in self._frames)
+        many = instances >= MOST_INSTANCES and count >= FEWEST_FRAMES
+        return many or count >= WINDOW_FRAMES
 
     def _decide(self, end: int) -> Links:
         """Decide all links that begin before frame `end`, and forget the frames before."""
@@ -107,8 +132,7 @@ class Linker:
         return links
 
     def _best(self, found: Candidates, end: int) -> Links:
-        known_end = -1 if end < self._number else self._number - 1
-        graph = link_graph(self._frames, found, (0, known_end))
+        graph = link_graph(self._frames, found, (0, self._last_frame(end)))
         scores = self._score(graph)
         link = _finite(scores["link"][: len(found)]) + self._options.link_bias
         division = _finite(scores["division"]) + self._options.division_bias
@@ -124,6 +148,12 @@ class Linker:
         chosen, _ = best_links(found.source, found.target, gain, second)
         chosen &= found.frame[found.source] < end
         return _as_links(found, chosen, _probability(found, link))
+
+    def _last_frame(self, end: int) -> int:
+        """The number of the movie's last frame, or -1 where that is not known yet."""
+        if end == self._number:
+            return self._number - 1
+        return self._movie_frames - 1 if self._movie_frames else -1
 
     def _open(self, found: Candidates) -> np.ndarray:
         """(e,) edges that may still be chosen."""

@@ -81,24 +81,43 @@ def cut_patches(
     if not len(wanted):
         return patches
     factor = DIAMETER_PX / max(diameter_px, 1.0)
-    height, width = labels.shape
-    size = max(1, round(width * factor)), max(1, round(height * factor))
-    half = PATCH_PX // 2
-    # int32 is the widest integer that OpenCV resizes; labels only have to differ.
-    small = cv2.resize(labels.astype(np.float64), size, interpolation=cv2.INTER_NEAREST)
-    masks = np.pad(small, half)
-    corner = np.rint((centres_px + 0.5) * (size[1] / height, size[0] / width)).astype(np.int64)
-    corner = np.clip(corner, 0, np.array(small.shape))
-    crops = _crops(masks, corner)
-    patches[:, 1] = np.where(crops == wanted[:, None, None], OWN, np.where(crops > 0, OTHERS, 0))
+    corners = np.rint((centres_px + 0.5) * factor).astype(np.int64) - PATCH_PX // 2
+    # Signed integers are what OpenCV can resize; labels keep their bits.
+    marks = np.ascontiguousarray(labels, np.uint32).view(np.int32)
+    own = wanted.astype(np.uint32).view(np.int32)[:, None, None]
+    cut = _enlarged if factor > 1 else _reduced
+    crops = cut(marks, corners, factor, cv2.INTER_NEAREST)
+    patches[:, 1] = np.where(crops == own, OWN, np.where(crops != 0, OTHERS, 0))
     if grey is not None:
-        way = cv2.INTER_AREA if factor < 1 else cv2.INTER_LINEAR
         shown = np.clip(grey_range.scaled(grey) * FULL, 0, 255).astype(np.uint8)
-        patches[:, 0] = _crops(np.pad(cv2.resize(shown, size, interpolation=way), half), corner)
+        way = cv2.INTER_LINEAR if factor > 1 else cv2.INTER_AREA
+        patches[:, 0] = cut(shown, corners, factor, way)
     return patches
 
 
-def _crops(plane: np.ndarray, corner: np.ndarray) -> np.ndarray:
-    """(n, PATCH_PX, PATCH_PX) windows of a plane that begin at (n, 2) corners."""
-    windows = np.lib.stride_tricks.sliding_window_view(plane, (PATCH_PX, PATCH_PX))
-    return np.asarray(windows[corner[:, 0], corner[:, 1]])
+def _reduced(plane: np.ndarray, corners: np.ndarray, factor: float, way: int) -> np.ndarray:
+    """(n, PATCH_PX, PATCH_PX) windows of a reduced plane that begin at (n, 2) corners."""
+    height, width = plane.shape
+    size = max(1, round(width * factor)), max(1, round(height * factor))
+    small = np.pad(cv2.resize(plane, size, interpolation=way), PATCH_PX)
+    windows = np.lib.stride_tricks.sliding_window_view(small, (PATCH_PX, PATCH_PX))
+    begin = np.clip(corners + PATCH_PX, 0, np.array(small.shape) - PATCH_PX)
+    return np.asarray(windows[begin[:, 0], begin[:, 1]])
+
+
+def _enlarged(plane: np.ndarray, corners: np.ndarray, factor: float, way: int) -> np.ndarray:
+    """The same of an enlarged plane, which is never made: small cells lie in large planes."""
+    steps = (corners[:, :, None] + np.arange(PATCH_PX) + 0.5) / factor
+    if way == cv2.INTER_NEAREST:
+        y, x = np.floor(steps).astype(np.int64).transpose(1, 0, 2)
+        inside_y, inside_x = (y >= 0) & (y < plane.shape[0]), (x >= 0) & (x < plane.shape[1])
+        y, x = np.where(inside_y, y, 0), np.where(inside_x, x, 0)
+        found = plane[y[:, :, None], x[:, None, :]]
+        return np.where(inside_y[:, :, None] & inside_x[:, None, :], found, 0)
+    y, x = (steps - 0.5).astype(np.float32).transpose(1, 0, 2)
+    shape = (PATCH_PX, PATCH_PX)
+    crops = [
+        cv2.remap(plane, np.broadcast_to(b, shape).copy(), np.repeat(a[:, None], PATCH_PX, 1), way)
+        for a, b in zip(y, x, strict=True)
+    ]
+    return np.stack(crops)

@@ -14,6 +14,9 @@ import pytest
 import tritonclient.grpc as triton_client
 
 from kiosk.errors import PermanentError
+from kiosk.imaging.candidates import Frame, find_candidates
+from kiosk.imaging.detections import detect
+from kiosk.imaging.link_graph import link_graph
 from kiosk.local import Addresses, models_not_loaded, triton_spec
 from kiosk.machine import free_port, server_files
 from kiosk.processes import Child, Supervisor
@@ -48,6 +51,7 @@ CPU_SETTINGS = """
 optimization { execution_accelerators { cpu_execution_accelerator { name: "openvino" } } }
 """
 NUCLEI = Path(__file__).parents[2] / "model_repository" / "nuclei"
+LINKING = NUCLEI.with_name("linking")
 
 
 def add_model(repository: Path, name: str, config: str = CONFIG, weights: bytes = b"") -> None:
@@ -66,6 +70,8 @@ def triton(tmp_path_factory: pytest.TempPathFactory):
     add_model(repository, "halve_cpu", CONFIG + CPU_SETTINGS)
     nuclei = (NUCLEI / "config.pbtxt").read_text().replace('name: "nuclei"', "")
     add_model(repository, "nuclei", nuclei, (NUCLEI / "1" / "model.onnx").read_bytes())
+    linking = (LINKING / "config.pbtxt").read_text()
+    add_model(repository, "linking", linking, (LINKING / "1" / "model.onnx").read_bytes())
     add_model(repository, "no_weights", weights=b"these are no weights")
     add_model(repository, "wrong_type", CONFIG.replace("TYPE_UINT16", "TYPE_UINT8", 1))
     add_model(repository, "wrong_name", CONFIG.replace('"mean"', '"median"'))
@@ -195,3 +201,26 @@ def test_a_faint_signal_on_a_high_background_is_seen(client):
     assert found[0][0, 60, 64] > 200
     for other in found[1:]:
         assert np.abs(other - found[0]).max() <= 4
+
+
+@pytest.mark.parametrize(("cells", "frames"), [(1, 2), (9, 3), (16, 6)])
+def test_graphs_of_any_size_are_scored(client, cells, frames):
+    """A model without batches, with eleven inputs of open lengths and of three types."""
+    onnxruntime = pytest.importorskip("onnxruntime")
+    shown = []
+    for number in range(frames):
+        labels = np.zeros((128, 128), np.uint32)
+        for cell in range(cells):
+            y, x = 6 + 30 * (cell // 4) + number, 6 + 30 * (cell % 4)
+            labels[y : y + 12, x : x + 12] = cell + 1
+        shown.append(Frame.of(number, detect(labels, labels * 10.0), np.zeros(2)))
+    graph = link_graph(shown, find_candidates(shown, 2), (0, frames - 1))
+    kinds = {"float32": "FP32", "uint8": "UINT8", "int64": "INT64"}
+    result = client.infer("linking", [tensor(a, n, kinds[str(a.dtype)]) for n, a in graph.items()])
+    session = onnxruntime.InferenceSession(
+        LINKING / "1" / "model.onnx", providers=["CPUExecutionProvider"]
+    )
+    for name, expected in zip(
+        ("link", "division"), session.run(["link", "division"], graph), strict=True
+    ):
+        np.testing.assert_allclose(result.as_numpy(name), expected, rtol=1e-3, atol=1e-3)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from movie_makers import discs, image_of, link_set, linked, linked_detections
 
+from kiosk.errors import InvalidRequest
 from kiosk.imaging.detections import Detections, detect
 from kiosk.imaging.drift import frame_shift_px
 from kiosk.imaging.linking import WINDOW_FRAMES, Linker, LinkOptions
@@ -176,3 +177,22 @@ def test_detections_without_an_image_or_instances() -> None:
 def test_pixels_of_another_shape_are_refused() -> None:
     with pytest.raises(ValueError, match="pixels have shape"):
         detect(EMPTY, np.zeros((4, 4)))
+
+
+def test_windows_of_many_instances_are_shorter(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("kiosk.imaging.linking.MOST_INSTANCES", 100)
+    linker = Linker()
+    detections = detect(discs(GRID), patches=False)
+    count = 3 * WINDOW_FRAMES
+    given = [len(linker.add(detections)) for _ in range(count)]
+    assert np.flatnonzero(given)[0] < 10
+    assert sum(given) + len(linker.finish()) == 25 * (count - 1)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"), [("longest_gap", 0), ("longest_gap", 9), ("reach_px", 0.0)]
+)
+def test_options_out_of_range_are_refused(field: str, value: float) -> None:
+    with pytest.raises(InvalidRequest) as refused:
+        LinkOptions(**{field: value})  # type: ignore[arg-type]
+    assert refused.value.field == field

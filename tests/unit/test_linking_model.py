@@ -13,7 +13,7 @@ from kiosk.imaging.detections import detect
 from kiosk.imaging.link_graph import link_graph
 from kiosk.imaging.linking import Linker
 from kiosk.imaging.links import Links
-from kiosk.model_check import read_config
+from kiosk.model_check import check_model, read_config
 from kiosk.models import card_from_config
 
 FOLDER = Path(__file__).parents[2] / "model_repository" / "linking"
@@ -81,3 +81,10 @@ def test_the_network_links_and_divides(session: object) -> None:
     for label in (2, 5, 6):
         assert {(t, label, t + 1, label) for t in range(7)} <= links
     assert len(links) == 3 * 7 + 3 + 2 + 2 * 3
+
+
+def test_models_check_has_nothing_against_it() -> None:
+    def run(*_: object) -> dict[str, np.ndarray]:
+        raise AssertionError("it is not run")
+
+    assert all(check.ok for check in check_model(FOLDER, run))
