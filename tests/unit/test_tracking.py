@@ -67,7 +67,7 @@ async def test_a_movie_is_segmented_and_linked() -> None:
 
 
 async def test_the_promised_files_are_written() -> None:
-    found = await tracked(file_of(pictures(TRUTH)))
+    found = await tracked(file_of(pictures(TRUTH)), formats=())
     usual = [item.ending for item in TRACK_FORMATS.values() if item.is_default]
     assert found.names == sorted(f"cells{ending}" for ending in [*usual, "_run.json"])
     every = await tracked(file_of(pictures(TRUTH)), formats=("all",))
@@ -264,7 +264,9 @@ async def test_labels_up_to_the_highest() -> None:
     labels[labels > 0] += 2**32 - 6
     found = await tracked(file_of(pictures(TRUTH)), labels=file_of(labels))
     assert_same_tracks(found.labels, TRUTH)
-    kept = await tracked(file_of(pictures(TRUTH)), labels=file_of(labels), labels_are_tracks=True)
+    kept = await tracked(
+        file_of(pictures(TRUTH)), labels=file_of(labels), labels_are_tracks=True, formats=("all",)
+    )
     assert kept.labels.dtype == np.uint32
     np.testing.assert_array_equal(kept.labels, labels)
     assert max(kept.ctc) == 5

@@ -19,6 +19,7 @@ from kiosk.testing import FakeKiosk
 from kiosk.tracking_request import TrackingRequest
 
 SIDE_PX = 96
+READ_BACK = ("labels", "ctc", "tracks", "track-summary")
 OF_SEGMENTATION = {"channel", "formats", "reading", "postprocessing"}
 
 
@@ -116,8 +117,9 @@ async def ended(kiosk: FakeKiosk, job: Job) -> Job:
 
 
 async def tracked(movie: bytes, kiosk: FakeKiosk | None = None, **wanted: Any) -> Tracked:
-    """A movie all the way; keyword arguments as of `submitted`."""
+    """A movie all the way; keyword arguments as of `submitted`, files that are read back here."""
     kiosk = kiosk or kiosk_with()
+    wanted.setdefault("formats", READ_BACK)
     job = await ended(kiosk, await submitted(movie, kiosk, **wanted))
     assert (job.state, job.error) == (JobState.SUCCEEDED, "")
     files = {
