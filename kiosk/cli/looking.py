@@ -80,7 +80,7 @@ def jobs(
             job.name.removeprefix("jobs/"),
             f"{job.create_time.ToDatetime():%Y-%m-%d %H:%M}",
             plain(job.file_name),
-            f"{job.model}:{job.model_version}",
+            f"{job.model}:{job.model_version}" if job.model else "",
             job_state(job),
             f"{job.parts_done}/{job.parts_total}",
             plain(job.error.message),
