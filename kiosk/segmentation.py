@@ -24,8 +24,7 @@ def as_tiff(array: np.ndarray, axes: str) -> bytes:
     """An array as the bytes of an OME-TIFF; axes as in `AsyncKiosk.segment`."""
     import tifffile
 
-    if array.dtype == np.bool_:
-        array = array.astype(np.uint8) * 255
+    array = _in_a_type_of_ome(array)
     axes = axes.upper() or {2: "YX", 3: "TYX", 4: "TZYX"}.get(array.ndim, "")
     if len(axes) != array.ndim or not set(axes) <= set("TCZYXS") or "YX" not in axes:
         raise InvalidRequest(
@@ -44,3 +43,24 @@ def as_tiff(array: np.ndarray, axes: str) -> bytes:
             bigtiff=array.nbytes > 2**32 - 2**25,
         )
         return file.getvalue()
+
+
+def _in_a_type_of_ome(array: np.ndarray) -> np.ndarray:
+    """The same values in a type that OME-TIFF has: numpy's own whole numbers have 64 bit."""
+    kind, size = array.dtype.kind, array.dtype.itemsize
+    if kind == "b":
+        return array.astype(np.uint8) * 255
+    if kind in "iu" and size == 8:
+        low, high = int(array.min(initial=0)), int(array.max(initial=0))
+        if low >= 0 and high <= np.iinfo(np.uint32).max:
+            return array.astype(np.uint32)
+        fits = low >= np.iinfo(np.int32).min and high <= np.iinfo(np.int32).max
+        return array.astype(np.int32 if fits else np.float64)
+    if kind == "f" and size not in (4, 8):
+        return array.astype(np.float32 if size == 2 else np.float64)
+    if kind not in "iuf":
+        raise InvalidRequest(
+            f"An array of the type {array.dtype} is no image; give whole numbers or floats.",
+            reason="BAD_DTYPE",
+        )
+    return array

@@ -317,3 +317,25 @@ async def test_links_inside_of_an_ome_zarr_do_not_lead_out(
         (folder / "0" / chunk).unlink(missing_ok=True)
         (folder / "0" / chunk).symlink_to(outside / "0" / chunk)
     assert (await client.segment(folder.as_uri(), model="bright")).labels.max() == 0
+
+
+@pytest.mark.parametrize(
+    "dtype", [bool, np.int64, np.uint64, np.int8, np.float16, np.longdouble, ">u2"]
+)
+async def test_arrays_of_any_type_of_numbers(client: AsyncKiosk, dtype: object) -> None:
+    image = (spots(4) > 0).astype(dtype)
+    mask = np.ones(image.shape, dtype)
+    assert (await client.segment(image, model="bright", within=mask)).labels.max() == 4
+
+
+async def test_arrays_that_are_no_numbers(client: AsyncKiosk) -> None:
+    for image in (spots(4).astype(complex), spots(4).astype(str), spots(4).astype(object)):
+        with pytest.raises(InvalidRequest, match="is no image; give whole numbers or floats"):
+            await client.segment(image, model="bright")
+
+
+async def test_64_bit_keeps_its_values(client: AsyncKiosk) -> None:
+    for low, high in ((-5, 2**31 - 1), (-1, 2**40)):
+        image = np.where(spots(4) > 0, high, low)
+        result = await client.segment(image, model="bright")
+        assert set(result.table["max_intensity"]) == {high}
