@@ -124,10 +124,62 @@ def test_jobs_and_models_are_listed(kiosk: RunningKiosk) -> None:
     assert "succeeded" in run(kiosk, "jobs").stdout
 
 
-def test_track_says_that_it_is_not_there_yet(kiosk: RunningKiosk, movie: Path) -> None:
-    done = run(kiosk, "track", movie)
-    assert done.returncode == 1
-    assert "not available" in done.stderr
+def test_the_made_up_movie_is_tracked_and_scored(kiosk: RunningKiosk, tmp_path: Path) -> None:
+    """Against the truth that it was made with, by the command that people score tracks with."""
+    sample = make_sample(frames=8, height_px=300, width_px=300, nuclei=30)
+    movie, out = tmp_path / "movie.tif", tmp_path / "out"
+    tifffile.imwrite(movie, sample.images, imagej=True, metadata={"axes": "TYX"})
+    done = run(kiosk, "track", movie, "--out", out)
+    assert done.returncode == 0, done.stdout + done.stderr
+    record = json.loads((out / "movie_run.json").read_text())
+    assert record["linking"]["by"] == "network"
+    assert record["model"]["name"] == "nuclei"
+    truth = write_truth(tmp_path / "movie_GT", sample.labels)
+    scored = run(kiosk, "evaluate", out / "movie_RES", truth, "--json")
+    assert scored.returncode == 0, scored.stdout + scored.stderr
+    figures = json.loads(scored.stdout)
+    assert figures["det"] > 0.95
+    assert figures["lnk"] > 0.95
+    assert figures["tra"] > 0.95
+
+
+def write_truth(folder: Path, labels: np.ndarray) -> Path:
+    """Labels (t, y, x) that are tracks, in the layout of the Cell Tracking Challenge."""
+    (folder / "TRA").mkdir(parents=True)
+    lines = []
+    for t, plane in enumerate(labels):
+        tifffile.imwrite(folder / "TRA" / f"man_track{t:03}.tif", plane)
+    for track in np.unique(labels[labels > 0]).tolist():
+        seen = np.flatnonzero((labels == track).any(axis=(1, 2)))
+        lines.append(f"{track} {seen[0]} {seen[-1]} 0\n")
+    (folder / "TRA" / "man_track.txt").write_text("".join(lines))
+    return folder
+
+
+def test_tracks_are_corrected_on_the_command_line(
+    kiosk: RunningKiosk, movie: Path, tmp_path: Path
+) -> None:
+    first, second = tmp_path / "first", tmp_path / "second"
+    assert run(kiosk, "track", movie, "--out", first).returncode == 0
+    head, *rows = (line.split(",") for line in (first / "movie_tracks.csv").open())
+    track_id, frame = head.index("track_id"), head.index("frame")
+    for row in rows:
+        if row[track_id] == "1" and row[frame] != "0":
+            row[track_id] = "500"
+    edited = tmp_path / "edited.csv"
+    edited.write_text("".join(";".join(row) for row in [head, *rows]))
+    labels = first / "movie_labels.tif"
+    done = run(kiosk, "track", movie, "--labels", labels, "--tracks", edited, "--out", second)
+    assert done.returncode == 0, done.stdout + done.stderr
+    expected = tifffile.imread(labels)
+    expected[1:][expected[1:] == 1] = 500
+    assert (expected == 500).any()
+    np.testing.assert_array_equal(tifffile.imread(second / "movie_labels.tif"), expected)
+    edited.write_text("frame,track_id,label\n0,1,1\n0,1,2\n")
+    bad = run(kiosk, "track", movie, "--labels", labels, "--tracks", edited, "--out", tmp_path)
+    assert bad.returncode == 1
+    assert "has two cells in frame 0" in bad.stdout
+    assert "Traceback" not in bad.stdout + bad.stderr
 
 
 def test_a_small_change_of_settings_changes_the_result(
