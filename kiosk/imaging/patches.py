@@ -15,7 +15,7 @@ DIAMETER_PX = 13.0
 FULL = 160
 OWN, OTHERS = 255, 96
 # Every how many-th pixel counts for the grey range follows from this.
-SAMPLE_PX = 20_000
+SAMPLE_PX = 60_000
 
 
 @dataclass(frozen=True)
