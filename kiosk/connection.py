@@ -20,7 +20,6 @@ from kiosk.errors import (
     NotFound,
     Overloaded,
     TransientError,
-    Unimplemented,
     WrongState,
 )
 
@@ -37,7 +36,6 @@ _ERROR_OF_STATUS: dict[grpc.StatusCode, type[KioskError]] = {
     grpc.StatusCode.INVALID_ARGUMENT: InvalidRequest,
     grpc.StatusCode.RESOURCE_EXHAUSTED: Overloaded,
     grpc.StatusCode.UNAVAILABLE: TransientError,
-    grpc.StatusCode.UNIMPLEMENTED: Unimplemented,
 }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import zipfile
-from pathlib import Path, PurePosixPath
+from pathlib import Path, PureWindowsPath
 
 ENDING = "_RES.zip"
 
@@ -26,9 +26,10 @@ def unpack(path: Path) -> Path:
     partial.mkdir(parents=True)
     with zipfile.ZipFile(path) as archive:
         for item in archive.infolist():
-            # Only names: whatever the kiosk sends, nothing is written outside of the folder.
-            name = PurePosixPath(item.filename).name
-            if name and not item.is_dir():
+            # Only names, without folders and drives of any system: whatever the kiosk sends,
+            # nothing is written outside of the folder.
+            name = PureWindowsPath(item.filename).name
+            if name not in ("", "..") and not item.is_dir():
                 with archive.open(item) as source, (partial / name).open("wb") as target:
                     shutil.copyfileobj(source, target)
     shutil.rmtree(folder, ignore_errors=True)

@@ -10,8 +10,7 @@
     ├── TransientError          an outside system failed; worth another attempt
     ├── PermanentError          failed, and another attempt would fail alike
     │   └── JobFailed           raised by the client library for a job that did not succeed
-    ├── LeaseLost               somebody else owns the part now; drop the work
-    └── Unimplemented           part of the API, not built yet
+    └── LeaseLost               somebody else owns the part now; drop the work
 
 A message is one plain sentence (or two) that says what is wrong and what to do. `reason` is
 an UPPER_SNAKE word that programs can rely on.
@@ -108,9 +107,3 @@ class LeaseLost(KioskError):
     """The part belongs to another consumer now."""
 
     reason = "LEASE_LOST"
-
-
-class Unimplemented(KioskError):
-    """Announced in the API, not available in this version."""
-
-    reason = "UNIMPLEMENTED"

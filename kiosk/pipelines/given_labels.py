@@ -8,8 +8,9 @@ from contextlib import AbstractAsyncContextManager
 import numpy as np
 
 from kiosk.errors import InvalidRequest
-from kiosk.imaging.masks import mask_labels
+from kiosk.imaging.masks import HIGHEST_LABEL, mask_labels
 from kiosk.imaging.measurements import measure
+from kiosk.imaging.shared_labels import is_picture
 from kiosk.imaging.volume_measurements import VolumeMeasurements
 from kiosk.pipelines.context import JobContext
 from kiosk.pipelines.label_planes import each_channel
@@ -52,8 +53,28 @@ def read_frame_labels(labels: ImageSource, t: int, sizes: Mapping[str, int]) -> 
     """
     is_z_time = _is_z_time(labels, sizes)
     places = [(0, t)] if is_z_time else [(t, z) for z in range(sizes["z"])]
-    planes = [mask_labels(labels.plane(*place, [0])[0]) for place in places]
-    return np.stack(planes) if len(planes) > 1 else planes[0]
+    planes = [_labels(labels.plane(*place, [0])[0]) for place in places]
+    found = np.stack(planes) if len(planes) > 1 else planes[0]
+    if is_picture(found):
+        raise InvalidRequest(
+            "The label images look like pictures: their numbers are in specks all over. Give images"
+            " in which all pixels of a cell have its number.",
+            reason="BAD_LABELS",
+            field="labels",
+        )
+    return found
+
+
+def _labels(plane: np.ndarray) -> np.ndarray:
+    try:
+        return mask_labels(plane).astype(np.uint32)
+    except InvalidRequest as error:
+        raise InvalidRequest(
+            "The label images have values that are no labels; use whole numbers from 0 (nothing)"
+            f" to {HIGHEST_LABEL}.",
+            reason="BAD_LABELS",
+            field="labels",
+        ) from error
 
 
 def measure_frame(source: ImageSource, t: int | None, labels: np.ndarray) -> dict[str, np.ndarray]:

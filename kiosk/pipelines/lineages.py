@@ -34,7 +34,9 @@ def lineage_of(context: JobContext, frames: TrackedFrames, fetch: Fetch) -> Line
     if request.is_linked:
         return _linked(context, frames, fetch)
     labels = [frames.detections(t).labels.astype(np.int64) for t in range(frames.count)]
-    data = fetch(_table(context)) if request.tracks else b""
+    if not request.tracks:
+        return lineage_from_label_images(labels, None, IMAGES_NAME)
+    data = fetch(_table(context))
     if request.labels_are_tracks or _is_ctc(data):
         return lineage_from_label_images(labels, _mothers(data), IMAGES_NAME)
     return lineage_from_rows(read_rows(data, TABLE_NAME), labels, _labels_at(frames), TABLE_NAME)
@@ -79,9 +81,7 @@ def _is_ctc(data: bytes) -> bool:
     return len(first) == 4 and all(word.isdigit() for word in first)
 
 
-def _mothers(data: bytes) -> dict[int, int] | None:
-    if not data:
-        return None
+def _mothers(data: bytes) -> dict[int, int]:
     if _is_ctc(data):
         return read_ctc_mothers(data.decode(), TABLE_NAME)
     return mothers_of(read_rows(data, TABLE_NAME))

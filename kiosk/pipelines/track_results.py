@@ -184,6 +184,7 @@ def _run_record(
         },
         "image": about_image(job, source, plan.channels, request.segmentation.reading),
         "notes": list(job.notes),
+        "separated": sum(report.separated for report in reports),
         "bad_frames": {str(t): fault for t, fault in sorted(faults.items())},
         "frames": source.sizes["t"],
         "instances": len(lineage.frame),

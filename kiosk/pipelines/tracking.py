@@ -16,6 +16,7 @@ import numpy as np
 from kiosk.errors import InvalidRequest, PermanentError, TooLarge
 from kiosk.exports.tracks import chosen_track_formats
 from kiosk.imaging.detections import Detections, detect
+from kiosk.imaging.shared_labels import split_shared
 from kiosk.jobs import Part, PartKind
 from kiosk.models import ModelCard
 from kiosk.pipelines import segmentation
@@ -165,16 +166,19 @@ async def _given(context: JobContext, part: Part) -> _Frame:
     clock = segmentation.Stopwatch()
     t, record = part.payload["t"], await read_plan(context.store, context.job.id)
     async with context.image() as source:
-        sizes = dict(source.sizes)
+        sizes, z_step = dict(source.sizes), _z_step_px(source)
     async with open_labels(context) as given:
         labels = await asyncio.to_thread(read_frame_labels, given, t, sizes)
+    separated = 0
+    if context.tracking.is_linked:
+        labels, separated = await asyncio.to_thread(split_shared, labels, z_step)
     async with context.image() as source:
         clock.lap("read")
         table = await asyncio.to_thread(measure_frame, source, t, labels)
         clock.lap("instances")
         found = await asyncio.to_thread(_detect, source, t, labels, record.channels)
     clock.lap("detections")
-    report = PartReport(instances=len(found), seconds=clock.seconds)
+    report = PartReport(instances=len(found), seconds=clock.seconds, separated=separated)
     return _Frame(labels=labels, table=table, detections=found, report=report)
 
 

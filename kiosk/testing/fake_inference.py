@@ -8,7 +8,8 @@ import cv2
 import numpy as np
 
 from kiosk.errors import TransientError
-from kiosk.models import ModelCard
+from kiosk.imaging.link_scores import geometric_scores
+from kiosk.models import LINKING, ModelCard
 from kiosk.testing.maps import MAP_MAKERS
 
 
@@ -35,17 +36,20 @@ def make_card(name: str = "bright", **changes: object) -> ModelCard:
 class FakeInference:
     """`ports.InferenceClient` with a 'network' that calls bright pixels foreground.
 
-    It answers in the form of the head of the model that is asked for.
+    It answers in the form of the head of the model that is asked for; a linking 'network' scores
+    by positions and shapes.
 
     Attributes:
         cards: the models that are 'ready'.
         calls: shapes of the tiles that came in.
+        linked: versions of linking networks that were asked, one per call.
         failures: errors to raise, one per call, before answering normally.
     """
 
     def __init__(self, cards: Sequence[ModelCard] | None = None) -> None:
         self.cards = list(cards) if cards is not None else [make_card()]
         self.calls: list[tuple[int, ...]] = []
+        self.linked: list[str] = []
         self.failures: list[Exception] = []
         self.is_down = False
 
@@ -57,6 +61,10 @@ class FakeInference:
     async def infer(
         self, model: str, version: str, inputs: Mapping[str, np.ndarray]
     ) -> dict[str, np.ndarray]:
+        asked = next((card for card in self.cards if card.name == model), None)
+        if asked is not None and asked.pipeline == LINKING:
+            self.linked.append(version)
+            return geometric_scores(dict(inputs))
         self.calls.append(inputs["image"].shape)
         if self.failures:
             raise self.failures.pop(0)
@@ -64,7 +72,7 @@ class FakeInference:
         grey = inputs["image"].astype(np.float32).mean(axis=1)
         scaled = np.clip((grey - low) / (high - low), 0, 1)
         bright = np.where(scaled >= 0.5, 255, 0).astype(np.uint8)
-        head = next((card.head for card in self.cards if card.name == model), "distance")
+        head = asked.head if asked is not None else "distance"
         if head == "distance":
             return {"foreground": bright, "distance": bright}
         _, labels = cv2.connectedComponents(bright[0], connectivity=8)

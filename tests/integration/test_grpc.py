@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import grpc
+import numpy as np
 import pytest
 from google.rpc import error_details_pb2, status_pb2
 from grpc_health.v1 import health_pb2, health_pb2_grpc
@@ -22,7 +23,6 @@ from kiosk.errors import (
     JobFailed,
     NotFound,
     TransientError,
-    Unimplemented,
     WrongState,
 )
 from kiosk.grpc_api import GrpcServer
@@ -106,11 +106,51 @@ async def test_errors_carry_google_rpc_details(stub: pb_grpc.KioskStub) -> None:
     assert (info.reason, info.domain) == ("MODEL_NOT_FOUND", "kiosk")
 
 
-async def test_track_is_announced_but_not_there(stub: pb_grpc.KioskStub) -> None:
+async def test_a_tracking_goes_all_the_way(client: AsyncKiosk, stub: pb_grpc.KioskStub) -> None:
+    upload = await client.upload(np.stack([spots(3)] * 4))
+    request = pb.TrackRequest(upload=upload, model="bright", no_divisions=True, formats=["tracks"])
+    job = await stub.Track(request)
+    assert (job.pipeline, job.model, job.model_version) == ("tracking", "bright", "2")
+    await client.wait(job.name)
+    found = await client.fetch_tracking(job.name)
+    assert sorted(found.files) == ["array_run.json", "array_tracks.csv"]
+    assert found.tracks["track_id"].tolist() == [1, 2, 3] * 4
+    assert found.run["linking"]["divisions"] is False
+    listed = {item.file_name: item.media_type for item in await client.results(job.name)}
+    assert listed["array_tracks.csv"] == "text/csv"
+
+
+@pytest.mark.parametrize(
+    ("request_", "code", "reason"),
+    [
+        (pb.TrackRequest(), grpc.StatusCode.NOT_FOUND, "BAD_RESOURCE_NAME"),
+        (pb.TrackRequest(labels="nothere"), grpc.StatusCode.NOT_FOUND, "BAD_RESOURCE_NAME"),
+        (pb.TrackRequest(tracks="uploads/x"), grpc.StatusCode.INVALID_ARGUMENT, "NO_LABELS"),
+        (pb.TrackRequest(linker="magic"), grpc.StatusCode.INVALID_ARGUMENT, "INVALID_REQUEST"),
+        (pb.TrackRequest(reach_px=-1), grpc.StatusCode.INVALID_ARGUMENT, "INVALID_REQUEST"),
+        (
+            pb.TrackRequest(longest_gap_frames=9),
+            grpc.StatusCode.INVALID_ARGUMENT,
+            "INVALID_REQUEST",
+        ),
+    ],
+)
+async def test_trackings_that_cannot_be_meant(
+    client: AsyncKiosk,
+    stub: pb_grpc.KioskStub,
+    request_: pb.TrackRequest,
+    code: grpc.StatusCode,
+    reason: str,
+) -> None:
+    if request_ != pb.TrackRequest():
+        request_.upload = await client.upload(np.stack([spots(3)] * 2))
     with pytest.raises(grpc.aio.AioRpcError) as caught:
-        await stub.Track(pb.TrackRequest())
-    assert caught.value.code() is grpc.StatusCode.UNIMPLEMENTED
-    assert issubclass(Unimplemented, Exception)
+        await stub.Track(request_)
+    assert caught.value.code() is code
+    details = dict(caught.value.trailing_metadata())["grpc-status-details-bin"]
+    info = error_details_pb2.ErrorInfo()
+    assert status_pb2.Status.FromString(details).details[0].Unpack(info)
+    assert info.reason == reason
 
 
 async def test_an_upload_resumes_where_it_broke(stub: pb_grpc.KioskStub) -> None:

@@ -18,7 +18,6 @@ from kiosk.errors import (
     KioskError,
     NotFound,
     TransientError,
-    Unimplemented,
     WrongState,
 )
 from kiosk.jobs import Job, JobState
@@ -26,6 +25,7 @@ from kiosk.ports import Backlog
 from kiosk.request import SegmentationRequest
 from kiosk.settings import LimitSettings
 from kiosk.testing import FakeInference, FakeKiosk, MemoryQueue, make_card, make_kiosk
+from kiosk.tracking_request import TrackingRequest
 
 CARDS = [
     make_card("nuclei"),
@@ -183,9 +183,55 @@ async def test_request_id_makes_submitting_idempotent(kiosk: FakeKiosk) -> None:
         await submitted(kiosk, upload_id=upload_id, request_id="r1", model="bright")
 
 
-async def test_tracking_is_announced_only(kiosk: FakeKiosk) -> None:
-    with pytest.raises(Unimplemented):
-        await kiosk.service.track()
+async def test_tracking_is_accepted_with_the_latest_version(kiosk: FakeKiosk) -> None:
+    upload_id = await kiosk.upload(tiff(3, 16, 16), "movie.tif")
+    job = await kiosk.service.track(
+        upload_id=upload_id, model="nuclei", owner="me", request=TrackingRequest(divisions=False)
+    )
+    assert (
+        job.pipeline,
+        job.model,
+        job.model_version,
+        job.file_name,
+        job.owner,
+    ) == ("tracking", "nuclei", "2", "movie.tif", "me")
+    assert job.parameters["tracking"] == {"divisions": False}
+    assert job == await kiosk.service.get_job(job.id)
+
+
+async def test_tracking_of_labels_needs_no_model(kiosk: FakeKiosk) -> None:
+    kiosk.inference.cards = []
+    upload_id = await kiosk.upload(tiff(3, 16, 16), "movie.tif")
+    job = await kiosk.service.track(upload_id=upload_id, request=TrackingRequest(labels=upload_id))
+    assert (job.model, job.model_version) == ("", "")
+
+
+@pytest.mark.parametrize(
+    ("changes", "kind", "field", "sentence"),
+    [
+        ({"model": ""}, InvalidRequest, "model", "names no model"),
+        ({"model": "cells"}, NotFound, "model", "no model 'cells'"),
+        ({"model_version": "3"}, NotFound, "model_version", "Its versions are: 1, 2"),
+        ({"upload_id": "nosuch"}, NotFound, "", "no upload"),
+        ({"request": {"labels": "nosuch"}}, NotFound, "", "no upload"),
+        ({"request": {"labels": "UPLOAD", "tracks": "nosuch"}}, NotFound, "", "no upload"),
+        ({"request": {"linker": "network"}}, NotFound, "linker", "hosts no linking network"),
+    ],
+)
+async def test_wrong_requests_of_tracking(
+    kiosk: FakeKiosk, changes: dict[str, Any], kind: type[KioskError], field: str, sentence: str
+) -> None:
+    upload_id = await kiosk.upload(tiff(3, 16, 16), "movie.tif")
+    asked = {
+        name: upload_id if value == "UPLOAD" else value
+        for name, value in changes.pop("request", {}).items()
+    }
+    wanted = {"upload_id": upload_id, "model": "nuclei", "request": TrackingRequest(**asked)}
+    with pytest.raises(kind) as caught:
+        await kiosk.service.track(**{**wanted, **changes})
+    assert field == caught.value.field
+    assert sentence in caught.value.message
+    assert Backlog(0, 0) == await kiosk.service.backlog()
 
 
 # ---------------------------------------------------------------- results

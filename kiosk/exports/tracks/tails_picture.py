@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from kiosk.exports.tracks.tracked_plane import replaced
 from kiosk.exports.tracks.writer import TrackedFrame, TrackWriter
 from kiosk.exports.writer import ResultImage
 from kiosk.imaging.doubtful_links import previous_instances
@@ -39,14 +40,15 @@ class TailsPicture(TrackWriter):
         plane = frame.planes[len(frame.planes) // 2]
         picture = display_plane(plane.small_pixels(self.image.channels, PICTURE_PX), PICTURE_PX)
         factor = max(1, round(SMALLEST_PX / max(picture.shape[:2])))
-        labels = enlarged(plane.small_labels(PICTURE_PX), factor)
-        families = np.zeros(int(labels.max(initial=0)) + 1, np.int64)
-        listed = self.lineage.track_id < len(families)
-        families[self.lineage.track_id[listed]] = self.lineage.root_id[listed]
+        # Tracks may have any numbers; their places in the lineage make a short table.
+        tracks = self.lineage.track_id
+        places = replaced(plane.small_labels(PICTURE_PX), tracks, np.arange(1, len(tracks) + 1))
+        labels = enlarged(places, factor)
+        families = np.append(0, self.lineage.root_id)
         scale = labels.shape[0] / plane.shape[0]
         tails, tail_families = self._tails()
-        places = (tails + 0.5) * scale - 0.5
-        return draw_tails(enlarged(picture, factor), labels, families, places, tail_families)
+        points = (tails + 0.5) * scale - 0.5
+        return draw_tails(enlarged(picture, factor), labels, families, points, tail_families)
 
     def _tails(self) -> tuple[np.ndarray, np.ndarray]:
         """((line, 2, 2) from and to in pixels of the plane, (line,) family), the oldest first."""

@@ -51,8 +51,9 @@ def replaced(pixels: np.ndarray, labels: np.ndarray, numbers: np.ndarray) -> np.
     """
     if not len(labels):
         return np.zeros(pixels.shape, np.uint32)
-    if labels[-1] <= LARGEST_TABLE:
-        table = np.zeros(max(int(labels[-1]), int(pixels.max(initial=0))) + 1, np.uint32)
+    highest = max(int(labels[-1]), int(pixels.max(initial=0)))
+    if highest <= LARGEST_TABLE:
+        table = np.zeros(highest + 1, np.uint32)
         table[labels] = numbers
         return table[pixels]
     places = np.minimum(np.searchsorted(labels, pixels), len(labels) - 1)
