@@ -144,11 +144,11 @@ def _record(written: Sequence[Path]) -> dict[str, Any]:
 
 
 def _summary(record: Mapping[str, Any]) -> str:
-    divisions = record.get("divisions", 0)
-    return (
-        f"{record.get('tracks', 0)} tracks, {divisions} division{'s' * (divisions != 1)},"
-        f" {record.get('instances', 0)} instances in {record.get('frames', 0)} frames"
+    tracks, divisions, instances, frames = (
+        f"{record.get(f'{name}s', 0)} {name}{'s' * (record.get(f'{name}s', 0) != 1)}"
+        for name in ("track", "division", "instance", "frame")
     )
+    return f"{tracks}, {divisions}, {instances} in {frames}"
 
 
 def _remarks(record: Mapping[str, Any]) -> list[str]:

@@ -67,9 +67,9 @@ def read_rows(data: bytes, name: str) -> CorrectedRows:
     if head.lower().startswith("sep="):
         head, skipped = file.readline(), 1
     delimiter = max(_DELIMITERS, key=head.count)
-    columns = _columns(next(csv.reader([head], delimiter=delimiter), []), name)
-    places = [columns.get(column, -1) for column in _WANTED]
     try:
+        columns = _columns(next(csv.reader([head], delimiter=delimiter), []), name)
+        places = [columns.get(column, -1) for column in _WANTED]
         table = _numbers(csv.reader(file, delimiter=delimiter), places, delimiter, skipped, name)
     except csv.Error as error:
         raise InvalidRequest(
@@ -94,6 +94,11 @@ def mothers_of(rows: CorrectedRows) -> dict[int, int]:
             mother = _renamed(rows, mother, int(rows.frame[at]))
         mothers[track] = mother
     return mothers
+
+
+def text_of(data: bytes) -> str:
+    """What a text file says: UTF-8, UTF-16 or Windows' own letters."""
+    return data.decode(_encoding(data), "replace")
 
 
 def read_ctc_mothers(text: str, name: str) -> dict[int, int]:

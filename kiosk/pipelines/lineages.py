@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from kiosk.errors import InvalidRequest, NotFound
-from kiosk.imaging.corrected_rows import mothers_of, read_ctc_mothers, read_rows
+from kiosk.imaging.corrected_rows import mothers_of, read_ctc_mothers, read_rows, text_of
 from kiosk.imaging.corrections import lineage_from_label_images, lineage_from_rows
 from kiosk.imaging.lineage import Lineage, lineage_from_links
 from kiosk.imaging.linking import Linker, LinkOptions
@@ -19,6 +19,8 @@ from kiosk.pipelines.linking_model import score_of
 from kiosk.pipelines.tracked_frames import TrackedFrames
 from kiosk.tracking_request import TrackingRequest
 
+# Enough for the first line of a res_track.txt; an even number, because UTF-16 has pairs.
+HEAD_BYTES = 1000
 TABLE_NAME, IMAGES_NAME = "the table of tracks", "the label images"
 
 
@@ -37,8 +39,10 @@ def lineage_of(context: JobContext, frames: TrackedFrames, fetch: Fetch) -> Line
     if not request.tracks:
         return lineage_from_label_images(labels, None, IMAGES_NAME)
     data = fetch(_table(context))
-    if request.labels_are_tracks or _is_ctc(data):
-        return lineage_from_label_images(labels, _mothers(data), IMAGES_NAME)
+    is_ctc = _is_ctc(data)
+    if request.labels_are_tracks or is_ctc:
+        mothers = _ctc_mothers(data) if is_ctc else mothers_of(read_rows(data, TABLE_NAME))
+        return lineage_from_label_images(labels, mothers, IMAGES_NAME)
     return lineage_from_rows(read_rows(data, TABLE_NAME), labels, _labels_at(frames), TABLE_NAME)
 
 
@@ -77,14 +81,12 @@ async def _table(context: JobContext) -> bytes:
 
 def _is_ctc(data: bytes) -> bool:
     """Whether this is a res_track.txt: numbers with spaces between them, and no header."""
-    first = data.lstrip(b"\xef\xbb\xbf").split(b"\n", 1)[0].split()
+    first = text_of(data[:HEAD_BYTES]).strip().split("\n", 1)[0].split()
     return len(first) == 4 and all(word.isdigit() for word in first)
 
 
-def _mothers(data: bytes) -> dict[int, int]:
-    if _is_ctc(data):
-        return read_ctc_mothers(data.decode(), TABLE_NAME)
-    return mothers_of(read_rows(data, TABLE_NAME))
+def _ctc_mothers(data: bytes) -> dict[int, int]:
+    return read_ctc_mothers(text_of(data), TABLE_NAME)
 
 
 class _labels_at:  # noqa: N801 - used like a function

@@ -214,6 +214,8 @@ async def test_what_is_wrong_is_said(
         (b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + bytes(range(256)) * 9, "has no column frame"),
         (b"frame,track_id,label\n0,one,1\n", "has 'one' where a number must be"),
         (b"1 0 4\n", "has no column frame"),
+        (b"a" * 200_000, "cannot be read as a table"),
+        (b"\0" * 200_000, "cannot be read as a table"),
         (b"frame,track_id,label\n0,1,1\n0,2,1\n", "is in two rows, of tracks 1 and 2"),
     ],
 )
@@ -246,6 +248,14 @@ async def test_mothers_come_from_a_table(first: Tracked, ctc: bool) -> None:
     assert alone.ctc == found.ctc  # a res_track.txt is about labels that keep their numbers
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "cp1252"])
+async def test_a_res_track_from_any_editor(encoding: str) -> None:
+    lines = "\n1 0 2 0\r\n4 3 4 1\r\n5 3 4 1\r\n\r\n"
+    table = lines.encode(encoding)
+    found = await tracked(MOVIE, labels=file_of(TRUTH), labels_are_tracks=True, tracks=table)
+    assert found.ctc[4] == found.ctc[5] == (3, 4, 1)
+
+
 async def test_painted_labels_that_are_no_lineage(first: Tracked) -> None:
     painted = first.labels.copy()
     mother = next(p for _, _, p in first.ctc.values() if p)
@@ -262,6 +272,6 @@ async def test_mothers_from_a_table_that_is_none(table: bytes) -> None:
 
 
 async def test_a_res_track_that_is_none(first: Tracked) -> None:
-    table = b"1 0 4 0\n2 0 four 0\n"
+    table = b"1 0 4 0\n2 0 f\xf6ur 0\n"
     job = await failed(MOVIE, labels=file_of(TRUTH), labels_are_tracks=True, tracks=table)
     assert "Line 2 of 'the table of tracks' must be four whole numbers" in job.error
