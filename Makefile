@@ -10,7 +10,7 @@ SERVERS := .servers
 export GRPC_ENABLE_FORK_SUPPORT := 0
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-formats setup-train test-train demo up test test-all lint bench bench-measure bench-slide bench-volumes compare protos lock train clean
+.PHONY: help setup setup-formats setup-train test-train demo up test test-all lint bench bench-measure bench-slide bench-volumes bench-linking compare protos lock train clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -61,6 +61,9 @@ bench-measure: setup ## the table of 8,000 cells against scikit-image's regionpr
 
 bench-volumes: setup ## a z-stack of 5,000 cells joined to volumes and measured: F1, seconds, memory
 	@$(BIN)/python -m tests.benchmarks.volumes
+
+bench-linking: setup ## linking of sequences with truth: DATA=folder of sequences; speed of long made-up movies
+	@$(BIN)/python -m tests.benchmarks.linking --growth --model model_repository/linking/1/model.onnx $(if $(DATA),--data $(DATA))
 
 compare: ## our post-processing beside other libraries'; DATA=folder of labelled images adds real maps
 	@test -d .venv-compare || $(PYTHON) -m venv .venv-compare

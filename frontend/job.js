@@ -59,7 +59,7 @@ export class JobPage {
     document.title = `${job.file_name} – Kiosk`;
     for (const part of ["job-body", "job-progress", "job-actions"]) $(part).hidden = false;
     setText($("job-title"), job.file_name);
-    setText($("job-meta"), `${this.models.name(job.model)} ${job.model_version}`);
+    setText($("job-meta"), this.models.worker(job));
     $("job-progress").dataset.state = job.state;
     setText(this.state, stateText(job));
     setText(this.detail, progressText(job));

@@ -94,7 +94,7 @@ class JobRow extends Row {
     for (const link of [this.name, this.view]) link.setAttribute("href", address);
     this.download.setAttribute("href", zipUrl(job.id));
     setText(this.name, job.file_name);
-    const model = `${this.models.name(job.model)} ${job.model_version}`;
+    const model = this.models.worker(job);
     const took = tookText(job) && `took ${tookText(job)}`;
     const facts = [model, moment(job.create_time), took];
     setText(this.meta, facts.filter(Boolean).join(" · "));

@@ -13,6 +13,8 @@ const MOST_REFUSALS = 5; // shown of one file
 const HINTS = {
   CHANNEL_NEEDED: "Give the channel in the form above, then try again.",
   CHANNEL_NOT_FOUND: "Give another channel in the form above, then try again.",
+  NOT_A_MOVIE: "Clear “Follow cells through time” or give “Axes” under “More settings” above, then"
+    + " try again.",
   NOT_A_STACK: "Clear “Join z-planes to 3-D” or give “Axes” under “More settings” above, then try"
     + " again.",
 };

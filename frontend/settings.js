@@ -12,7 +12,14 @@ export class Settings {
     this.onModels = onModels;
     $("settings").addEventListener("submit", (event) => event.preventDefault());
     $("model").addEventListener("change", () => this.#modelChosen());
+    $("track").addEventListener("change", () => this.#trackChosen());
     $("reset").addEventListener("click", () => this.#fill());
+  }
+
+  /** What has done a job: its model, and whether cells were followed through time. */
+  worker({ pipeline, model, model_version: version }) {
+    const name = model ? `${this.name(model)} ${version}` : "labels given";
+    return pipeline === "tracking" ? `${name}, tracked` : name;
   }
 
   /** Display name of a model, or its plain name while it is not known. */
@@ -56,6 +63,8 @@ export class Settings {
       if (Number.isFinite(value) && isChanged) parameters[input.name] = value;
     }
     const boxes = [...$("formats").querySelectorAll("input")];
+    const formats = boxes.filter((box) => box.checked).map((box) => box.value);
+    const isTracked = $("track").checked;
     return {
       model: plainName(model),
       model_version: $("version").value,
@@ -66,8 +75,8 @@ export class Settings {
         pixel_size_um: $("pixel-size").valueAsNumber || 0,
         z_step_um: $("z-step").valueAsNumber || 0,
       },
-      volume: $("volume").checked,
-      formats: boxes.filter((box) => box.checked).map((box) => box.value),
+      // Movies have result files of their own.
+      ...(isTracked ? { tracking: {} } : { volume: $("volume").checked, formats }),
     };
   }
 
@@ -92,6 +101,12 @@ export class Settings {
     this.#fill();
   }
 
+  /** What has no meaning for movies cannot be chosen. */
+  #trackChosen() {
+    const isTracked = $("track").checked;
+    for (const box of [$("volume"), ...$("formats").querySelectorAll("input")]) box.disabled = isTracked;
+  }
+
   #fill() {
     const model = this.#chosen();
     const versions = [...model.versions].reverse();
@@ -99,7 +114,8 @@ export class Settings {
       el("option", { value: version, text: place === 0 ? `${version} (newest)` : version })));
     $("parameters").replaceChildren(...model.parameters.map(field));
     for (const id of ["axes", "pixel-size", "z-step", "series"]) $(id).value = "";
-    $("volume").checked = false;
+    $("volume").checked = $("track").checked = false;
+    this.#trackChosen();
     for (const box of $("formats").querySelectorAll("input")) box.checked = box.defaultChecked;
   }
 }

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import gzip
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Container
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, BinaryIO
@@ -18,10 +18,11 @@ import tifffile
 
 from kiosk.errors import InvalidRequest, NotFound, WrongState
 from kiosk.exports import chosen_formats
+from kiosk.exports.tracks import chosen_track_formats
 from kiosk.imaging.rendering import display_plane, display_size, encode_png, shrunk_labels
 from kiosk.jobs import Job, JobState, result_stem, results_prefix
 from kiosk.models import ModelCard
-from kiosk.pipelines.channels import choose_channels
+from kiosk.pipelines.channels import choose_channels, shown_channels
 from kiosk.pipelines.context import OpenImages
 from kiosk.pipelines.label_planes import small_pixels
 from kiosk.pipelines.planes import plane_places
@@ -89,8 +90,7 @@ class Previews:
                 planes=tuple(plane_places(source.sizes)),
                 channels=tuple(source.channel_names[i] for i in _channels(source, job)),
                 pixel_size_um=source.pixel_size_um,
-                has_labels=job.state is JobState.SUCCEEDED
-                and "labels" in chosen_formats(_request(job).formats),
+                has_labels=job.state is JobState.SUCCEEDED and "labels" in _formats(job),
             )
 
     async def picture(self, job_id: str, index: int) -> bytes:
@@ -162,12 +162,20 @@ def _request(job: Job) -> SegmentationRequest:
     return SegmentationRequest.from_parameters(job.parameters)
 
 
+def _formats(job: Job) -> Container[str]:
+    """Names of the results of a job."""
+    chosen = chosen_track_formats if job.pipeline == "tracking" else chosen_formats
+    return chosen(_request(job).formats)
+
+
 def _channels(source: ImageSource, job: Job) -> list[int]:
     """The channels that were segmented, also when the model server is away or has moved on.
 
     The job was accepted, so an image of several channels with none chosen can only be a colour
     image for a model that takes colour; nothing else of the model matters here.
     """
+    if not job.model:  # its labels were given
+        return shown_channels(source, _request(job).channel)
     stand_in = ModelCard(
         name=job.model, versions=(job.model_version,), pipeline=job.pipeline, accepts_rgb=True
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Table
@@ -14,6 +14,9 @@ from kiosk.cli.terminal import Server, app, ask, console, job_state, plain, prin
 from kiosk.errors import KioskError
 from kiosk.reading import ReadOptions
 from kiosk.settings import Settings
+
+if TYPE_CHECKING:
+    from kiosk._proto import kiosk_pb2 as pb
 
 jobs_app = typer.Typer(help="List jobs; show, cancel or delete one.", invoke_without_command=True)
 app.add_typer(jobs_app, name="jobs")
@@ -80,7 +83,7 @@ def jobs(
             job.name.removeprefix("jobs/"),
             f"{job.create_time.ToDatetime():%Y-%m-%d %H:%M}",
             plain(job.file_name),
-            f"{job.model}:{job.model_version}" if job.model else "",
+            _worked_by(job),
             job_state(job),
             f"{job.parts_done}/{job.parts_total}",
             plain(job.error.message),
@@ -115,6 +118,12 @@ def jobs_delete(job: str, server: Server = "") -> None:
 
     ask(server, lambda kiosk: kiosk.delete(job))
     console.print("Deleted.")
+
+
+def _worked_by(job: pb.Job) -> str:
+    """The model of a job, and whether its instances are followed through time."""
+    model = f"{job.model}:{job.model_version}" if job.model else "labels"
+    return f"{model}, tracked" if job.pipeline == "tracking" else model
 
 
 @app.command()

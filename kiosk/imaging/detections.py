@@ -156,12 +156,14 @@ def _grey_values(
     if pixels is None or not len(runs.labels):
         nothing = np.zeros(len(runs.labels), np.float32)
         return nothing, nothing
-    values = scale.scaled(pixels).ravel()
+    # Sums of float64 over float32 would be converted piece by piece, at several times the cost.
+    values = scale.scaled(pixels).ravel().astype(np.float64)
     begin = (z * shape[1] + runs.y) * shape[2] + runs.x
     count = runs.total(runs.length)
-    through = np.concatenate([[0.0], np.cumsum(values, dtype=np.float64)])
+    through = np.zeros(values.size + 1)
+    np.cumsum(values, out=through[1:])
     mean = runs.total(through[begin + runs.length] - through[begin]) / count
-    np.cumsum(np.square(values), dtype=np.float64, out=through[1:])
+    np.cumsum(np.square(values, out=values), out=through[1:])
     square = runs.total(through[begin + runs.length] - through[begin]) / count
     deviation = np.sqrt(np.maximum(square - mean**2, 0))
     return mean.astype(np.float32), deviation.astype(np.float32)

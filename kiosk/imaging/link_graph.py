@@ -8,6 +8,7 @@ import numpy as np
 
 from kiosk.imaging.candidates import Candidates, Frame
 from kiosk.imaging.detections import Detections
+from kiosk.imaging.edge_tables import edge_ranks, edge_table
 
 # What is measured of nodes, edges and pairs, in the order of the features.
 NODE_COLUMNS = (
@@ -85,9 +86,9 @@ def link_graph(
     nodes = _Nodes(frames, found)
     features = nodes.features(frames, found, movie_frames)
     offset = (nodes.positions[found.target] - nodes.positions[found.source]) / nodes.diameter
-    outgoing = _table(found.source, len(found.frame), len(found))
+    outgoing = edge_table(found.source, len(found.frame), len(found))
     by_target = np.lexsort((found.distance_px, found.gap, found.target))
-    incoming = _table(found.target, len(found.frame), len(found), by_target)
+    incoming = edge_table(found.target, len(found.frame), len(found), by_target)
     pairs = _pairs(found)
     arrays = {
         "node_features": features,
@@ -180,8 +181,8 @@ def _edge_features(
         np.linalg.norm(nodes.axis[:, t] - nodes.axis[:, s], axis=0),
         _ellipse_affinity(nodes, s, t, offset),
         found.gap - 1,
-        _rank(found.source, found.gap, np.arange(len(found))) / 4,
-        _rank(found.target, found.gap, by_target) / 4,
+        edge_ranks(found.source, found.gap, np.arange(len(found))) / 4,
+        edge_ranks(found.target, found.gap, by_target) / 4,
         np.full(len(found), motion),
         np.minimum(np.minimum(nodes.border[s], nodes.border[t]), 2),
     )
@@ -208,7 +209,7 @@ def _ellipse_affinity(
 
 def _pairs(found: Candidates) -> np.ndarray:
     """(p, 2) edges of one source to two of the nearest instances of the same later frame."""
-    rank = _rank(found.source, found.gap, np.arange(len(found)))
+    rank = edge_ranks(found.source, found.gap, np.arange(len(found)))
     pieces = [np.zeros((0, 2), np.int64)]
     # Edges of one source over one gap stand together, nearest first.
     for apart in range(1, DAUGHTERS):
@@ -251,28 +252,6 @@ def _side_by_side(columns: Sequence[np.ndarray]) -> np.ndarray:
     for row, values in zip(rows, columns, strict=True):
         row[:] = values
     return np.ascontiguousarray(np.clip(rows, -LARGEST, LARGEST, out=rows).T)
-
-
-def _rank(owner: np.ndarray, gap: np.ndarray, order: np.ndarray) -> np.ndarray:
-    """(e,) how many of its owner's edges over the same gap come before each, in this order."""
-    group = (owner * (gap.max(initial=0) + 1) + gap)[order]
-    begins = np.flatnonzero(np.diff(group, prepend=-1))
-    length = np.diff(np.append(begins, len(group)))
-    rank = np.empty(len(owner), np.int64)
-    rank[order] = np.arange(len(owner)) - np.repeat(begins, length)
-    return rank
-
-
-def _table(
-    owner: np.ndarray, owners: int, nothing: int, order: np.ndarray | None = None
-) -> np.ndarray:
-    """(owners, most) places of each owner's edges in `order`, filled up with `nothing`."""
-    order = np.arange(len(owner)) if order is None else order
-    count = np.bincount(owner, minlength=owners)
-    table = np.full((owners, max(1, int(count.max(initial=0)))), nothing, np.int64)
-    column = np.arange(len(owner)) - np.repeat(np.cumsum(count) - count, count)
-    table[owner[order], column] = order
-    return table
 
 
 def _neighbours(frames: Sequence[Frame], nodes: int) -> np.ndarray:

@@ -11,6 +11,7 @@ from kiosk.errors import InvalidRequest
 from kiosk.reading import ReadOptions
 from kiosk.request import Region, SegmentationRequest
 from kiosk.service import KioskService
+from kiosk.tracking_request import TrackingRequest
 from kiosk.web.answers import API
 
 
@@ -37,11 +38,29 @@ class RegionBody(_Body):
     max_x_px: int
 
 
+class TrackingBody(_Body):
+    """What TrackRequest in the proto has beyond SegmentRequest."""
+
+    labels: str = ""
+    tracks: str = ""
+    labels_are_tracks: bool = False
+    skip_bad_frames: bool = False
+    linker: str = ""
+    longest_gap_frames: int | None = None
+    reach_px: float = 0.0
+    divisions: bool = True
+    correct_drift: bool = True
+    mend: bool = True
+
+
 class JobRequest(_Body):
-    """Body of POST /api/v1/jobs; the fields are those of SegmentRequest in the proto."""
+    """Body of POST /api/v1/jobs; the fields are those of SegmentRequest in the proto.
+
+    With `tracking`, be it empty, the cells are followed through time.
+    """
 
     upload: str
-    model: str
+    model: str = ""
     model_version: str = ""
     channel: str = ""
     parameters: dict[str, float] = {}
@@ -51,6 +70,14 @@ class JobRequest(_Body):
     volume: bool = False
     formats: list[str] = []
     within: str = ""
+    tracking: TrackingBody | None = None
+
+    def tracked(self, options: TrackingBody) -> TrackingRequest:
+        """Raises InvalidRequest."""
+        values = options.model_dump()
+        for name in ("labels", "tracks"):
+            values[name] = values[name].removeprefix("uploads/")
+        return TrackingRequest(segmentation=self.segmentation(), **values)
 
     def segmentation(self) -> SegmentationRequest:
         """Raises InvalidRequest."""
@@ -96,13 +123,16 @@ class Jobs:
 
     async def submit(self, request: web.Request) -> web.Response:
         wanted = await _job_request(request)
-        job = await self._service.segment(
-            upload_id=wanted.upload.removeprefix("uploads/"),
-            model=wanted.model.removeprefix("models/"),
-            model_version=wanted.model_version,
-            request=wanted.segmentation(),
-            request_id=wanted.request_id,
-        )
+        names = {
+            "upload_id": wanted.upload.removeprefix("uploads/"),
+            "model": wanted.model.removeprefix("models/"),
+            "model_version": wanted.model_version,
+            "request_id": wanted.request_id,
+        }
+        if wanted.tracking is not None:
+            job = await self._service.track(**names, request=wanted.tracked(wanted.tracking))
+        else:
+            job = await self._service.segment(**names, request=wanted.segmentation())
         location = {"Location": f"{API}/jobs/{job.id}"}
         return web.json_response(wire.job_to_json(job), status=202, headers=location)
 
@@ -135,7 +165,11 @@ async def _job_request(request: web.Request) -> JobRequest:
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         field = ".".join(str(step) for step in first["loc"])
-        groups: dict[str, type[_Body]] = {"reading": ReadingBody, "region": RegionBody}
+        groups: dict[str, type[_Body]] = {
+            "reading": ReadingBody,
+            "region": RegionBody,
+            "tracking": TrackingBody,
+        }
         known = ", ".join(groups.get(field.split(".")[0], JobRequest).model_fields)
         sentence = {
             "extra_forbidden": f"There is no field '{field}'. The fields are: {known}.",

@@ -142,7 +142,9 @@ def agreement(sequence: Sequence, links: Links) -> Agreement:
     for frame, of_frame in enumerate(tracks):
         for track in of_frame[1:]:
             seen.setdefault(int(track), []).append(frame)
-    truth = _links(sequence.frames_of, sequence.parent_of)
+    every = _links(sequence.frames_of, sequence.parent_of)
+    # A track that leaves the frame for a while has no edge over that, as the challenge counts.
+    truth = {link: mother for link, mother in every.items() if mother or link[2] - link[0] == 1}
     best = set(_links(seen, sequence.parent_of))
     divided = _divisions(truth)
     ours = _divisions(found)

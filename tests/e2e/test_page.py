@@ -84,6 +84,7 @@ def row(name: str) -> str:
 
 async def dropped(page: Page, path: Path) -> None:
     """Drop a file or folder on the page."""
+    await page.evaluate("document.querySelector('#drop').scrollIntoView()")
     box = await page.evaluate("document.querySelector('#drop').getBoundingClientRect().toJSON()")
     data = {"items": [], "files": [str(path)], "dragOperationsMask": 1}
     place = {"x": box["x"] + 50, "y": box["y"] + 50, "data": data}
@@ -121,6 +122,23 @@ async def test_from_dropped_folder_to_outlines_and_results(page: Page, tmp_path:
         " (await (await fetch(link.href)).arrayBuffer()).byteLength))"
     )
     assert min(sizes) > 100
+
+
+async def test_cells_are_followed_through_time(page: Page, tmp_path: Path):
+    await page.evaluate("document.querySelector('#track').click()")
+    assert await page.evaluate("document.querySelector('#volume').disabled")
+    await dropped(page, movie(tmp_path / "movie.tif"))
+    await page.until(f"{row('movie.tif')}?.innerText.includes('Done')", 60)
+    assert "tracked" in await page.evaluate(f"{row('movie.tif')}.innerText")
+    await page.evaluate(f"{row('movie.tif')}.querySelector('a.name').click()")
+    await page.until("document.querySelectorAll('#results li').length >= 8")
+    await page.until("document.querySelector('#zoom').textContent")
+    results = await page.evaluate("document.querySelector('#results').innerText")
+    for name in ("movie_tracks.csv", "movie_lineage.png", "movie_RES.zip"):
+        assert name in results
+    assert coloured(await pixels(page)) > 100
+    if folder := os.environ.get("KIOSK_TEST_SHOTS"):
+        await page.screenshot(Path(folder) / "tracked.png")
 
 
 async def pixels(page: Page) -> np.ndarray:
