@@ -26,6 +26,7 @@ from kiosk.imaging.volume_measurements import volume_column_names
 from kiosk.jobs import result_stem, results_prefix
 from kiosk.pipelines.context import JobContext
 from kiosk.pipelines.cutting import cutting
+from kiosk.pipelines.faulty_frames import LenientSource
 from kiosk.pipelines.intermediate import PartReport, PlanRecord, read_reports
 from kiosk.pipelines.label_planes import FinishedPlane, HeldLabels
 from kiosk.pipelines.lineages import lineage_of
@@ -51,13 +52,15 @@ async def write_track_results(context: JobContext, source: ImageSource, plan: Pl
     cuts = cutting(source.sizes, plan, None)
     job, store = context.job, context.store
     reports = await read_reports(store, job.id, len(cuts.blocks) * source.sizes["t"])
+    faults = _faults(reports, len(cuts.blocks))
+    source = LenientSource(source, faults)
     prefix = results_prefix(job.id) + result_stem(job.file_name)
     loop = asyncio.get_running_loop()
 
     def fetch(coroutine: Coroutine[Any, Any, T]) -> T:
         return asyncio.run_coroutine_threadsafe(coroutine, loop).result()
 
-    frames = TrackedFrames(context, source, cuts, plan.channels, fetch)
+    frames = TrackedFrames(context, source, cuts, plan.channels, fetch, empty=faults)
     started = time.monotonic()
     lineage = await asyncio.to_thread(lineage_of, context, frames, fetch)
     linking_s = time.monotonic() - started
@@ -71,6 +74,11 @@ async def write_track_results(context: JobContext, source: ImageSource, plan: Pl
     record["mended"] = {"joined": frames.joined, "parted": frames.parted}
     record["seconds"]["linking"] = round(linking_s, 3)
     await store.put(f"{prefix}{RUN_ENDING}", json.dumps(record, indent=2).encode())
+
+
+def _faults(reports: Sequence[PartReport], blocks: int) -> dict[int, str]:
+    """Why frames have failed, by frame."""
+    return {i // blocks: report.fault for i, report in enumerate(reports) if report.fault}
 
 
 @dataclass
@@ -166,8 +174,7 @@ def _run_record(
     lineage: Lineage,
 ) -> dict[str, Any]:
     job, request = context.job, context.tracking
-    blocks = len(reports) // source.sizes["t"]
-    faults = {i // blocks: report.fault for i, report in enumerate(reports) if report.fault}
+    faults = _faults(reports, len(reports) // source.sizes["t"])
     mothers = lineage.parent_id[lineage.parent_id > 0]
     return {
         **about_job(job),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import numpy as np
 
@@ -31,6 +31,9 @@ class TrackedFrames:
     Frames that were cut into blocks are put together at first sight, and measured, and kept in the
     store like parts.
 
+    Args:
+        empty: frames of which a part has failed, and that are to be empty as a whole.
+
     Attributes:
         count: how many there are.
         joined, parted: instances that `mend` has mended.
@@ -43,9 +46,10 @@ class TrackedFrames:
         cutting: Cutting,
         channels: list[int],
         fetch: Fetch,
+        empty: Collection[int] = (),
     ) -> None:
         self._context, self._source, self._channels = context, source, channels
-        self._cutting, self._fetch = cutting, fetch
+        self._cutting, self._fetch, self._empty = cutting, fetch, empty
         # Frames that are kept anew, after all parts.
         self._written: set[int] = set()
         self.count = source.sizes["t"]
@@ -97,6 +101,9 @@ class TrackedFrames:
         source = self._source
         assembler = Assembler(self._context, source.sizes, self._cutting, self._fetch)
         window = slice(0, source.sizes["y"]), slice(0, source.sizes["x"])
+        if t in self._empty:
+            self._replace(t, np.zeros((source.sizes["y"], source.sizes["x"]), np.uint32))
+            return
         with assembler.plane(assembler.places[t]) as found:
             self._replace(t, found.labels.read(window))
 

@@ -220,6 +220,37 @@ async def test_a_broken_label_image_may_be_left_out() -> None:
     assert list(found.run["bad_frames"]) == ["3"]
 
 
+def with_a_broken_frame(movie: np.ndarray, t: int) -> bytes:
+    """A file with compressed frames, of which one cannot be unpacked."""
+    data = file_of(movie, compression="zlib")
+    with tifffile.TiffFile(io.BytesIO(data)) as tif:
+        page = tif.pages[t]
+        places = list(zip(page.dataoffsets, page.databytecounts, strict=True))
+    spoiled = bytearray(data)
+    for offset, count in places:
+        spoiled[offset : offset + count] = b"\xff" * count
+    return bytes(spoiled)
+
+
+@pytest.mark.parametrize("block_px", [2560, 48])
+@pytest.mark.parametrize("bad", [0, 2, 4])
+@pytest.mark.parametrize("given", [False, True])
+async def test_a_frame_that_cannot_be_read(block_px: int, bad: int, given: bool) -> None:
+    movie = with_a_broken_frame(pictures(TRUTH), bad)
+    wanted: dict[str, Any] = {"labels": file_of(shuffled(TRUTH))} if given else {}
+
+    def kiosk() -> FakeKiosk:
+        return kiosk_with(block_px=block_px, block_halo_px=24)
+
+    job = await failed(movie, kiosk(), **wanted)
+    assert f"Frame {bad}, counted from 0: " in job.error
+    found = await tracked(movie, kiosk(), **wanted, skip_bad_frames=True, formats=("all",))
+    assert list(found.run["bad_frames"]) == [str(bad)]
+    seen = found.labels.any(axis=(1, 2)).tolist()
+    assert seen == [t != bad for t in range(5)]
+    assert "cells_tracks.jpg" in found.names
+
+
 # ---------------------------------------------------------------- given labels
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import tifffile
 from movie_makers import discs
-from segmented import kiosk_with, ome
+from segmented import kiosk_with, tiff
 
 from kiosk.jobs import Job, JobState
 from kiosk.request import SegmentationRequest
@@ -54,8 +54,10 @@ def pictures(labels: np.ndarray) -> np.ndarray:
     return np.where(labels > 0, 900 + 100 * divides, 100).astype(np.uint16)
 
 
-def file_of(movie: np.ndarray, axes: str = "TYX", **metadata: Any) -> bytes:
-    return ome(movie, axes, **metadata)
+def file_of(
+    movie: np.ndarray, axes: str = "TYX", compression: str | None = None, **metadata: Any
+) -> bytes:
+    return tiff(movie, ome=True, compression=compression, metadata={"axes": axes, **metadata})
 
 
 class Tracked:
