@@ -28,6 +28,7 @@ from kiosk.models import ModelCard
 from kiosk.pipelines.channels import choose_channels
 from kiosk.pipelines.context import JobContext
 from kiosk.pipelines.cutting import cutting
+from kiosk.pipelines.faulty_frames import LenientSource
 from kiosk.pipelines.intermediate import (
     PartReport,
     PlanRecord,
@@ -99,10 +100,17 @@ async def plan(context: JobContext) -> tuple[list[Part], list[str]]:
     return await plan_parts(context)
 
 
-async def plan_parts(context: JobContext) -> tuple[list[Part], list[str]]:
-    """As `plan`, whatever the results will be."""
+async def plan_parts(
+    context: JobContext, *, skip_bad_frames: bool = False
+) -> tuple[list[Part], list[str]]:
+    """As `plan`, whatever the results will be.
+
+    Args:
+        skip_bad_frames: what cannot be read says nothing about the scale, instead of failing.
+    """
     job, options, request = context.job, context.options, context.request
-    async with context.image() as source:
+    async with context.image() as opened:
+        source = LenientSource(opened, range(opened.sizes["t"])) if skip_bad_frames else opened
         channels = check_image(source, context.card, request, options.job_px)
         sizes, notes = dict(source.sizes), list(source.notes)
         if len(source.channel_names) > 1 and len(channels) == 1:

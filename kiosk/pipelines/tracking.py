@@ -91,13 +91,16 @@ def check(
 
 async def plan(context: JobContext) -> tuple[list[Part], list[str]]:
     """The parts of a job and what its owner should know about how the movie was read."""
-    parts, notes = await (_plan_given if context.tracking.labels else segmentation.plan_parts)(
-        context
-    )
+    request = context.tracking
+    if request.labels:
+        parts, notes = await _plan_given(context)
+    else:
+        skip = request.skip_bad_frames
+        parts, notes = await segmentation.plan_parts(context, skip_bad_frames=skip)
     async with context.image() as source:
         if source.sizes["t"] == 1:
             notes.append("The movie has one frame only, so there is nothing to link.")
-    if context.tracking.is_linked and not context.tracking.linking_version:
+    if request.is_linked and not request.linking_version:
         notes.append("Linked by positions and shapes alone, without a network.")
     return parts, notes
 

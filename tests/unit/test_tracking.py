@@ -251,6 +251,17 @@ async def test_a_frame_that_cannot_be_read(block_px: int, bad: int, given: bool)
     assert "cells_tracks.jpg" in found.names
 
 
+@pytest.mark.parametrize("bad", [0, 2, 4])
+async def test_the_scale_is_measured_in_frames_that_can_be_read(bad: int) -> None:
+    inference = FakeInference([make_card(network_diameter_px=24.0)])
+    kiosk = make_kiosk(ImageFileReader(LimitSettings()), inference=inference)
+    movie = with_a_broken_frame(pictures(TRUTH), bad)
+    found = await tracked(movie, kiosk, skip_bad_frames=True)
+    assert found.run["scale"]["diameter_source"] == "measured"
+    assert found.run["scale"]["diameter_px"] == pytest.approx(12, abs=2)
+    assert list(found.run["bad_frames"]) == [str(bad)]
+
+
 # ---------------------------------------------------------------- given labels
 
 
