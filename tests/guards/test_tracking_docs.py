@@ -12,6 +12,7 @@ from kiosk.imaging import track_summary
 from kiosk.imaging.ctc_tracks import MOST_TRACKS
 from kiosk.imaging.doubtful_links import DOUBTFUL_BELOW
 from kiosk.imaging.lineage_layout import MOST_LINES
+from kiosk.imaging.shared_labels import APART_SHARE, CELL_SHARE, MOST_PIECES
 
 ROOT = Path(__file__).resolve().parents[2]
 TEXT = (ROOT / "docs/tracking.md").read_text()
@@ -50,6 +51,10 @@ def test_numbers_are_those_of_the_code() -> None:
     assert f"At most {MOST_LINKS:,} are listed" in TEXT
     assert f"over the last {TAIL_FRAMES} frames" in TEXT
     assert f"16 bit hold {MOST_TRACKS:,} tracks" in TEXT
+    assert (APART_SHARE, CELL_SHARE, MOST_PIECES) == (1 / 2, 1 / 4, 3)
+    assert "less than half the cell's diameter" in TEXT
+    assert "less than a quarter of the largest" in TEXT
+    assert "More than three large pieces" in TEXT
     assert f"below {DOUBTFUL_BELOW:g} it is" in (ROOT / "docs/glossary.md").read_text()
 
 
