@@ -95,6 +95,11 @@ class _Movies:
                     job.name, request.out, stem=stem, overwrite=request.overwrite
                 )
         except (KioskError, OSError) as error:
+            if isinstance(error, KioskError) and error.reason == "MEMBER_NEEDED":
+                error = InvalidRequest(
+                    "An archive of several images is not taken as a movie; unpack it and give the"
+                    " folder, whose images are the frames."
+                )
             sentence, outcome = failure(shown, error)
             self._lines.say("red", "failed", sentence)
             return outcome

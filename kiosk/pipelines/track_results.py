@@ -20,7 +20,7 @@ from kiosk.exports.tracks import chosen_track_formats
 from kiosk.exports.tracks.tracked_plane import TrackedPlane
 from kiosk.exports.tracks.writer import TrackedFrame, TrackWriter
 from kiosk.exports.writer import ResultImage
-from kiosk.imaging.lineage import Lineage
+from kiosk.imaging.lineage import MOST_DAUGHTERS, Lineage
 from kiosk.imaging.measurements import column_names
 from kiosk.imaging.volume_measurements import volume_column_names
 from kiosk.jobs import result_stem, results_prefix
@@ -175,7 +175,6 @@ def _run_record(
 ) -> dict[str, Any]:
     job, request = context.job, context.tracking
     faults = _faults(reports, len(reports) // source.sizes["t"])
-    mothers = lineage.parent_id[lineage.parent_id > 0]
     return {
         **about_job(job),
         "model": about_model(context) if not request.labels else None,
@@ -196,7 +195,7 @@ def _run_record(
         "frames": source.sizes["t"],
         "instances": len(lineage.frame),
         "tracks": len(lineage.track_id),
-        "divisions": len(np.unique(mothers)),
+        "divisions": int((lineage.daughter_counts() >= MOST_DAUGHTERS).sum()),
         "seconds": about_time(job, reports),
         "software": about_software(),
     }

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import tifffile
 from click.testing import Result
-from spots import spots, tiff
+from spots import spots, tiff, zipped
 from typer.testing import CliRunner
 
 from kiosk.cli import app
@@ -186,6 +186,15 @@ async def test_a_broken_frame_of_a_folder(track: Track, tmp_path: Path) -> None:
     assert result.exit_code == 0, result.output
     assert "empty  t1.tif: " in result.stdout
     assert "5 tracks, 0 divisions, 15 instances in 4 frames" in result.stdout
+
+
+async def test_a_zip_of_frames_is_to_be_unpacked(track: Track, movie: Path, tmp_path: Path) -> None:
+    path = tmp_path / "frames.zip"
+    path.write_bytes(zipped({f"{t}.tif": tiff(LABELS[t]) for t in range(FRAMES)}))
+    for arguments in ((path,), (movie, "--labels", path)):
+        result = await track(*arguments, "--out", tmp_path / "out")
+        assert result.exit_code == 1
+        assert "unpack it and give the folder" in result.stdout
 
 
 async def test_what_the_owner_should_know(

@@ -96,6 +96,18 @@ async def test_a_division_is_removed_and_another_added(first: Tracked) -> None:
     assert by_track[other]["divides"] == "1"
 
 
+async def test_an_only_daughter_is_no_division(first: Tracked) -> None:
+    """A track that goes on after a gap has another number in the Cell Tracking Challenge."""
+    alone = track_at(first, 3, 4)
+
+    def change(row: Row) -> Row:
+        return {**row, "parent_id": "0"} if row["track_id"] == alone else row
+
+    found = await corrected(first, edited(first, change))
+    assert found.run["divisions"] == 0
+    assert [row["start_reason"] for row in found.summary].count("continuation") == 1
+
+
 async def test_rows_that_were_deleted_are_no_cells(first: Tracked) -> None:
     gone = track_at(first, 0, 3)
 

@@ -21,12 +21,13 @@ from tracked import (
 )
 
 from kiosk.adapters.image_files import ImageFileReader
-from kiosk.errors import InvalidRequest, NotFound, PermanentError
+from kiosk.errors import InvalidRequest, NotFound, PermanentError, TransientError
 from kiosk.exports.tracks import TRACK_FORMATS
 from kiosk.imaging import ctc_tracks
 from kiosk.models import LINKING
+from kiosk.pipelines.context import SegmentationOptions
 from kiosk.settings import LimitSettings
-from kiosk.testing import FakeInference, FakeKiosk, make_card, make_kiosk
+from kiosk.testing import FakeInference, FakeKiosk, MemoryQueue, make_card, make_kiosk
 from kiosk.tracking_request import TrackingRequest
 
 TRUTH = truth()
@@ -260,6 +261,33 @@ async def test_the_scale_is_measured_in_frames_that_can_be_read(bad: int) -> Non
     assert found.run["scale"]["diameter_source"] == "measured"
     assert found.run["scale"]["diameter_px"] == pytest.approx(12, abs=2)
     assert list(found.run["bad_frames"]) == [str(bad)]
+
+
+@pytest.mark.parametrize("block_px", [2560, 48])
+async def test_a_join_that_is_repeated_gives_the_same(
+    monkeypatch: pytest.MonkeyPatch, block_px: int
+) -> None:
+    """It leaves frames that it has mended or put together beside the parts."""
+    movie = pictures(TRUTH)
+    x = int(np.flatnonzero((TRUTH[2] == 3).any(axis=0)).mean())
+    movie[2, 60:90, x] = 100
+    options = SegmentationOptions(block_px=block_px, block_halo_px=24)
+    once = await tracked(file_of(movie), kiosk_with(block_px=block_px, block_halo_px=24))
+    queue = MemoryQueue(retry_delay_s=0.0)
+    kiosk = make_kiosk(ImageFileReader(LimitSettings()), queue=queue, options=options)
+    put_file, failures = kiosk.store.put_file, [TransientError("The disk is being changed.")]
+
+    async def put(*arguments: Any) -> None:
+        if failures:
+            raise failures.pop()
+        await put_file(*arguments)
+
+    monkeypatch.setattr(kiosk.store, "put_file", put)
+    again = await tracked(file_of(movie), kiosk)
+    assert not failures
+    np.testing.assert_array_equal(again.labels, once.labels)
+    assert again.run["mended"] == once.run["mended"] == {"joined": 1, "parted": 0}
+    assert again.table == once.table
 
 
 # ---------------------------------------------------------------- given labels
