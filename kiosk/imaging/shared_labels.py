@@ -20,6 +20,8 @@ SPECK_PX = 4
 MOST_SPECKS = 3
 FULL_SHARE = 0.9
 FEWEST_SPECKS = 100
+# Share of the pixels that have another number than those to their left.
+NOISE_SHARE = 0.5
 
 
 def split_shared(labels: np.ndarray, z_step: float = 1.0) -> tuple[np.ndarray, int]:
@@ -68,6 +70,10 @@ def is_picture(labels: np.ndarray) -> bool:
     Args:
         labels: (y, x) or (z, y, x) unsigned integers.
     """
+    # Noise is known by its rows already; its pieces would take a hundred times its room.
+    begins = int(np.count_nonzero((labels[..., 1:] != labels[..., :-1]) & (labels[..., 1:] > 0)))
+    if begins > max(FEWEST_SPECKS, NOISE_SHARE * labels.size):
+        return True
     pieces = find_pieces(labels)
     count, total = len(pieces.area_px), int(pieces.area_px.sum())
     is_all_over = count > MOST_SPECKS * len(pieces.runs.labels) or total > FULL_SHARE * labels.size
