@@ -33,7 +33,6 @@ from kiosk.jobs import (
 from kiosk.models import LINKING, SEGMENTATION, ModelCard
 from kiosk.pipelines import PIPELINES, tracking
 from kiosk.pipelines.context import OpenImages, open_upload
-from kiosk.pipelines.given_labels import LABELS_NAME
 from kiosk.pipelines.linking_model import LINKING_MODEL
 from kiosk.ports import Backlog, ImageFiles, InferenceClient, JobQueue, ObjectStore
 from kiosk.reading import InspectedImage, ReadOptions
@@ -235,9 +234,10 @@ class KioskService:
         if not request.labels:
             card, version = await self._card(model, model_version, SEGMENTATION)
         upload = await self._complete_upload(upload_id)
-        for other in filter(None, (request.labels, request.tracks)):
-            await self._complete_upload(other)
-        await self._check_movie(upload, card, request)
+        labels = await self._complete_upload(request.labels) if request.labels else None
+        if request.tracks:
+            await self._complete_upload(request.tracks)
+        await self._check_movie(upload, labels, card, request)
         request = replace(request, linking_version=await self._linking_version(request))
         reading = request.segmentation.reading
         job = Job(
@@ -256,7 +256,11 @@ class KioskService:
         return accepted
 
     async def _check_movie(
-        self, upload: Upload, card: ModelCard | None, request: TrackingRequest
+        self,
+        upload: Upload,
+        labels: Upload | None,
+        card: ModelCard | None,
+        request: TrackingRequest,
     ) -> None:
         reading = request.segmentation.reading
         with _patience(upload):
@@ -264,14 +268,14 @@ class KioskService:
                 # In the order of their ids: two requests of which each has the other's movie as
                 # its labels would wait for each other for ever.
                 wanted = {upload.id: (upload.id, upload.file_name, reading)}
-                if request.labels:
-                    wanted.setdefault(request.labels, (request.labels, LABELS_NAME, ReadOptions()))
+                if labels is not None:
+                    wanted.setdefault(labels.id, (labels.id, labels.file_name, ReadOptions()))
                 sources = {
                     name: await opened.enter_async_context(self._images.use(*wanted[name]))
                     for name in sorted(wanted)
                 }
-                labels = sources[request.labels] if request.labels else None
-                tracking.check(sources[upload.id], card, request, self._job_px, labels)
+                given = sources[labels.id] if labels is not None else None
+                tracking.check(sources[upload.id], card, request, self._job_px, given)
 
     async def _linking_version(self, request: TrackingRequest) -> str:
         """The version of the network that will link; "" where none does."""

@@ -10,6 +10,7 @@ import pytest
 import tifffile
 from segmented import kiosk_with
 from tracked import (
+    ended,
     failed,
     file_of,
     pictures,
@@ -21,10 +22,12 @@ from tracked import (
 )
 
 from kiosk.adapters.image_files import ImageFileReader
-from kiosk.errors import InvalidRequest, NotFound, PermanentError, TransientError
+from kiosk.errors import InvalidRequest, NotFound, PermanentError, TooLarge, TransientError
 from kiosk.exports.tracks import TRACK_FORMATS
 from kiosk.imaging import ctc_tracks
+from kiosk.jobs import JobState
 from kiosk.models import LINKING
+from kiosk.pipelines import tracking
 from kiosk.pipelines.context import SegmentationOptions
 from kiosk.settings import LimitSettings
 from kiosk.testing import FakeInference, FakeKiosk, MemoryQueue, make_card, make_kiosk
@@ -357,6 +360,30 @@ async def test_labels_that_do_not_fit(labels: np.ndarray, axes: str, sentence: s
         await submitted(file_of(pictures(TRUTH)), kiosk_with(), labels=file_of(labels, axes))
     assert sentence in caught.value.message
     assert (caught.value.reason, caught.value.field) == ("BAD_LABELS", "labels")
+
+
+async def test_labels_that_are_no_image_are_called_by_their_name() -> None:
+    with pytest.raises(InvalidRequest, match=r"'masks\.tif' is a text file and no image"):
+        await submitted(file_of(pictures(TRUTH)), kiosk_with(), labels=b"hello\n" * 20)
+
+
+async def test_frames_that_are_too_large(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All of a frame is in memory, of a given stack with all its planes."""
+    monkeypatch.setattr(tracking, "FRAME_PX", 96 * 96)
+    await submitted(file_of(pictures(TRUTH)), kiosk_with())
+    stack = file_of(np.zeros((2, 3, 96, 96), np.uint8), "TZYX")
+    with pytest.raises(TooLarge, match="crop the movie"):
+        await submitted(stack, kiosk_with(), labels=stack)
+    monkeypatch.setattr(tracking, "FRAME_PX", 96 * 95)
+    with pytest.raises(TooLarge, match="crop the movie"):
+        await submitted(file_of(pictures(TRUTH)), kiosk_with())
+
+
+async def test_a_movie_that_is_its_own_labels() -> None:
+    kiosk = kiosk_with()
+    upload_id = await kiosk.upload(file_of(TRUTH), "cells.tif")
+    job = await kiosk.service.track(upload_id=upload_id, request=TrackingRequest(labels=upload_id))
+    assert (await ended(kiosk, job)).state is JobState.SUCCEEDED
 
 
 async def test_a_stack_in_3d_needs_labels_in_3d() -> None:
