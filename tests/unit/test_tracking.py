@@ -10,11 +10,11 @@ import pytest
 import tifffile
 from segmented import kiosk_with
 from tracked import (
-    ended,
-    failed,
+    SPANS,
+    assert_same_tracks,
     file_of,
     pictures,
-    shuffled,
+    spans,
     submitted,
     tracked,
     tracking_request,
@@ -22,31 +22,16 @@ from tracked import (
 )
 
 from kiosk.adapters.image_files import ImageFileReader
-from kiosk.errors import InvalidRequest, NotFound, PermanentError, TooLarge, TransientError
+from kiosk.errors import InvalidRequest, NotFound, TransientError
 from kiosk.exports.tracks import TRACK_FORMATS
 from kiosk.imaging import ctc_tracks
-from kiosk.jobs import JobState
 from kiosk.models import LINKING
-from kiosk.pipelines import tracking
 from kiosk.pipelines.context import SegmentationOptions
 from kiosk.settings import LimitSettings
 from kiosk.testing import FakeInference, FakeKiosk, MemoryQueue, make_card, make_kiosk
 from kiosk.tracking_request import TrackingRequest
 
 TRUTH = truth()
-# first frame, last frame, mother: of the tracks of TRUTH, whatever their numbers are.
-SPANS = [(0, 2, False), (0, 4, False), (0, 4, False), (3, 4, True), (3, 4, True)]
-
-
-def spans(tracks: dict[int, tuple[int, int, int]]) -> list[tuple[int, int, bool]]:
-    return sorted((first, last, mother > 0) for first, last, mother in tracks.values())
-
-
-def assert_same_tracks(found: np.ndarray, expected: np.ndarray) -> None:
-    """The same pixels in the same tracks; numbers may be others."""
-    pairs = {tuple(pair) for pair in np.stack([found.ravel(), expected.ravel()], 1).tolist()}
-    assert len(pairs) == len({a for a, _ in pairs}) == len({b for _, b in pairs})
-    assert (0, 0) in pairs
 
 
 # ---------------------------------------------------------------- a segmented movie
@@ -176,96 +161,6 @@ async def test_a_format_that_cannot_hold_the_movie_is_left_out(
     assert "has 5; leave the format 'ctc' out" in found.run["left_out"]["ctc"]
 
 
-# ---------------------------------------------------------------- frames that fail
-
-
-class FailingInference(FakeInference):
-    """Refuses tiles of one frame, which is known by its first pixel."""
-
-    def __init__(self, value: int) -> None:
-        super().__init__()
-        self.value = value
-
-    async def infer(self, model: str, version: str, inputs: Any) -> dict[str, np.ndarray]:
-        if self.value in inputs["image"]:
-            raise PermanentError("Nobody likes this frame.")
-        return await super().infer(model, version, inputs)
-
-
-def failing(value: int) -> FakeKiosk:
-    return make_kiosk(ImageFileReader(LimitSettings()), inference=FailingInference(value))
-
-
-async def test_a_frame_that_fails_ends_the_job() -> None:
-    movie = pictures(TRUTH)
-    movie[2, 0, 0] = 3
-    job = await failed(file_of(movie), failing(3))
-    assert "Frame 2, counted from 0: Nobody likes this frame." in job.error
-    assert "--skip-bad-frames" in job.error
-
-
-async def test_a_frame_that_fails_may_be_left_out() -> None:
-    movie = pictures(TRUTH)
-    movie[1, 0, 0] = 3
-    found = await tracked(file_of(movie), failing(3), skip_bad_frames=True)
-    assert found.run["bad_frames"] == {"1": "Nobody likes this frame."}
-    assert not found.labels[1].any()
-    assert found.run["tracks"] == 5
-
-
-async def test_a_broken_label_image_may_be_left_out() -> None:
-    labels = TRUTH.astype(np.float32)
-    labels[3, 5, 5] = 0.5
-    job = await failed(file_of(pictures(TRUTH)), labels=file_of(labels))
-    assert "Frame 3" in job.error
-    assert "values that are no labels" in job.error
-    movie = file_of(pictures(TRUTH))
-    found = await tracked(movie, labels=file_of(labels), skip_bad_frames=True)
-    assert list(found.run["bad_frames"]) == ["3"]
-
-
-def with_a_broken_frame(movie: np.ndarray, t: int) -> bytes:
-    """A file with compressed frames, of which one cannot be unpacked."""
-    data = file_of(movie, compression="zlib")
-    with tifffile.TiffFile(io.BytesIO(data)) as tif:
-        page = tif.pages[t]
-        places = list(zip(page.dataoffsets, page.databytecounts, strict=True))
-    spoiled = bytearray(data)
-    for offset, count in places:
-        spoiled[offset : offset + count] = b"\xff" * count
-    return bytes(spoiled)
-
-
-@pytest.mark.parametrize("block_px", [2560, 48])
-@pytest.mark.parametrize("bad", [0, 2, 4])
-@pytest.mark.parametrize("given", [False, True])
-async def test_a_frame_that_cannot_be_read(block_px: int, bad: int, given: bool) -> None:
-    movie = with_a_broken_frame(pictures(TRUTH), bad)
-    wanted: dict[str, Any] = {"labels": file_of(shuffled(TRUTH))} if given else {}
-
-    def kiosk() -> FakeKiosk:
-        return kiosk_with(block_px=block_px, block_halo_px=24)
-
-    job = await failed(movie, kiosk(), **wanted)
-    assert f"Frame {bad}, counted from 0: " in job.error
-    found = await tracked(movie, kiosk(), **wanted, skip_bad_frames=True, formats=("all",))
-    assert list(found.run["bad_frames"]) == [str(bad)]
-    seen = found.labels.any(axis=(1, 2)).tolist()
-    assert seen == [t != bad for t in range(5)]
-    assert "cells_tracks.jpg" in found.names
-
-
-@pytest.mark.parametrize("bad", [0, 2, 4])
-async def test_the_scale_is_measured_in_frames_that_can_be_read(bad: int) -> None:
-    inference = FakeInference([make_card(network_diameter_px=24.0)])
-    kiosk = make_kiosk(ImageFileReader(LimitSettings()), inference=inference)
-    movie = with_a_broken_frame(pictures(TRUTH), bad)
-    found = await tracked(movie, kiosk, skip_bad_frames=True)
-    assert found.run["scale"]["diameter_source"] == "measured"
-    assert found.run["scale"]["diameter_px"] == pytest.approx(12, abs=2)
-    assert list(found.run["bad_frames"]) == [str(bad)]
-
-
 @pytest.mark.parametrize("block_px", [2560, 48])
 async def test_a_join_that_is_repeated_gives_the_same(
     monkeypatch: pytest.MonkeyPatch, block_px: int
@@ -291,123 +186,6 @@ async def test_a_join_that_is_repeated_gives_the_same(
     np.testing.assert_array_equal(again.labels, once.labels)
     assert again.run["mended"] == once.run["mended"] == {"joined": 1, "parted": 0}
     assert again.table == once.table
-
-
-# ---------------------------------------------------------------- given labels
-
-
-async def test_given_labels_are_linked_and_need_no_model() -> None:
-    kiosk = kiosk_with()
-    kiosk.inference.is_down = False
-    kiosk.inference.cards = []
-    found = await tracked(file_of(pictures(TRUTH)), kiosk, labels=file_of(shuffled(TRUTH)))
-    assert_same_tracks(found.labels, TRUTH)
-    assert spans(found.ctc) == SPANS
-    assert found.run["model"] is found.run["scale"] is None
-    assert found.run["parameters"] == {}
-    assert kiosk.inference.calls == []
-
-
-async def test_given_labels_in_3d() -> None:
-    labels = np.zeros((5, 6, 96, 96), np.uint16)
-    labels[:, 1:5] = shuffled(TRUTH)[:, None]
-    metadata = {"PhysicalSizeX": 0.5, "PhysicalSizeY": 0.5, "PhysicalSizeZ": 1.0}
-    movie = file_of(pictures(labels), "TZYX", **metadata)
-    found = await tracked(movie, labels=file_of(labels, "TZYX"))
-    assert (found.axes, found.labels.shape) == ("TZYX", (5, 6, 96, 96))
-    assert_same_tracks(found.labels[:, 1:5], np.repeat(TRUTH[:, None], 4, axis=1))
-    assert len(found.summary) == 5
-    assert {float(row["z_px"]) for row in found.rows} == {2.5}
-
-
-async def test_labels_whose_time_lies_on_z() -> None:
-    labels = file_of(shuffled(TRUTH), "ZYX")
-    found = await tracked(file_of(pictures(TRUTH)), labels=labels)
-    assert_same_tracks(found.labels, TRUTH)
-
-
-@pytest.mark.parametrize("dtype", [np.uint8, np.uint32, np.int32, np.float32, np.float64])
-async def test_labels_of_other_types(dtype: Any) -> None:
-    found = await tracked(file_of(pictures(TRUTH)), labels=file_of(shuffled(TRUTH).astype(dtype)))
-    assert_same_tracks(found.labels, TRUTH)
-
-
-async def test_labels_up_to_the_highest() -> None:
-    labels = TRUTH.astype(np.uint32)
-    labels[labels > 0] += 2**32 - 6
-    found = await tracked(file_of(pictures(TRUTH)), labels=file_of(labels))
-    assert_same_tracks(found.labels, TRUTH)
-    kept = await tracked(
-        file_of(pictures(TRUTH)), labels=file_of(labels), labels_are_tracks=True, formats=("all",)
-    )
-    assert kept.labels.dtype == np.uint32
-    np.testing.assert_array_equal(kept.labels, labels)
-    assert max(kept.ctc) == 5
-
-
-@pytest.mark.parametrize(
-    ("labels", "axes", "sentence"),
-    [
-        (np.zeros((4, 96, 96), np.uint8), "TYX", "they have 4 frames, and the movie 5 frames"),
-        (np.zeros((96, 96), np.uint8), "YX", "they have one frame, and the movie 5 frames"),
-        (np.zeros((5, 2, 96, 96), np.uint8), "TZYX", "2 planes along z, and the movie 1"),
-        (np.zeros((5, 95, 96), np.uint8), "TYX", "are 95 x 96 pixels, and the movie 96 x 96"),
-        (np.zeros((5, 2, 96, 96), np.uint8), "TCYX", "they have 2 channels; labels have one"),
-    ],
-)
-async def test_labels_that_do_not_fit(labels: np.ndarray, axes: str, sentence: str) -> None:
-    with pytest.raises(InvalidRequest, match="label images do not fit the movie") as caught:
-        await submitted(file_of(pictures(TRUTH)), kiosk_with(), labels=file_of(labels, axes))
-    assert sentence in caught.value.message
-    assert (caught.value.reason, caught.value.field) == ("BAD_LABELS", "labels")
-
-
-async def test_labels_that_are_no_image_are_called_by_their_name() -> None:
-    with pytest.raises(InvalidRequest, match=r"'masks\.tif' is a text file and no image"):
-        await submitted(file_of(pictures(TRUTH)), kiosk_with(), labels=b"hello\n" * 20)
-
-
-async def test_frames_that_are_too_large(monkeypatch: pytest.MonkeyPatch) -> None:
-    """All of a frame is in memory, of a given stack with all its planes."""
-    monkeypatch.setattr(tracking, "FRAME_PX", 96 * 96)
-    await submitted(file_of(pictures(TRUTH)), kiosk_with())
-    stack = file_of(np.zeros((2, 3, 96, 96), np.uint8), "TZYX")
-    with pytest.raises(TooLarge, match="crop the movie"):
-        await submitted(stack, kiosk_with(), labels=stack)
-    monkeypatch.setattr(tracking, "FRAME_PX", 96 * 95)
-    with pytest.raises(TooLarge, match="crop the movie"):
-        await submitted(file_of(pictures(TRUTH)), kiosk_with())
-
-
-async def test_a_movie_that_is_its_own_labels() -> None:
-    kiosk = kiosk_with()
-    upload_id = await kiosk.upload(file_of(TRUTH), "cells.tif")
-    job = await kiosk.service.track(upload_id=upload_id, request=TrackingRequest(labels=upload_id))
-    assert (await ended(kiosk, job)).state is JobState.SUCCEEDED
-
-
-async def test_a_stack_in_3d_needs_labels_in_3d() -> None:
-    movie = np.zeros((2, 4, 30, 30), np.uint8)
-    with pytest.raises(InvalidRequest, match="Give labels in 3-D for a stack in 3-D"):
-        await submitted(file_of(movie, "TZYX"), kiosk_with(), labels=file_of(movie[:, 0], "TYX"))
-
-
-async def test_pictures_are_no_labels() -> None:
-    noise = np.random.default_rng(0).integers(200, 4000, (5, 96, 96)).astype(np.uint16)
-    for wanted in ({}, {"labels_are_tracks": True}):
-        job = await failed(file_of(noise), labels=file_of(noise), **wanted)
-        assert "look like pictures" in job.error
-
-
-async def test_cells_that_share_a_label_are_separated() -> None:
-    labels = TRUTH.copy()
-    labels[labels == 3] = 2
-    found = await tracked(file_of(pictures(TRUTH)), labels=file_of(labels))
-    assert_same_tracks(found.labels, TRUTH)
-    assert found.run["separated"] == 5
-    kept = await tracked(file_of(pictures(TRUTH)), labels=file_of(labels), labels_are_tracks=True)
-    np.testing.assert_array_equal(kept.labels, labels)
-    assert kept.run["separated"] == 0
 
 
 # ---------------------------------------------------------------- linking

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
+from dataclasses import replace
 
 import grpc
 import pytest
@@ -23,7 +24,10 @@ from kiosk.errors import (
     WrongState,
 )
 from kiosk.jobs import Job, JobEvent, JobState, ResultFile, Stage, Upload
+from kiosk.reading import ReadOptions
+from kiosk.request import SegmentationRequest
 from kiosk.testing import make_card
+from kiosk.tracking_request import TrackingRequest
 
 FAMILY = [
     kind for _, kind in inspect.getmembers(errors, inspect.isclass) if issubclass(kind, KioskError)
@@ -224,3 +228,49 @@ def test_unknown_size_stays_negative() -> None:
 
 def test_times_for_people() -> None:
     assert wire.rfc3339(1_700_000_000) == "2023-11-14T22:13:20+00:00"
+
+
+def test_every_wish_of_a_tracking_arrives() -> None:
+    message = pb.TrackRequest(
+        channel="DAPI",
+        parameters={"min_area_px": 3.0},
+        reading=pb.ReadOptions(axes="TYX", pixel_size_um=0.5),
+        formats=["ctc", "tracks"],
+        labels="uploads/l",
+        tracks="uploads/t",
+        labels_are_tracks=True,
+        skip_bad_frames=True,
+        linker="geometric",
+        longest_gap_frames=0,
+        reach_px=12.5,
+        no_divisions=True,
+        no_drift_correction=True,
+        no_mending=True,
+    )
+    assert wire.tracking_from_proto(message) == TrackingRequest(
+        segmentation=SegmentationRequest(
+            channel="DAPI",
+            postprocessing={"min_area_px": 3.0},
+            reading=ReadOptions(axes="TYX", pixel_size_um=0.5),
+            formats=("ctc", "tracks"),
+        ),
+        labels="l",
+        tracks="t",
+        labels_are_tracks=True,
+        skip_bad_frames=True,
+        linker="geometric",
+        longest_gap_frames=0,
+        reach_px=12.5,
+        divisions=False,
+        correct_drift=False,
+        mend=False,
+    )
+    read = {"upload", "model", "model_version", "request_id"}
+    set_here = {field.name for field, _ in message.ListFields()}
+    assert set_here == {field.name for field in pb.TrackRequest.DESCRIPTOR.fields} - read
+    assert wire.tracking_from_proto(pb.TrackRequest()) == TrackingRequest()
+
+
+def test_a_job_without_a_model_survives_the_wire() -> None:
+    job = replace(JOB, pipeline="tracking", model="", model_version="")
+    assert wire.job_to_json(job)["model"] == ""

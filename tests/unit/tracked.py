@@ -19,6 +19,8 @@ from kiosk.testing import FakeKiosk
 from kiosk.tracking_request import TrackingRequest
 
 SIDE_PX = 96
+# first frame, last frame, mother: of the tracks of `truth()`, whatever their numbers are.
+SPANS = [(0, 2, False), (0, 4, False), (0, 4, False), (3, 4, True), (3, 4, True)]
 READ_BACK = ("labels", "ctc", "tracks", "track-summary")
 OF_SEGMENTATION = {"channel", "formats", "reading", "postprocessing"}
 
@@ -138,3 +140,14 @@ async def failed(movie: bytes, kiosk: FakeKiosk | None = None, **wanted: Any) ->
     assert job.state is JobState.FAILED
     assert job.error.endswith(".")
     return job
+
+
+def spans(tracks: dict[int, tuple[int, int, int]]) -> list[tuple[int, int, bool]]:
+    return sorted((first, last, mother > 0) for first, last, mother in tracks.values())
+
+
+def assert_same_tracks(found: np.ndarray, expected: np.ndarray) -> None:
+    """The same pixels in the same tracks; numbers may be others."""
+    pairs = {tuple(pair) for pair in np.stack([found.ravel(), expected.ravel()], 1).tolist()}
+    assert len(pairs) == len({a for a, _ in pairs}) == len({b for _, b in pairs})
+    assert (0, 0) in pairs
