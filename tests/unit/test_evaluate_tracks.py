@@ -266,6 +266,19 @@ def test_broken_rules_are_said_as_the_official_package_finds_them(
     assert found == 0
 
 
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_a_true_cell_may_leave_and_come_back(folders: tuple[Path, Path]) -> None:
+    """As in the official package, which only checks predictions."""
+    predicted, truth = folders
+    path = truth / "TRA" / "man_track006.tif"
+    mask = tifffile.imread(path)
+    tifffile.imwrite(path, np.where(mask == 2, 0, mask))
+    expected = evaluate_sequence(str(predicted), str(truth), threads=1)
+    found = json.loads(run(predicted, truth, "--json").stdout)
+    for name in ("DET", "TRA", "LNK"):
+        assert found[name.lower()] == pytest.approx(expected[name], abs=1e-4)
+
+
 @pytest.mark.parametrize(
     ("spoiling", "words"),
     [
