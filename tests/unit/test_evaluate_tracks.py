@@ -22,6 +22,7 @@ from kiosk.cli import app
 from kiosk.errors import InvalidRequest
 from kiosk.evaluation.ctc_folders import find_sequences
 from kiosk.evaluation.tracking import evaluate_tracking
+from kiosk.exports.tracks import ctc
 from kiosk.exports.tracks.ctc import CtcZip
 
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -58,7 +59,8 @@ def write_truth(folder: Path, seg: bool = True) -> Path:
 
 
 @pytest.fixture
-def folders(tmp_path: Path) -> tuple[Path, Path]:
+def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, Path]:
+    monkeypatch.setattr(ctc, "FILL_FRAMES", 0)  # a track with a gap is two
     return write_result(tmp_path / "01_RES"), write_truth(tmp_path / "01_GT")
 
 
