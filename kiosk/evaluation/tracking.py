@@ -119,7 +119,8 @@ def _score(sequence: CtcSequence, track: Track) -> TrackScores:
             f" {len(truth.masks)}; they must show the same movie."
         )
     matches = _matches(predicted, truth, track)
-    _check_valid(truth, matches.labels_ref)
+    # What the challenge does too: only the prediction has to have a mask in every frame.
+    _check_valid(truth, matches.labels_ref, gaps_allowed=True)
     _check_valid(predicted, matches.labels_comp)
     counts = _count_corrections(predicted.tracks, truth.tracks, matches)
     from ctc_metrics.metrics import det, lnk, raw_division_metrics, tra
@@ -206,9 +207,12 @@ def _seg(sequence: CtcSequence, predicted: TrackFolder) -> float | None:
     return total.mean if masks else None
 
 
-def _check_valid(folder: TrackFolder, labels: list[list[int]]) -> None:
+def _check_valid(
+    folder: TrackFolder, labels: list[list[int]], *, gaps_allowed: bool = False
+) -> None:
     """Raises InvalidRequest for tracks and masks that do not fit each other."""
-    if problem := broken_rule(folder.tracks, labels[: len(folder.masks)]):
+    labels = labels[: len(folder.masks)]
+    if problem := broken_rule(folder.tracks, labels, gaps_allowed=gaps_allowed):
         raise InvalidRequest(
             f"'{folder.folder}' does not follow the rules of the Cell Tracking Challenge:"
             f" {problem}. Correct it until ctc_validate finds nothing.",

@@ -15,17 +15,20 @@ MOST_TRACKS = 2**16 - 1
 class CtcTracks:
     """Tracks as the Cell Tracking Challenge wants them.
 
-    A track has a mask in each of its frames, so one with a gap becomes several that follow each
-    other as mother and only child.
+    A track has a mask in each of its frames. Short gaps are to be filled; over a longer one a track
+    becomes several that follow each other as mother and only child.
 
     Attributes:
         rows: (track, 4) int64: L B E P, the number of the track, its first and last frame, the
             track before it or 0; ascending by L.
         number: (instance,) int64: L of each instance of the lineage.
+        gaps: (gap, 3) int64: L, the last frame before and the first frame after each gap that is
+            to be filled; ascending by the frame after it.
     """
 
     rows: np.ndarray
     number: np.ndarray
+    gaps: np.ndarray
 
     @property
     def fits(self) -> bool:
@@ -33,12 +36,17 @@ class CtcTracks:
         return len(self.rows) <= MOST_TRACKS
 
 
-def ctc_tracks(lineage: Lineage) -> CtcTracks:
-    """The tracks without their gaps. Numbers are those of the lineage, and new ones after gaps."""
+def ctc_tracks(lineage: Lineage, fill_frames: int = 0) -> CtcTracks:
+    """The tracks without their gaps. Numbers are those of the lineage, and new ones after gaps.
+
+    Args:
+        fill_frames: gaps of so many frames are filled, tracks with longer ones are cut.
+    """
     order = np.lexsort((lineage.frame, lineage.track))
     track, frame = lineage.track[order], lineage.frame[order]
     begins = np.ones(len(order), bool)
-    begins[1:] = (track[1:] != track[:-1]) | (frame[1:] != frame[:-1] + 1)
+    is_same, step = track[1:] == track[:-1], frame[1:] - frame[:-1]
+    begins[1:] = ~is_same | (step > 1 + fill_frames)
     ends = np.roll(begins, -1)
     ends[-1:] = True
     is_first = np.ones(int(begins.sum()), bool)
@@ -50,7 +58,10 @@ def ctc_tracks(lineage: Lineage) -> CtcTracks:
     rows[is_first, 3] = _mothers(lineage, numbers, is_first)
     number = np.zeros(len(order), np.int64)
     number[order] = numbers[np.cumsum(begins) - 1]
-    return CtcTracks(rows=rows[np.argsort(rows[:, 0])], number=number)
+    after = np.flatnonzero(is_same & (step > 1) & (step <= 1 + fill_frames)) + 1
+    gaps = np.stack([numbers[np.cumsum(begins) - 1][after], frame[after - 1], frame[after]], axis=1)
+    gaps = gaps[np.argsort(gaps[:, 2], kind="stable")]
+    return CtcTracks(rows=rows[np.argsort(rows[:, 0])], number=number, gaps=gaps)
 
 
 def _numbers(track: np.ndarray, is_first: np.ndarray) -> np.ndarray:

@@ -33,6 +33,7 @@ def network(path: Path, threads: int) -> Score:
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
+    options.enable_mem_pattern = False  # as its configuration says
     session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
     names = [output.name for output in session.get_outputs()]
     return lambda graph: dict(zip(names, session.run(names, graph), strict=True))

@@ -22,6 +22,7 @@ from kiosk.cli import app
 from kiosk.errors import InvalidRequest
 from kiosk.evaluation.ctc_folders import find_sequences
 from kiosk.evaluation.tracking import evaluate_tracking
+from kiosk.exports.tracks import ctc
 from kiosk.exports.tracks.ctc import CtcZip
 
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -58,7 +59,8 @@ def write_truth(folder: Path, seg: bool = True) -> Path:
 
 
 @pytest.fixture
-def folders(tmp_path: Path) -> tuple[Path, Path]:
+def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, Path]:
+    monkeypatch.setattr(ctc, "FILL_FRAMES", 0)  # a track with a gap is two
     return write_result(tmp_path / "01_RES"), write_truth(tmp_path / "01_GT")
 
 
@@ -264,6 +266,19 @@ def test_broken_rules_are_said_as_the_official_package_finds_them(
     except (AssertionError, IndexError):  # it stumbles over some
         found = 0
     assert found == 0
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_a_true_cell_may_leave_and_come_back(folders: tuple[Path, Path]) -> None:
+    """As in the official package, which only checks predictions."""
+    predicted, truth = folders
+    path = truth / "TRA" / "man_track006.tif"
+    mask = tifffile.imread(path)
+    tifffile.imwrite(path, np.where(mask == 2, 0, mask))
+    expected = evaluate_sequence(str(predicted), str(truth), threads=1)
+    found = json.loads(run(predicted, truth, "--json").stdout)
+    for name in ("DET", "TRA", "LNK"):
+        assert found[name.lower()] == pytest.approx(expected[name], abs=1e-4)
 
 
 @pytest.mark.parametrize(

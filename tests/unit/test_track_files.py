@@ -28,7 +28,7 @@ from track_makers import (
 from zarr.storage import ZipStore
 
 from kiosk.errors import InvalidRequest
-from kiosk.exports.tracks import TRACK_FORMATS, chosen_track_formats, geff, tails_picture
+from kiosk.exports.tracks import TRACK_FORMATS, chosen_track_formats, ctc, geff, tails_picture
 from kiosk.exports.tracks.ctc import CtcZip
 from kiosk.exports.tracks.geff import Geff
 from kiosk.exports.tracks.labels import TrackedLabels
@@ -190,7 +190,22 @@ def test_labels_become_tracks(tmp_path: Path) -> None:
     np.testing.assert_array_equal(TrackedPlane(plane, far).labels(), [[7, 0, 0], [0, 0, 8]])
 
 
-def test_ctc_is_valid_and_the_same_movie(tmp_path: Path) -> None:
+def test_ctc_fills_a_short_gap_with_what_is_around(tmp_path: Path) -> None:
+    validate = pytest.importorskip("ctc_metrics.scripts.validate")
+    folder = unpacked(written(CtcZip, tmp_path), tmp_path / "cells_RES")
+    assert validate.validate_sequence(str(folder), threads=1) == {"Valid": 1}
+    lines = (folder / "res_track.txt").read_text().splitlines()
+    assert lines[5] == "6 0 9 0"
+    assert len(lines) == 7
+    for t in range(FRAMES):
+        mask, expected = tifffile.imread(folder / f"mask{t:03}.tif"), movie()[t].labels()
+        is_gap = t in (4, 5)
+        assert ((mask == 6) & (expected != 6)).any() == is_gap
+        np.testing.assert_array_equal(mask[mask != 6], expected[mask != 6])
+
+
+def test_ctc_is_valid_and_the_same_movie(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ctc, "FILL_FRAMES", 0)
     validate = pytest.importorskip("ctc_metrics.scripts.validate")
     folder = unpacked(written(CtcZip, tmp_path), tmp_path / "cells_RES")
     assert validate.validate_sequence(str(folder), threads=1) == {"Valid": 1}

@@ -21,16 +21,19 @@ from training.linking.truth import TrueMovie, made_up_movies, read_sequence
 from training.linking.windows import Window, draw_window
 from training.progress import Lines
 
-REAL_SHARE = 0.35
-
 
 @dataclass(frozen=True)
 class LinkSettings:
-    """What decides the outcome; `batch` is windows per step."""
+    """What decides the outcome.
+
+    Attributes:
+        batch: windows per step; real_share: how many of them are from real sequences, if any.
+    """
 
     movies: int = 360
     steps: int = 2_500
     batch: int = 3
+    real_share: float = 0.25
     learning_rate: float = 2e-3
     weight_decay: float = 1e-3
     warmup_steps: int = 50
@@ -109,7 +112,7 @@ class Run:
             losses = []
             self.optimiser.zero_grad(set_to_none=True)
             for _ in range(settings.batch):
-                movies = real if real and random.random() < REAL_SHARE else made_up
+                movies = real if real and random.random() < settings.real_share else made_up
                 window = draw_window(movies[random.integers(len(movies))], random)
                 if window is None or not bool(window.counts.any()):
                     continue
@@ -163,6 +166,7 @@ def main() -> None:
     parser.add_argument("--movie-count", type=int, default=defaults.movies)
     parser.add_argument("--start", type=Path, help="state.pt of a run to begin with")
     parser.add_argument("--learning-rate", type=float, default=defaults.learning_rate)
+    parser.add_argument("--real-share", type=float, default=defaults.real_share)
     parser.add_argument("--seed", type=int, default=defaults.seed)
     parser.add_argument("--threads", type=int, default=1)
     arguments = parser.parse_args()
@@ -171,6 +175,7 @@ def main() -> None:
         steps=arguments.steps,
         movies=arguments.movie_count,
         learning_rate=arguments.learning_rate,
+        real_share=arguments.real_share,
         seed=arguments.seed,
     )
     begun = time.monotonic()
