@@ -13,7 +13,7 @@ from kiosk.imaging.lineage import Lineage, lineage_from_tracks
 from kiosk.imaging.lineage_checks import Violation, check_lineage
 
 # What is wrong is listed up to this number of sentences; the rest is counted.
-MOST_SENTENCES = 3
+MOST_SENTENCES = 20
 FARTHEST_PX = 2**31
 # (frame, (n, 3) whole pixels z, y, x) -> (n,) labels there, 0 for what is outside of the image; z
 # is 0 in images without z.
@@ -72,10 +72,19 @@ def refuse_violations(violations: Sequence[Violation], name: str) -> None:
     wrong = [violation for violation in violations if not violation.is_allowed]
     if not wrong:
         return
-    sentences = " ".join(violation.sentence for violation in wrong[:MOST_SENTENCES])
+    sentences = " ".join(map(_placed, wrong[:MOST_SENTENCES]))
     more = len(wrong) - MOST_SENTENCES
     rest = f" And {more} more." if more > 0 else ""
     raise InvalidRequest(f"'{name}' is no lineage yet. {sentences}{rest}", reason="INVALID_LINEAGE")
+
+
+def _placed(violation: Violation) -> str:
+    """The sentence with where to look, unless it says so itself."""
+    frame, sentence = f"frame {violation.frame}", violation.sentence
+    says_so = frame in sentence.lower() and f"label {violation.label}" in sentence.lower()
+    if not violation.label or says_so:
+        return sentence
+    return f"{frame.capitalize()}, label {violation.label}: {sentence}"
 
 
 def _labels(rows: CorrectedRows, frames: int, labels_at: LabelsAt, name: str) -> np.ndarray:

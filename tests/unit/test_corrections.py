@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from track_makers import (
 
 from kiosk.errors import InvalidRequest
 from kiosk.exports.tracks.tables import TracksCsv
-from kiosk.imaging import corrected_rows
+from kiosk.imaging import corrected_rows, corrections
 from kiosk.imaging.corrected_rows import mothers_of, read_ctc_mothers, read_rows
 from kiosk.imaging.corrections import lineage_from_label_images, lineage_from_rows
 from kiosk.imaging.lineage import Lineage
@@ -200,9 +201,23 @@ def test_what_is_wrong_is_said(data: bytes, words: str) -> None:
     assert caught.value.reason in ("BAD_TRACKS", "INVALID_LINEAGE")
 
 
-def test_only_some_of_many_mistakes_are_listed(table: bytes) -> None:
+def test_only_some_of_many_mistakes_are_listed(
+    table: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(corrections, "MOST_SENTENCES", 3)
     with pytest.raises(InvalidRequest, match=r"And \d+ more\.$"):
         read(edited(table, change("track_id", "1", lambda r: True)))
+
+
+def test_every_mistake_is_named_with_frame_and_label(table: bytes) -> None:
+    """Two daughters more than there may be, and a mother that is still there."""
+    wrong = edited(table, change("parent_id", "1", lambda r: r["track_id"] == "6"))
+    with pytest.raises(InvalidRequest) as caught:
+        read(wrong)
+    sentences = caught.value.message.split(". ")[1:]
+    assert sentences
+    assert all(re.search(r"[Ff]rame \d+", sentence) for sentence in sentences)
+    assert all(re.search(r"label \d+", sentence) for sentence in sentences)
 
 
 def test_mothers_are_those_of_first_rows() -> None:
