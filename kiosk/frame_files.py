@@ -104,10 +104,14 @@ class FrameFolder:
                     f"'{path.name}' has {_listed(source.sizes)}, and the first frame"
                     f" {_listed(sizes)}; the frames of a movie must be of one size."
                 )
-            if not np.can_cast(source.dtype, kind.dtype):
-                raise _WiderType(np.promote_types(source.dtype, kind.dtype))
+            own = _held_in(source.dtype)
+            if not np.can_cast(own, kind.dtype):
+                raise _WiderType(np.promote_types(own, kind.dtype))
             channels = range(sizes["c"])
-            planes = [source.plane(0, z, channels).astype(kind.dtype) for z in range(sizes["z"])]
+            planes = [source.plane(0, z, channels) for z in range(sizes["z"])]
+        if own != source.dtype and any(_is_beyond(plane, kind.dtype) for plane in planes):
+            raise _WiderType(np.dtype(np.float64))
+        planes = [plane.astype(kind.dtype) for plane in planes]
         if kind.is_rgb:
             return [np.ascontiguousarray(np.moveaxis(planes[0], 0, -1))]
         return [plane[c] for c in channels for plane in planes]
@@ -126,14 +130,29 @@ class _WiderType(Exception):
 
     def __init__(self, dtype: np.dtype[Any]) -> None:
         super().__init__(dtype)
-        self.dtype = dtype
+        self.dtype = np.dtype(np.float64) if dtype.kind in "iu" and dtype.itemsize == 8 else dtype
 
 
 class _Kind:
     """What the pixels of a movie are."""
 
     def __init__(self, source: ImageSource) -> None:
-        self.is_rgb, self.dtype = source.is_rgb, source.dtype
+        self.is_rgb, self.dtype = source.is_rgb, _held_in(source.dtype)
+
+
+def _held_in(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    """The type for pixels in an OME-TIFF, which has none of 64 bit for whole numbers."""
+    if dtype.kind in "iu" and dtype.itemsize == 8:
+        return np.dtype(np.uint32)
+    return np.dtype(np.float32) if dtype == np.float16 else dtype
+
+
+def _is_beyond(plane: np.ndarray, dtype: np.dtype[Any]) -> bool:
+    """Whether there are whole numbers that another type of whole numbers cannot hold."""
+    if plane.dtype.kind not in "iu" or dtype.kind not in "iu":
+        return False
+    limits = np.iinfo(dtype)
+    return int(plane.min()) < limits.min or int(plane.max()) > limits.max
 
 
 def _metadata(source: ImageSource) -> dict[str, Any]:

@@ -109,6 +109,29 @@ def test_frames_of_another_type_lose_nothing(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("dtypes", "values", "expected"),
+    [
+        ((np.int64, np.int64), (3, 2**32 - 1), np.uint32),
+        ((np.uint8, np.uint64), (3, 70_000), np.uint32),
+        ((np.int64, np.int64), (3, -4), np.float64),
+        ((np.int64, np.int64), (2**40, 3), np.float64),
+        ((np.uint32, np.int32), (2**32 - 1, -4), np.float64),
+        ((np.int16, np.uint16), (-5, 60_000), np.int32),
+        ((np.uint8, np.float32), (5, 0.25), np.float32),
+        ((np.float16, np.float16), (0.5, 4), np.float32),
+    ],
+)
+def test_types_that_hold_all_frames(
+    tmp_path: Path, dtypes: tuple[Any, Any], values: tuple[float, float], expected: Any
+) -> None:
+    for t, (dtype, value) in enumerate(zip(dtypes, values, strict=True)):
+        write(tmp_path / "in" / f"t{t}.tif", np.full((9, 9), value, dtype))
+    source, _ = movie_of(tmp_path / "in", tmp_path / "m.tif")
+    assert source.dtype == expected
+    assert [source.plane(t, 0, [0]).max() for t in range(2)] == list(values)
+
+
+@pytest.mark.parametrize(
     ("shape", "sentence"),
     [
         ((21, 30), r"'t2.tif' has 21 x 30 pixels, and the first frame 20 x 30 pixels"),
