@@ -57,6 +57,7 @@ async def track_movies(
 
     Raises a KioskError for what is wrong with all of them.
     """
+    names = [_named(name) for name in names]
     check_stems(names)
     if request.labels and len(names) > 1:
         raise InvalidRequest("Labels belong to one movie; track movies with labels one by one.")
@@ -71,6 +72,11 @@ async def track_movies(
             found.append(await movies.track(name))
             lines.advance()
     return found
+
+
+def _named(name: str) -> str:
+    """The folder in which the caller is, or one above it, by its own name."""
+    return str(Path(name).resolve()) if Path(name).name in ("", "..") else name
 
 
 class _Movies:

@@ -174,6 +174,17 @@ async def test_a_folder_of_frames_with_a_folder_of_masks(track: Track, tmp_path:
     np.testing.assert_array_equal(found, LABELS)
 
 
+async def test_the_folder_in_which_the_caller_is(
+    track: Track, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for t in range(FRAMES):
+        write_movie(tmp_path / "cells" / f"t{t}.tif", LABELS[t : t + 1])
+    monkeypatch.chdir(tmp_path / "cells")
+    result = await track(".", "--labels", ".", "--out", tmp_path / "out")
+    assert "done   cells: 5 tracks" in result.stdout
+    assert {path.name for path in (tmp_path / "out").iterdir()} == FILES
+
+
 async def test_a_broken_frame_of_a_folder(track: Track, tmp_path: Path) -> None:
     for t in range(FRAMES):
         write_movie(tmp_path / "cells" / f"t{t}.tif", MOVIE[t : t + 1])
