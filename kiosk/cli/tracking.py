@@ -210,8 +210,11 @@ def _check_names(movies: list[str], labels: str, tracks: str, keep_ids: bool) ->
     for name in [*movies, *filter(None, (labels, tracks))]:
         if not is_address(name) and not Path(name).exists():
             raise InvalidRequest(f"The file '{name}' does not exist.")
-    if tracks and Path(tracks).is_dir():
-        raise InvalidRequest(f"--tracks is a table, a file; '{tracks}' is a folder.")
+    if tracks and (is_address(tracks) or Path(tracks).is_dir()):
+        raise InvalidRequest(
+            f"--tracks takes a table, a file on this machine; '{tracks}' is"
+            f" {'an address' if is_address(tracks) else 'a folder'}."
+        )
 
 
 def _run(movies: list[str], request: TrackRequest, server: str) -> None:

@@ -74,7 +74,7 @@ async def _table(context: JobContext) -> bytes:
         return await context.store.get(upload_key(context.tracking.tracks))
     except NotFound as error:
         raise InvalidRequest(
-            "The uploaded table of tracks is no longer there. Upload it again.",
+            "The uploaded table of tracks is no longer there, or is an address. Upload the file.",
             reason="UPLOAD_GONE",
         ) from error
 
