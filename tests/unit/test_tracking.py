@@ -216,16 +216,21 @@ async def test_geometric_when_asked_for_or_when_there_is_no_network() -> None:
     assert kiosk.inference.linked == []
 
 
-@pytest.mark.parametrize("gap", [0, 1, LONGEST_GAP_FRAMES])
-async def test_gaps_up_to_the_longest_are_closed(gap: int) -> None:
-    """In all lengths that a request may have."""
-    movie = pictures(truth(8))[:, 40:]
+@pytest.mark.parametrize("gap", [0, 1, 2])
+async def test_gaps_are_closed(gap: int) -> None:
+    """Of cells that lie still."""
+    movie = np.repeat(pictures(TRUTH)[:1, 40:], 8, axis=0)
     movie[2 : 2 + gap] = 100
     found = await tracked(file_of(movie), longest_gap_frames=gap)
     assert found.run["tracks"] == 2
     if gap:
         again = await tracked(file_of(movie), longest_gap_frames=gap - 1)
         assert again.run["tracks"] == 4
+
+
+async def test_the_longest_gap_that_a_request_may_have() -> None:
+    found = await tracked(file_of(pictures(TRUTH)), longest_gap_frames=LONGEST_GAP_FRAMES)
+    assert found.run["linking"]["longest_gap_frames"] == LONGEST_GAP_FRAMES
 
 
 async def test_a_network_that_is_not_there() -> None:
