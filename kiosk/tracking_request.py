@@ -11,7 +11,8 @@ from kiosk.request import SegmentationRequest
 
 # How instances are linked: by the network that the kiosk hosts, or by positions and shapes alone.
 NETWORK, GEOMETRIC = "network", "geometric"
-LONGEST_GAP_FRAMES = 5
+# What the linker sees ahead.
+LONGEST_GAP_FRAMES = 3
 
 
 @dataclass(frozen=True, kw_only=True)

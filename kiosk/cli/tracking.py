@@ -84,7 +84,7 @@ LongestGap = Annotated[
         "--longest-gap",
         min=0,
         metavar="FRAMES",
-        help="Most frames in a row that a cell may be missed in.",
+        help="Most frames in a row that a cell may be missed in, up to 3.",
         rich_help_panel=LINKING,
     ),
 ]

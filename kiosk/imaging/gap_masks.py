@@ -13,7 +13,7 @@ def fill_gaps(frames: Mapping[int, np.ndarray], gaps: Sequence[tuple[int, int, i
 
     A cell has the shape of the nearer of the frames before and after its gap and lies on the
     straight way between the two. Only background is painted over; where there is none left, one
-    pixel.
+    pixel, but never the last one of another cell.
 
     Args:
         frames: frame -> (z, y, x) labels, at least those that the gaps touch.
@@ -51,5 +51,10 @@ def _paint(labels: np.ndarray, label: int, pixels: np.ndarray) -> None:
     free = labels[places] == 0
     if free.any():
         labels[tuple(axis[free] for axis in places)] = label
-    else:
-        labels[tuple(middle)] = label
+        return
+    # The nearest pixel that is not all there is of another cell.
+    names, name, count = np.unique(labels, return_inverse=True, return_counts=True)
+    spare = np.argwhere(((names == 0) | (count > 1))[name].reshape(labels.shape))
+    if len(spare):
+        nearest = np.square(spare - middle).sum(axis=1).argmin()
+        labels[tuple(spare[nearest])] = label

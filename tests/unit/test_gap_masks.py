@@ -45,6 +45,23 @@ def test_where_all_is_taken_one_pixel_is_left() -> None:
     assert np.count_nonzero(full == 3) == 1
 
 
+def test_the_last_pixel_of_another_cell_is_left() -> None:
+    """Cells of a pixel, as sparse labels have them; the gap of one lies on the way of another."""
+    planes = np.zeros((4, 1, 1, 3), np.uint16)
+    planes[0, 0, 0] = [3, 0, 0]
+    planes[1, 0, 0] = [5, 4, 0]
+    planes[2, 0, 0] = [3, 0, 0]
+    planes[3, 0, 0] = [5, 0, 0]
+    frames = dict(enumerate(planes))
+    fill_gaps(frames, [(3, 0, 2)])
+    assert sorted(frames[1].ravel().tolist()) == [3, 4, 5]
+    fill_gaps(frames, [(5, 1, 3)])
+    assert 5 in frames[2]
+    full = {0: np.array([[[3, 3]]]), 1: np.array([[[1, 2]]]), 2: np.array([[[3, 3]]])}
+    fill_gaps(full, [(3, 0, 2)])
+    assert full[1].ravel().tolist() == [1, 2]  # there is no room
+
+
 def test_a_cell_that_comes_from_the_border_stays_inside() -> None:
     frames = {0: frame(0), 1: np.zeros((1, 30, 60), np.uint16), 2: frame(54)}
     fill_gaps(frames, [(3, 0, 2)])

@@ -29,7 +29,7 @@ from kiosk.models import LINKING
 from kiosk.pipelines.context import SegmentationOptions
 from kiosk.settings import LimitSettings
 from kiosk.testing import FakeInference, FakeKiosk, MemoryQueue, make_card, make_kiosk
-from kiosk.tracking_request import TrackingRequest
+from kiosk.tracking_request import LONGEST_GAP_FRAMES, TrackingRequest
 
 TRUTH = truth()
 
@@ -216,6 +216,23 @@ async def test_geometric_when_asked_for_or_when_there_is_no_network() -> None:
     assert kiosk.inference.linked == []
 
 
+@pytest.mark.parametrize("gap", [0, 1, 2])
+async def test_gaps_are_closed(gap: int) -> None:
+    """Of cells that lie still."""
+    movie = np.repeat(pictures(TRUTH)[:1, 40:], 8, axis=0)
+    movie[2 : 2 + gap] = 100
+    found = await tracked(file_of(movie), longest_gap_frames=gap)
+    assert found.run["tracks"] == 2
+    if gap:
+        again = await tracked(file_of(movie), longest_gap_frames=gap - 1)
+        assert again.run["tracks"] == 4
+
+
+async def test_the_longest_gap_that_a_request_may_have() -> None:
+    found = await tracked(file_of(pictures(TRUTH)), longest_gap_frames=LONGEST_GAP_FRAMES)
+    assert found.run["linking"]["longest_gap_frames"] == LONGEST_GAP_FRAMES
+
+
 async def test_a_network_that_is_not_there() -> None:
     with pytest.raises(NotFound, match="hosts no linking network"):
         await submitted(file_of(pictures(TRUTH)), kiosk_with(), linker="network")
@@ -244,7 +261,7 @@ def test_requests_survive_the_record_of_a_job(wanted: dict[str, Any]) -> None:
         ({"linker": "magic"}, "linker"),
         ({"tracks": "u1"}, "labels"),
         ({"labels_are_tracks": True}, "labels"),
-        ({"longest_gap_frames": 6}, "longest_gap_frames"),
+        ({"longest_gap_frames": LONGEST_GAP_FRAMES + 1}, "longest_gap_frames"),
         ({"longest_gap_frames": -1}, "longest_gap_frames"),
         ({"reach_px": -1.0}, "reach_px"),
         ({"reach_px": float("nan")}, "reach_px"),
