@@ -85,6 +85,7 @@ async def run_server(settings: Settings) -> None:
         inference=inference,
         uploads=uploads,
         job_px=settings.limits.job_px,
+        frame_px=settings.limits.frame_px,
     )
     previews = Previews(queue=queue, store=store, images=images)
     listen = settings.listen

@@ -66,13 +66,14 @@ class KioskService:
         inference: InferenceClient,
         uploads: Uploads,
         job_px: int,
+        frame_px: int,
     ) -> None:
         self._queue = queue
         self._store = store
         self._inference = inference
         self._files = images
         self._images = OpenImages(store, images)
-        self._job_px = job_px
+        self._job_px, self._frame_px = job_px, frame_px
         # Threads of their own: thumbnails take seconds, and nobody else shall wait for them.
         self._inspectors = ThreadPoolExecutor(INSPECTIONS_AT_A_TIME, "inspect")
         self.uploads = uploads
@@ -275,7 +276,8 @@ class KioskService:
                     for name in sorted(wanted)
                 }
                 given = sources[labels.id] if labels is not None else None
-                tracking.check(sources[upload.id], card, request, self._job_px, given)
+                limits = {"job_px": self._job_px, "frame_px": self._frame_px}
+                tracking.check(sources[upload.id], card, request, labels=given, **limits)
 
     async def _linking_version(self, request: TrackingRequest) -> str:
         """The version of the network that will link; "" where none does."""

@@ -55,6 +55,12 @@ class LimitSettings(Group):
         description="Most pixels in one job, all planes together: 20 slides of the largest size, or"
         " 40,000 frames of a camera. Ten hours for a GPU, a day for a laptop.",
     )
+    frame_px: int = Field(
+        150_000_000,
+        gt=0,
+        description="Most pixels of a frame that is tracked, all planes along z together: it is whole"
+        " in memory, about 15 bytes for each pixel.",
+    )
     unpack_ratio: int = Field(
         2_000,
         gt=0,

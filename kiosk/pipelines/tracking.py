@@ -45,8 +45,6 @@ from kiosk.pipelines.tracked_frames import grey
 from kiosk.ports import ImageSource
 from kiosk.tracking_request import TrackingRequest
 
-# All of a frame is in memory when it is linked: 4 bytes a label, and its pixels.
-FRAME_PX = 150_000_000
 # Given labels are one part per frame, whatever its size.
 WHOLE_PX = 2**31
 
@@ -55,22 +53,26 @@ def check(
     source: ImageSource,
     card: ModelCard | None,
     request: TrackingRequest,
+    *,
     job_px: int,
+    frame_px: int,
     labels: ImageSource | None = None,
 ) -> list[int]:
     """Whether a movie can be tracked as asked; the channels that will be used.
 
     Args:
         card: of the model that finds the instances; None where labels are given.
+        job_px, frame_px: most pixels of a job, and of a frame, which is whole in memory.
 
     Raises:
         InvalidRequest: with a sentence for the caller.
     """
     chosen_track_formats(request.segmentation.formats)
     sizes = source.sizes
-    if sizes["y"] * sizes["x"] * (sizes["z"] if labels is not None else 1) > FRAME_PX:
+    if sizes["y"] * sizes["x"] * (sizes["z"] if labels is not None else 1) > frame_px:
         raise TooLarge(
-            f"Frames of more than {FRAME_PX} pixels are not tracked; crop the movie.",
+            f"Frames of more than {frame_px} pixels are not tracked; crop the movie, or raise"
+            " KIOSK_LIMITS__FRAME_PX.",
             reason="IMAGE_TOO_LARGE",
         )
     if labels is not None:

@@ -69,6 +69,7 @@ def make_kiosk(
     options: SegmentationOptions | None = None,
     upload_limit_bytes: int = 10_000_000,
     image_urls: str = "",
+    frame_px: int = 10_000_000,
 ) -> FakeKiosk:
     """A whole kiosk over fakes; `images` is usually the real reader of image files."""
     queue, store = queue or MemoryQueue(), MemoryStore()
@@ -81,5 +82,6 @@ def make_kiosk(
         inference=inference,
         uploads=Uploads(store, upload_limit_bytes, 3600.0, image_urls),
         job_px=options.job_px,
+        frame_px=frame_px,
     )
     return FakeKiosk(service, queue, store, inference, images, options)

@@ -21,10 +21,13 @@ from tracked import (
     truth,
 )
 
+from kiosk.adapters.image_files import ImageFileReader
 from kiosk.errors import InvalidRequest, TooLarge
 from kiosk.imaging.detections import Detections, detect
 from kiosk.jobs import JobState
 from kiosk.pipelines import tracking
+from kiosk.settings import LimitSettings
+from kiosk.testing import FakeKiosk, make_kiosk
 from kiosk.tracking_request import TrackingRequest
 
 TRUTH = truth()
@@ -101,16 +104,18 @@ async def test_labels_that_are_no_image_are_called_by_their_name() -> None:
         await submitted(file_of(pictures(TRUTH)), kiosk_with(), labels=b"hello\n" * 20)
 
 
-async def test_frames_that_are_too_large(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_frames_that_are_too_large() -> None:
     """All of a frame is in memory, of a given stack with all its planes."""
-    monkeypatch.setattr(tracking, "FRAME_PX", 96 * 96)
-    await submitted(file_of(pictures(TRUTH)), kiosk_with())
+
+    def kiosk(frame_px: int) -> FakeKiosk:
+        return make_kiosk(ImageFileReader(LimitSettings()), frame_px=frame_px)
+
+    await submitted(file_of(pictures(TRUTH)), kiosk(96 * 96))
     stack = file_of(np.zeros((2, 3, 96, 96), np.uint8), "TZYX")
     with pytest.raises(TooLarge, match="crop the movie"):
-        await submitted(stack, kiosk_with(), labels=stack)
-    monkeypatch.setattr(tracking, "FRAME_PX", 96 * 95)
-    with pytest.raises(TooLarge, match="crop the movie"):
-        await submitted(file_of(pictures(TRUTH)), kiosk_with())
+        await submitted(stack, kiosk(96 * 96), labels=stack)
+    with pytest.raises(TooLarge, match="KIOSK_LIMITS__FRAME_PX"):
+        await submitted(file_of(pictures(TRUTH)), kiosk(96 * 95))
 
 
 async def test_of_a_movie_that_is_its_own_labels_nothing_is_known_of_grey_values(
