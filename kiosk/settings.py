@@ -58,8 +58,8 @@ class LimitSettings(Group):
     frame_px: int = Field(
         150_000_000,
         gt=0,
-        description="Most pixels of a frame that is tracked, all planes along z together: it is whole"
-        " in memory, about 15 bytes for each pixel.",
+        description="Most pixels of a frame that is tracked, all planes along z together: it is"
+        " whole in memory, about 15 bytes for each pixel.",
     )
     unpack_ratio: int = Field(
         2_000,
