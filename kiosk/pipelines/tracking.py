@@ -179,13 +179,17 @@ async def _given(context: JobContext, part: Part) -> _Frame:
         clock.lap("read")
         table = await asyncio.to_thread(measure_frame, source, t, labels)
         clock.lap("instances")
-        found = await asyncio.to_thread(_detect, source, t, labels, record.channels)
+        # Where the movie is the labels, there is no picture of the cells.
+        channels = record.channels if context.tracking.labels != context.job.upload_id else []
+        found = await asyncio.to_thread(_detect, source, t, labels, channels)
     clock.lap("detections")
     report = PartReport(instances=len(found), seconds=clock.seconds, separated=separated)
     return _Frame(labels=labels, table=table, detections=found, report=report)
 
 
 def _detect(source: ImageSource, t: int, labels: np.ndarray, channels: list[int]) -> Detections:
+    if not channels:
+        return detect(labels, z_step=_z_step_px(source))
     if labels.ndim == 2:
         return detect(labels, grey(source.plane(t, 0, channels)))
     pixels = np.stack([grey(source.plane(t, z, channels)) for z in range(len(labels))])

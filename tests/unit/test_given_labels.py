@@ -22,6 +22,7 @@ from tracked import (
 )
 
 from kiosk.errors import InvalidRequest, TooLarge
+from kiosk.imaging.detections import Detections, detect
 from kiosk.jobs import JobState
 from kiosk.pipelines import tracking
 from kiosk.tracking_request import TrackingRequest
@@ -112,11 +113,22 @@ async def test_frames_that_are_too_large(monkeypatch: pytest.MonkeyPatch) -> Non
         await submitted(file_of(pictures(TRUTH)), kiosk_with())
 
 
-async def test_a_movie_that_is_its_own_labels() -> None:
+async def test_of_a_movie_that_is_its_own_labels_nothing_is_known_of_grey_values(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Numbers of labels are no brightness: they would lead the linking astray."""
+    seen = []
+
+    def watched(*args: Any, **more: Any) -> Detections:
+        seen.append(args)
+        return detect(*args, **more)
+
+    monkeypatch.setattr(tracking, "detect", watched)
     kiosk = kiosk_with()
-    upload_id = await kiosk.upload(file_of(TRUTH), "cells.tif")
-    job = await kiosk.service.track(upload_id=upload_id, request=TrackingRequest(labels=upload_id))
+    labels = await kiosk.upload(file_of(shuffled(TRUTH)), "masks.tif")
+    job = await kiosk.service.track(upload_id=labels, request=TrackingRequest(labels=labels))
     assert (await ended(kiosk, job)).state is JobState.SUCCEEDED
+    assert [len(args) for args in seen] == [1] * len(TRUTH)
 
 
 async def test_a_stack_in_3d_needs_labels_in_3d() -> None:
