@@ -88,7 +88,8 @@ class KioskService:
         for card in cards:
             if card.name == name:
                 return card
-        known = ", ".join(card.name for card in cards) or "none at present"
+        # Nobody asks for the network that links.
+        known = ", ".join(c.name for c in cards if c.pipeline != LINKING) or "none at present"
         raise NotFound(
             f"There is no model '{name}'. The models are: {known}.",
             reason="MODEL_NOT_FOUND",
