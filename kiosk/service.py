@@ -237,10 +237,14 @@ class KioskService:
             card, version = await self._card(model, model_version, SEGMENTATION)
         upload = await self._complete_upload(upload_id)
         labels = await self._complete_upload(request.labels) if request.labels else None
-        if request.tracks:
-            await self._complete_upload(request.tracks)
+        tracks = await self._complete_upload(request.tracks) if request.tracks else None
         await self._check_movie(upload, labels, card, request)
-        request = replace(request, linking_version=await self._linking_version(request))
+        request = replace(
+            request,
+            linking_version=await self._linking_version(request),
+            labels_name=plain_name(labels.file_name) if labels else request.labels_name,
+            tracks_name=plain_name(tracks.file_name) if tracks else request.tracks_name,
+        )
         reading = request.segmentation.reading
         job = Job(
             id=new_id(),

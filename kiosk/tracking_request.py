@@ -28,6 +28,7 @@ class TrackingRequest:
         skip_bad_frames: a frame that cannot be read or segmented is empty instead of the end.
         linker: "network" or "geometric"; "" = the network where the kiosk hosts one.
         linking_version: of the network; the server fills it in, "" = geometric.
+        labels_name, tracks_name: names of the uploaded files, for messages; filled in as well.
         longest_gap_frames: most frames that a cell may be missed in; None = the linker's default.
         reach_px: longest way from one frame to the next; 0 = from the cells' sizes and spacing.
         divisions: a cell may become two.
@@ -43,6 +44,8 @@ class TrackingRequest:
     skip_bad_frames: bool = False
     linker: str = ""
     linking_version: str = ""
+    labels_name: str = "the label images"
+    tracks_name: str = "the table of tracks"
     longest_gap_frames: int | None = None
     reach_px: float = 0.0
     divisions: bool = True

@@ -16,12 +16,10 @@ from kiosk.pipelines.context import JobContext
 from kiosk.pipelines.label_planes import each_channel
 from kiosk.ports import ImageSource
 
-LABELS_NAME = "the label images"
-
 
 def open_labels(context: JobContext) -> AbstractAsyncContextManager[ImageSource]:
     """The label images of a job, for one user at a time."""
-    return context.images.use(context.tracking.labels, LABELS_NAME)
+    return context.images.use(context.tracking.labels, context.tracking.labels_name)
 
 
 def check_labels(labels: ImageSource, sizes: Mapping[str, int]) -> None:

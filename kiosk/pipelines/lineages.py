@@ -21,7 +21,6 @@ from kiosk.tracking_request import TrackingRequest
 
 # Enough for the first line of a res_track.txt; an even number, because UTF-16 has pairs.
 HEAD_BYTES = 1000
-TABLE_NAME, IMAGES_NAME = "the table of tracks", "the label images"
 
 
 def lineage_of(context: JobContext, frames: TrackedFrames, fetch: Fetch) -> Lineage:
@@ -37,13 +36,15 @@ def lineage_of(context: JobContext, frames: TrackedFrames, fetch: Fetch) -> Line
         return _linked(context, frames, fetch)
     labels = [frames.detections(t).labels.astype(np.int64) for t in range(frames.count)]
     if not request.tracks:
-        return lineage_from_label_images(labels, None, IMAGES_NAME)
-    data = fetch(_table(context))
+        return lineage_from_label_images(labels, None, request.labels_name)
+    data, name = fetch(_table(context)), request.tracks_name
     is_ctc = _is_ctc(data)
     if request.labels_are_tracks or is_ctc:
-        mothers = _ctc_mothers(data) if is_ctc else mothers_of(read_rows(data, TABLE_NAME))
-        return lineage_from_label_images(labels, mothers, IMAGES_NAME)
-    return lineage_from_rows(read_rows(data, TABLE_NAME), labels, _labels_at(frames), TABLE_NAME)
+        mothers = (
+            read_ctc_mothers(text_of(data), name) if is_ctc else mothers_of(read_rows(data, name))
+        )
+        return lineage_from_label_images(labels, mothers, request.labels_name)
+    return lineage_from_rows(read_rows(data, name), labels, _labels_at(frames), name)
 
 
 def link_options(request: TrackingRequest) -> LinkOptions:
@@ -83,10 +84,6 @@ def _is_ctc(data: bytes) -> bool:
     """Whether this is a res_track.txt: numbers with spaces between them, and no header."""
     first = text_of(data[:HEAD_BYTES]).strip().split("\n", 1)[0].split()
     return len(first) == 4 and all(word.isdigit() for word in first)
-
-
-def _ctc_mothers(data: bytes) -> dict[int, int]:
-    return read_ctc_mothers(text_of(data), TABLE_NAME)
 
 
 class _labels_at:  # noqa: N801 - used like a function

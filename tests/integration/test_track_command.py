@@ -272,7 +272,7 @@ async def test_a_table_that_is_none_fails_with_a_sentence(
     arguments = (movie, "--labels", labels, "--tracks", tmp_path / "x.csv")
     result = await track(*arguments, "--out", tmp_path / "out")
     assert result.exit_code == 1
-    assert "'the table of tracks' has no column frame" in result.stdout
+    assert "'x.csv' has no column frame" in result.stdout
     assert not list((tmp_path / "out").glob("cells*"))
 
 

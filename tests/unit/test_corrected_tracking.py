@@ -214,7 +214,7 @@ async def test_what_is_wrong_is_said(
 ) -> None:
     error = await refused(first, edited(first, wrong(first)))
     assert sentence in error
-    assert "the table of tracks" in error
+    assert "'tracks.csv'" in error
 
 
 @pytest.mark.parametrize(
@@ -273,17 +273,17 @@ async def test_painted_labels_that_are_no_lineage(first: Tracked) -> None:
     mother = next(p for _, _, p in first.ctc.values() if p)
     painted[4, 2:9, 2:9] = mother
     job = await failed(MOVIE, labels=file_of(painted), labels_are_tracks=True, tracks=first.table)
-    assert "'the label images' is no lineage yet" in job.error
+    assert "'masks.tif' is no lineage yet" in job.error
     assert f"its mother {mother} is still there in frame 4" in job.error
 
 
 @pytest.mark.parametrize("table", [b"", b"\n", b"frame;track\n"])
 async def test_mothers_from_a_table_that_is_none(table: bytes) -> None:
     job = await failed(MOVIE, labels=file_of(TRUTH), labels_are_tracks=True, tracks=table)
-    assert "'the table of tracks' has no column" in job.error
+    assert "'tracks.csv' has no column" in job.error
 
 
 async def test_a_res_track_that_is_none(first: Tracked) -> None:
     table = b"1 0 4 0\n2 0 f\xf6ur 0\n"
     job = await failed(MOVIE, labels=file_of(TRUTH), labels_are_tracks=True, tracks=table)
-    assert "Line 2 of 'the table of tracks' must be four whole numbers" in job.error
+    assert "Line 2 of 'tracks.csv' must be four whole numbers" in job.error
