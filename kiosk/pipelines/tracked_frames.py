@@ -8,11 +8,11 @@ from collections.abc import Collection, Mapping
 import numpy as np
 
 from kiosk.imaging.detections import Detections, detect
-from kiosk.imaging.measurements import measure
 from kiosk.imaging.mending import LOOK_AHEAD_FRAMES, mend
 from kiosk.pipelines.assembling import Assembler, Fetch
 from kiosk.pipelines.context import JobContext
 from kiosk.pipelines.cutting import Cutting
+from kiosk.pipelines.given_labels import measure_frame
 from kiosk.pipelines.intermediate import (
     PartReport,
     read_detections,
@@ -21,7 +21,6 @@ from kiosk.pipelines.intermediate import (
     write_detections,
     write_part,
 )
-from kiosk.pipelines.label_planes import each_channel
 from kiosk.ports import ImageSource
 
 
@@ -110,9 +109,7 @@ class TrackedFrames:
     def _replace(self, t: int, labels: np.ndarray) -> None:
         """Keep other labels of a frame, with their measurements, beside what the parts left."""
         context, source = self._context, self._source
-        window = slice(0, source.sizes["y"]), slice(0, source.sizes["x"])
-        channels = each_channel(source, (t, 0), window)
-        table = measure(labels, channels, source.channel_names, source.pixel_size_um)
+        table = measure_frame(source, t, labels)
         detections = detect(labels, grey(source.plane(t, 0, self._channels)))
         place = context.store, context.job.id, self._after_parts + t
         report = PartReport(instances=len(detections), seconds={})

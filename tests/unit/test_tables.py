@@ -12,7 +12,7 @@ import pytest
 from pyarrow import parquet as pq
 from result_makers import discs, result_image, rows_of, stack, write
 
-from kiosk.exports import parquet, tables
+from kiosk.exports import parquet, row_file
 from kiosk.exports.parquet import ParquetTable
 from kiosk.exports.tables import CsvTable
 from kiosk.exports.writer import ResultImage
@@ -34,7 +34,7 @@ def expected(planes: list[MemoryPlane], image: ResultImage) -> dict[str, np.ndar
 
 @pytest.mark.parametrize("at_a_time", [7, 10_000])
 def test_csv(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at_a_time: int) -> None:
-    monkeypatch.setattr(tables, "AT_A_TIME_ROWS", at_a_time)
+    monkeypatch.setattr(row_file, "AT_A_TIME_ROWS", at_a_time)
     planes, image = movie()
     path = write(CsvTable, tmp_path / "x.csv", planes, image)
     with path.open(encoding="utf-8", newline="") as file:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from kiosk.exports.tracks.rows import RowFile
+from kiosk.exports.row_file import RowFile
 from kiosk.exports.tracks.writer import TrackedFrame, TrackWriter
 from kiosk.exports.writer import ResultImage
 from kiosk.imaging.doubtful_links import doubtful_links

@@ -14,10 +14,14 @@ AT_A_TIME_ROWS = 10_000
 
 
 class RowFile:
-    """A CSV file with a header line; point as decimal mark."""
+    """A CSV file with a header line; point as decimal mark.
 
-    def __init__(self, path: Path, columns: Sequence[str]) -> None:
-        self._columns = columns
+    Args:
+        unknown: what stands for NaN.
+    """
+
+    def __init__(self, path: Path, columns: Sequence[str], unknown: str = "") -> None:
+        self._columns, self._unknown = columns, unknown
         self._file = path.open("w", newline="", encoding="utf-8")
         self._rows = csv.writer(self._file)
         self._rows.writerow(columns)
@@ -28,17 +32,16 @@ class RowFile:
         # Texts take many times the room of numbers.
         for first in range(0, len(columns[0]), AT_A_TIME_ROWS):
             some = (column[first : first + AT_A_TIME_ROWS].tolist() for column in columns)
-            texts = [[_cell(value) for value in values] for values in some]
+            texts = [[self._cell(value) for value in values] for values in some]
             self._rows.writerows(zip(*texts, strict=True))
 
     def close(self) -> None:
         self._file.close()
 
-
-def _cell(value: Any) -> str:
-    """Whole numbers whole, others with eight digits, nothing for NaN."""
-    if isinstance(value, str):
-        return value
-    if isinstance(value, float) and not value.is_integer():
-        return f"{value:.8g}" if not math.isnan(value) else ""
-    return str(int(value))
+    def _cell(self, value: Any) -> str:
+        """Texts as they are, whole numbers whole, others with eight digits."""
+        if isinstance(value, str):
+            return value
+        if isinstance(value, float) and not value.is_integer():
+            return f"{value:.8g}" if not math.isnan(value) else self._unknown
+        return str(int(value))
