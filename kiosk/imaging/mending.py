@@ -50,80 +50,93 @@ def mend(before: np.ndarray, labels: np.ndarray, later: Sequence[np.ndarray]) ->
     """
     found = labels.astype(np.uint32)
     joined = parted = 0
+    past = _Overlap.of(found, before)
     for after in later[:LOOK_AHEAD_FRAMES]:
-        pieces = _cut_pieces(before, found, after)
+        future = _Overlap.of(found, after)
+        pieces = _cut_pieces(past, future)
         if pieces:
             table = np.arange(int(found.max()) + 1, dtype=np.uint32)
             for keep, other in pieces:
                 table[other] = table[keep]
             found = table[found]
             joined += len(pieces)
-        for whole, first, second in _run_together(before, found, after):
+            past, future = _Overlap.of(found, before), _Overlap.of(found, after)
+        wholes = _run_together(past, future)
+        for whole, first, second in wholes:
             found = _parted(found, whole, before == first, before == second)
-            parted += 1
+        if wholes:
+            parted += len(wholes)
+            past = _Overlap.of(found, before)
     return Mended(found, joined, parted)
 
 
-class _Frame:
-    """Areas of the labels of a frame."""
+@dataclass(frozen=True)
+class _Overlap:
+    """The instances of a frame and those of another, by label: areas, and who lies in whom."""
 
-    def __init__(self, labels: np.ndarray) -> None:
-        self.area = label_areas(labels, int(labels.max(initial=0)) + 1)
+    area: np.ndarray
+    other_area: np.ndarray
+    counts: OverlapCounts
 
-    def like(self, whole: int, parts: int) -> bool:
-        return bool(whole / AREA_FACTOR <= parts <= whole * AREA_FACTOR)
+    @classmethod
+    def of(cls, labels: np.ndarray, other: np.ndarray) -> _Overlap:
+        area, other_area = (
+            label_areas(image, int(image.max(initial=0)) + 1) for image in (labels, other)
+        )
+        return cls(area, other_area, count_overlaps(labels, other).foreground)
+
+    def containers(self) -> dict[int, int]:
+        """label -> the label of the other frame that most of it lies in."""
+        return _containers(self.counts.first, self.counts.second, self.counts.count, self.area)
+
+    def contained(self) -> dict[int, list[int]]:
+        """label -> the labels of the other frame that lie in it."""
+        counts, found = self.counts, dict[int, list[int]]()
+        inside = _containers(counts.second, counts.first, counts.count, self.other_area)
+        for label, container in inside.items():
+            found.setdefault(container, []).append(label)
+        return found
 
 
-def _cut_pieces(before: np.ndarray, labels: np.ndarray, after: np.ndarray) -> list[tuple[int, int]]:
+def _containers(
+    label: np.ndarray, container: np.ndarray, count: np.ndarray, area: np.ndarray
+) -> dict[int, int]:
+    """label -> what most of it lies in, if that is enough."""
+    inside = np.flatnonzero(count >= INSIDE_SHARE * area[label])
+    inside = inside[np.argsort(count[inside], kind="stable")]  # the largest stays
+    return dict(zip(label[inside].tolist(), container[inside].tolist(), strict=True))
+
+
+def _agree(whole: int, parts: int) -> bool:
+    """Whether the parts of a cell are about as large as the whole."""
+    return bool(whole / AREA_FACTOR <= parts <= whole * AREA_FACTOR)
+
+
+def _cut_pieces(past: _Overlap, future: _Overlap) -> list[tuple[int, int]]:
     """Pairs of labels that are one cell before and after."""
-    here, past, future = _Frame(labels), _Frame(before), _Frame(after)
-    was, becomes = _containers(labels, before, here), _containers(labels, after, here)
+    was, becomes = past.containers(), future.containers()
     families: dict[tuple[int, int], list[int]] = {}
     for label, mother in was.items():
         if label in becomes:
             families.setdefault((mother, becomes[label]), []).append(label)
     found = []
     for (mother, child), pieces in families.items():
-        if len(pieces) != 2:
-            continue
-        area = int(here.area[pieces].sum())
-        if here.like(past.area[mother], area) and here.like(future.area[child], area):
+        area = int(past.area[pieces].sum())
+        wholes = past.other_area[mother], future.other_area[child]
+        if len(pieces) == 2 and all(_agree(whole, area) for whole in wholes):
             found.append((pieces[0], pieces[1]))
     return found
 
 
-def _run_together(
-    before: np.ndarray, labels: np.ndarray, after: np.ndarray
-) -> list[tuple[int, int, int]]:
+def _run_together(past: _Overlap, future: _Overlap) -> list[tuple[int, int, int]]:
     """(label, its two cells in the frame before) of instances that are two before and after."""
-    here, past, future = _Frame(labels), _Frame(before), _Frame(after)
-    were, become = _by_container(before, labels, past), _by_container(after, labels, future)
+    become = future.contained()
     found = []
-    for whole, cells in were.items():
-        later = become.get(whole, [])
-        if len(cells) != 2 or len(later) != 2:
-            continue
-        if here.like(here.area[whole], int(past.area[cells].sum())) and here.like(
-            here.area[whole], int(future.area[later].sum())
-        ):
+    for whole, cells in past.contained().items():
+        later, area = become.get(whole, []), past.area[whole]
+        areas = past.other_area[cells].sum(), future.other_area[later].sum()
+        if len(cells) == len(later) == 2 and all(_agree(area, int(parts)) for parts in areas):
             found.append((whole, cells[0], cells[1]))
-    return found
-
-
-def _containers(labels: np.ndarray, other: np.ndarray, frame: _Frame) -> dict[int, int]:
-    """label -> the label of the other image that most of it lies in."""
-    counts: OverlapCounts = count_overlaps(labels, other).foreground
-    inside = np.flatnonzero(counts.count >= INSIDE_SHARE * frame.area[counts.first])
-    inside = inside[np.argsort(counts.count[inside], kind="stable")]  # the largest stays
-    pairs = zip(counts.first[inside].tolist(), counts.second[inside].tolist(), strict=True)
-    return dict(pairs)
-
-
-def _by_container(labels: np.ndarray, other: np.ndarray, frame: _Frame) -> dict[int, list[int]]:
-    """label of the other image -> the labels that lie in it."""
-    found: dict[int, list[int]] = {}
-    for label, container in _containers(labels, other, frame).items():
-        found.setdefault(container, []).append(label)
     return found
 
 
