@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-import json
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from importlib.metadata import version
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 
-from kiosk.exports import RUN_ENDING, chosen_formats
-from kiosk.exports.writer import ResultImage
-from kiosk.jobs import result_stem, results_prefix
+from kiosk.exports import chosen_formats
 from kiosk.pipelines.assembling import Assembler
 from kiosk.pipelines.context import JobContext
 from kiosk.pipelines.cutting import cutting
 from kiosk.pipelines.intermediate import PartReport, PlanRecord, read_reports
 from kiosk.pipelines.joining import PlaneJoin, Totals
 from kiosk.pipelines.parameters import volume_wishes
+from kiosk.pipelines.result_files import fetch_here, put_files, put_record, result_image
 from kiosk.pipelines.run_records import (
     about_image,
     about_job,
@@ -32,10 +29,6 @@ from kiosk.pipelines.run_records import (
 from kiosk.pipelines.volume_joining import VolumeJoin
 from kiosk.ports import ImageSource
 from kiosk.scratch import scratch_folder
-
-UINT16_MAX = 65_535
-
-T = TypeVar("T")
 
 
 async def write_results(
@@ -49,22 +42,13 @@ async def write_results(
     cuts = cutting(source.sizes, plan, context.request.region)
     parts = len(cuts.blocks) * source.sizes["t"] * source.sizes["z"]
     reports = await read_reports(context.store, context.job.id, parts)
-    prefix = results_prefix(context.job.id) + result_stem(context.job.file_name)
-    loop = asyncio.get_running_loop()
-
-    def fetch(coroutine: Coroutine[Any, Any, T]) -> T:
-        return asyncio.run_coroutine_threadsafe(coroutine, loop).result()
-
-    assembler = Assembler(context, source.sizes, cuts, fetch)
+    assembler = Assembler(context, source.sizes, cuts, fetch_here())
     with scratch_folder("kiosk-join-") as folder:
         totals, files = await asyncio.to_thread(
             _write_files, context, source, mask, plan, assembler, reports, folder
         )
-        for path in files:
-            with path.open("rb") as file:
-                await context.store.put_file(prefix + path.name, file)
-    record = _run_record(context, source, plan, parameters, reports, totals)
-    await context.store.put(f"{prefix}{RUN_ENDING}", json.dumps(record, indent=2).encode())
+        await put_files(context, files)
+    await put_record(context, _run_record(context, source, plan, parameters, reports, totals))
 
 
 def _write_files(
@@ -85,7 +69,18 @@ def _write_files(
     else:
         join = PlaneJoin(assembler, source, mask)
         most = _most_instances(reports, source.sizes["t"] * source.sizes["z"])
-    image = _result_image(context, source, plan, join.columns, most)
+    image = result_image(
+        context,
+        source,
+        channels=plan.channels,
+        columns=join.columns,
+        highest_label=most,
+        is_volume=request.volume,
+        about={
+            "model": f"{context.job.model}:{context.job.model_version}",
+            "scale": f"{plan.sizing.scale:g}",
+        },
+    )
     with ExitStack() as on_error:
         writers = []
         for item in chosen_formats(request.formats).values():
@@ -102,38 +97,6 @@ def _most_instances(reports: Sequence[PartReport], planes: int) -> int:
     """At most so many instances are in a plane; blocks share some, so it may be fewer."""
     counts = np.array([report.instances for report in reports]).reshape(planes, -1)
     return int(counts.sum(axis=1).max())
-
-
-def _result_image(
-    context: JobContext,
-    source: ImageSource,
-    plan: PlanRecord,
-    columns: Sequence[str],
-    most: int,
-) -> ResultImage:
-    job = context.job
-    about = {
-        "model": f"{job.model}:{job.model_version}",
-        "scale": f"{plan.sizing.scale:g}",
-        "file": job.file_name,
-        "kiosk": version("cell-kiosk"),
-        "job": job.id,
-    }
-    return ResultImage(
-        stem=result_stem(job.file_name),
-        sizes=source.sizes,
-        dtype=source.dtype,
-        is_rgb=source.is_rgb,
-        channel_names=source.channel_names,
-        channels=plan.channels,
-        pixel_size_um=source.pixel_size_um,
-        z_step_um=source.z_step_um,
-        frame_interval_s=source.frame_interval_s,
-        columns=columns,
-        label_dtype=np.dtype(np.uint16 if most <= UINT16_MAX else np.uint32),
-        is_volume=context.request.volume,
-        about=about,
-    )
 
 
 def _run_record(

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import time
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
-from importlib.metadata import version
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 
 from kiosk.errors import InvalidRequest
-from kiosk.exports import RUN_ENDING
 from kiosk.exports.tracks import chosen_track_formats
 from kiosk.exports.tracks.tracked_plane import TrackedPlane
 from kiosk.exports.tracks.writer import TrackedFrame, TrackWriter
@@ -23,7 +20,6 @@ from kiosk.exports.writer import ResultImage
 from kiosk.imaging.lineage import MOST_DAUGHTERS, Lineage
 from kiosk.imaging.measurements import column_names
 from kiosk.imaging.volume_measurements import volume_column_names
-from kiosk.jobs import result_stem, results_prefix
 from kiosk.pipelines.context import JobContext
 from kiosk.pipelines.cutting import cutting
 from kiosk.pipelines.faulty_frames import LenientSource
@@ -31,7 +27,7 @@ from kiosk.pipelines.intermediate import PartReport, PlanRecord, read_reports
 from kiosk.pipelines.label_planes import FinishedPlane, HeldLabels
 from kiosk.pipelines.lineages import lineage_of
 from kiosk.pipelines.parameters import movie_parameters
-from kiosk.pipelines.results import UINT16_MAX
+from kiosk.pipelines.result_files import fetch_here, put_files, put_record, result_image
 from kiosk.pipelines.run_records import (
     about_image,
     about_job,
@@ -44,36 +40,30 @@ from kiosk.pipelines.tracked_frames import TrackedFrames
 from kiosk.ports import ImageSource
 from kiosk.scratch import scratch_folder
 
-T = TypeVar("T")
-
 
 async def write_track_results(context: JobContext, source: ImageSource, plan: PlanRecord) -> None:
     """Link the frames of a job and write all its results to the object store."""
     cuts = cutting(source.sizes, plan, None)
-    job, store = context.job, context.store
-    reports = await read_reports(store, job.id, len(cuts.blocks) * source.sizes["t"])
+    parts = len(cuts.blocks) * source.sizes["t"]
+    reports = await read_reports(context.store, context.job.id, parts)
     faults = _faults(reports, len(cuts.blocks))
     source = LenientSource(source, faults)
-    prefix = results_prefix(job.id) + result_stem(job.file_name)
-    loop = asyncio.get_running_loop()
-
-    def fetch(coroutine: Coroutine[Any, Any, T]) -> T:
-        return asyncio.run_coroutine_threadsafe(coroutine, loop).result()
-
+    fetch = fetch_here()
     frames = TrackedFrames(context, source, cuts, plan.channels, fetch, empty=faults)
     started = time.monotonic()
     lineage = await asyncio.to_thread(lineage_of, context, frames, fetch)
     linking_s = time.monotonic() - started
     with scratch_folder("kiosk-join-") as folder:
-        files = await asyncio.to_thread(_write_files, context, source, lineage, frames, folder)
-        for path in files.written:
-            with path.open("rb") as file:
-                await store.put_file(prefix + path.name, file)
+        image = _result_image(context, source, plan, lineage)
+        files = await asyncio.to_thread(
+            _write_files, context, image, source, lineage, frames, folder
+        )
+        await put_files(context, files.written)
     record = _run_record(context, source, plan, reports, lineage)
     record["left_out"] = files.left_out
     record["mended"] = {"joined": frames.joined, "parted": frames.parted}
     record["seconds"]["linking"] = round(linking_s, 3)
-    await store.put(f"{prefix}{RUN_ENDING}", json.dumps(record, indent=2).encode())
+    await put_record(context, record)
 
 
 def _faults(reports: Sequence[PartReport], blocks: int) -> dict[int, str]:
@@ -91,12 +81,12 @@ class _Files:
 
 def _write_files(
     context: JobContext,
+    image: ResultImage,
     source: ImageSource,
     lineage: Lineage,
     frames: TrackedFrames,
     folder: Path,
 ) -> _Files:
-    image = _result_image(context, source, lineage)
     left_out: dict[str, str] = {}
     with ExitStack() as on_error:
         writers: list[TrackWriter] = []
@@ -141,28 +131,22 @@ def _with_tracks(
     return {**columns, "track_id": tracks[places[kept]] if len(known) else label[kept]}
 
 
-def _result_image(context: JobContext, source: ImageSource, lineage: Lineage) -> ResultImage:
+def _result_image(
+    context: JobContext, source: ImageSource, plan: PlanRecord, lineage: Lineage
+) -> ResultImage:
     job, is_volume = context.job, source.sizes["z"] > 1
-    names, size_um = source.channel_names, source.pixel_size_um
-    columns = column_names(names, size_um)
+    columns = column_names(source.channel_names, source.pixel_size_um)
     if is_volume:
-        columns = volume_column_names(names, size_um, source.z_step_um)
-    about = {"model": f"{job.model}:{job.model_version}"} if job.model else {}
-    most = int(lineage.track_id.max(initial=0))
-    return ResultImage(
-        stem=result_stem(job.file_name),
-        sizes=source.sizes,
-        dtype=source.dtype,
-        is_rgb=source.is_rgb,
-        channel_names=names,
-        channels=[0],
-        pixel_size_um=size_um,
-        z_step_um=source.z_step_um,
-        frame_interval_s=source.frame_interval_s,
+        sizes = source.pixel_size_um, source.z_step_um
+        columns = volume_column_names(source.channel_names, *sizes)
+    return result_image(
+        context,
+        source,
+        channels=plan.channels,
         columns=columns,
-        label_dtype=np.dtype(np.uint16 if most <= UINT16_MAX else np.uint32),
+        highest_label=int(lineage.track_id.max(initial=0)),
         is_volume=is_volume,
-        about={**about, "file": job.file_name, "kiosk": version("cell-kiosk"), "job": job.id},
+        about={"model": f"{job.model}:{job.model_version}"} if job.model else {},
     )
 
 

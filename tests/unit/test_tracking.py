@@ -272,3 +272,12 @@ def test_requests_that_cannot_be_meant(wanted: dict[str, Any], field: str) -> No
     with pytest.raises(InvalidRequest) as caught:
         TrackingRequest(**wanted)
     assert caught.value.field == field
+
+
+async def test_results_are_of_the_channel_that_was_tracked() -> None:
+    empty = np.zeros_like(pictures(TRUTH))
+    movie = np.stack([empty, pictures(TRUTH)], axis=1)
+    data = file_of(movie, "TCYX", Channel={"Name": ["phase", "DAPI"]})
+    found = await tracked(data, channel="DAPI")
+    with tifffile.TiffFile(io.BytesIO(found.files["cells_labels.tif"])) as tif:
+        assert "labels of DAPI" in (tif.ome_metadata or "")
