@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
@@ -197,13 +198,10 @@ class Batch:
         return is_wanted(request.out, stem, request.overwrite, request.skip_existing)
 
     def _left_out(self, shown: str) -> Outcome:
-        self._lines.say("dim", "left", f"{shown}: its results are there already")
-        return Outcome.LEFT_OUT
+        return say_left_out(self._lines, shown)
 
     def _failed(self, shown: str, error: Exception) -> Outcome:
-        sentence, outcome = failure(shown, error)
-        self._lines.say("red", "failed", sentence)
-        return outcome
+        return say_failed(self._lines, shown, error)
 
 
 def is_wanted(out: Path, stem: str, overwrite: bool, skip_existing: bool) -> bool:
@@ -223,15 +221,22 @@ def is_wanted(out: Path, stem: str, overwrite: bool, skip_existing: bool) -> boo
     )
 
 
-def failure(shown: str, error: Exception) -> tuple[str, Outcome]:
-    """What to say of a file that failed, and what has become of it."""
+def say_left_out(lines: ProgressLines, shown: str) -> Outcome:
+    """A line for a file whose results are there."""
+    lines.say("dim", "left", f"{shown}: its results are there already")
+    return Outcome.LEFT_OUT
+
+
+def say_failed(lines: ProgressLines, shown: str, error: Exception) -> Outcome:
+    """A line for a file that failed, and what has become of it."""
     message = error.message if isinstance(error, KioskError) else str(error)
     if isinstance(error, OSError) and error.strerror:
         message = f"'{error.filename}' cannot be used: {error.strerror}."
     # Sentences about a file begin with its name.
     own_names = (f"'{shown}'", f"'{shown.replace(': ', '/', 1)}'")
     named = message if message.startswith(own_names) else f"{shown}: {message}"
-    return named, Outcome.UNREACHABLE if isinstance(error, TransientError) else Outcome.FAILED
+    lines.say("red", "failed", named)
+    return Outcome.UNREACHABLE if isinstance(error, TransientError) else Outcome.FAILED
 
 
 def _place(image: tuple[str, int], stem: str) -> str:
@@ -241,11 +246,17 @@ def _place(image: tuple[str, int], stem: str) -> str:
 
 
 def _summary(written: Sequence[Path]) -> str:
+    if record := run_record(written):
+        planes = len(record["planes"])
+        kind = "in 3-D, from" if record.get("volume") else "in"
+        where = f" {kind} {planes} planes" if planes > 1 else ""
+        return f"{record['instances']} instances{where}"
+    return f"{len(written)} files"
+
+
+def run_record(written: Sequence[Path]) -> dict[str, Any]:
+    """How results were made, as their NAME_run.json says; nothing where there is none."""
     for path in written:
         if path.name.endswith("_run.json"):
-            record = json.loads(path.read_text())
-            planes = len(record["planes"])
-            kind = "in 3-D, from" if record.get("volume") else "in"
-            where = f" {kind} {planes} planes" if planes > 1 else ""
-            return f"{record['instances']} instances{where}"
-    return f"{len(written)} files"
+            return dict(json.loads(path.read_text()))
+    return {}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
@@ -14,7 +13,7 @@ from typing import Any
 from rich.console import Console
 
 from kiosk._proto import kiosk_pb2 as pb
-from kiosk.batch import Outcome, failure, is_wanted
+from kiosk.batch import Outcome, is_wanted, run_record, say_failed, say_left_out
 from kiosk.client import AsyncKiosk
 from kiosk.connection import ProgressCallback
 from kiosk.errors import InvalidRequest, KioskError
@@ -92,8 +91,7 @@ class _Movies:
         started = time.monotonic()
         try:
             if not is_wanted(request.out, stem, request.overwrite, request.skip_existing):
-                self._lines.say("dim", "left", f"{shown}: its results are there already")
-                return Outcome.LEFT_OUT
+                return say_left_out(self._lines, shown)
             with self._lines.bar(shown) as show:
                 job = await self._submit(name, show)
                 job = await self._kiosk.wait(job.name, progress=show)
@@ -106,11 +104,9 @@ class _Movies:
                     "An archive of several images is not taken as a movie; unpack it and give the"
                     " folder, whose images are the frames."
                 )
-            sentence, outcome = failure(shown, error)
-            self._lines.say("red", "failed", sentence)
-            return outcome
+            return say_failed(self._lines, shown, error)
         seconds = time.monotonic() - started
-        record = _record(written)
+        record = run_record(written)
         self._lines.say("green", "done", f"{shown}: {_summary(record)}, {seconds:.1f} s")
         for note in [*job.notes, *_remarks(record)]:
             self._lines.note(note)
@@ -145,13 +141,6 @@ class _Movies:
             for bad, why in frames.bad.items():
                 self._lines.say("yellow", "empty", f"{bad}: {why}")
             return await self._kiosk.upload(target, progress=show)
-
-
-def _record(written: Sequence[Path]) -> dict[str, Any]:
-    for path in written:
-        if path.name.endswith("_run.json"):
-            return dict(json.loads(path.read_text()))
-    return {}
 
 
 def _summary(record: Mapping[str, Any]) -> str:

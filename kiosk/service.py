@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, contextmanager
 from dataclasses import replace
+from typing import Any
 
 from kiosk.errors import (
     InvalidRequest,
@@ -167,20 +168,27 @@ class KioskService:
         if request.within:
             await self._check_mask(request.within, upload)
         await self._check_image(upload, card, request)
-        job = Job(
-            id=new_id(),
+        return await self._accept(
+            upload,
+            request.reading,
             pipeline=card.pipeline,
-            upload_id=upload.id,
-            # The name of a member of a zip says more than that of the zip.
-            file_name=plain_name(request.reading.member or upload.file_name)[-LONGEST_FILE_NAME:],
             model=card.name,
             model_version=version,
             parameters=request.as_parameters(),
             request_id=request_id,
             owner=owner,
         )
+
+    async def _accept(self, upload: Upload, reading: ReadOptions, **fields: Any) -> Job:
+        job = Job(
+            id=new_id(),
+            upload_id=upload.id,
+            # The name of a member of a zip says more than that of the zip.
+            file_name=plain_name(reading.member or upload.file_name)[-LONGEST_FILE_NAME:],
+            **fields,
+        )
         accepted = await self._queue.submit(job)
-        JOBS.labels(card.pipeline).inc()
+        JOBS.labels(job.pipeline).inc()
         return accepted
 
     async def _complete_upload(self, upload_id: str) -> Upload:
@@ -245,21 +253,16 @@ class KioskService:
             labels_name=plain_name(labels.file_name) if labels else request.labels_name,
             tracks_name=plain_name(tracks.file_name) if tracks else request.tracks_name,
         )
-        reading = request.segmentation.reading
-        job = Job(
-            id=new_id(),
+        return await self._accept(
+            upload,
+            request.segmentation.reading,
             pipeline="tracking",
-            upload_id=upload.id,
-            file_name=plain_name(reading.member or upload.file_name)[-LONGEST_FILE_NAME:],
             model=card.name if card else "",
             model_version=version,
             parameters=request.as_parameters(),
             request_id=request_id,
             owner=owner,
         )
-        accepted = await self._queue.submit(job)
-        JOBS.labels(job.pipeline).inc()
-        return accepted
 
     async def _check_movie(
         self,

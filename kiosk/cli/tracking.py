@@ -24,7 +24,8 @@ from kiosk.cli.options import (
     SkipExisting,
     ZStepUm,
 )
-from kiosk.cli.terminal import Server, app, ask, console, say
+from kiosk.cli.outcomes import check_replacing, print_outcomes
+from kiosk.cli.terminal import Server, app, ask, console
 from kiosk.errors import InvalidRequest
 from kiosk.image_paths import is_address
 
@@ -218,20 +219,11 @@ def _check_names(movies: list[str], labels: str, tracks: str, keep_ids: bool) ->
 
 
 def _run(movies: list[str], request: TrackRequest, server: str) -> None:
-    from kiosk.batch import Outcome
     from kiosk.bootstrap import local_files
     from kiosk.movies import track_movies
 
-    if request.overwrite and request.skip_existing:
-        raise InvalidRequest("--overwrite and --skip-existing exclude each other; choose one.")
+    check_replacing(request.overwrite, request.skip_existing)
     outcomes = ask(
         server, lambda kiosk: track_movies(kiosk, movies, request, local_files(), console)
     )
-    if Outcome.DONE in outcomes:
-        where = f"Results are in {request.out}."
-        console.print(where, highlight=False, markup=False, soft_wrap=True)
-    failed = sum(outcome in (Outcome.FAILED, Outcome.UNREACHABLE) for outcome in outcomes)
-    if failed:
-        if len(outcomes) > 1:
-            say(f"{failed} of {len(outcomes)} movies failed.")
-        raise typer.Exit(1)
+    print_outcomes(outcomes, request.out, "movies")

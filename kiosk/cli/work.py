@@ -25,8 +25,8 @@ from kiosk.cli.options import (
     Within,
     ZStepUm,
 )
-from kiosk.cli.terminal import Server, app, ask, console, say
-from kiosk.errors import InvalidRequest
+from kiosk.cli.outcomes import check_replacing, print_outcomes
+from kiosk.cli.terminal import Server, app, ask, console
 from kiosk.reading import ReadOptions
 from kiosk.settings import Settings
 
@@ -67,11 +67,10 @@ def segment(
 
     Example: `kiosk segment cells.tif plate.zip --channel DAPI --out results`
     """
-    from kiosk.batch import Outcome, segment_files
+    from kiosk.batch import segment_files
     from kiosk.image_paths import find_images
 
-    if overwrite and skip_existing:
-        raise InvalidRequest("--overwrite and --skip-existing exclude each other; choose one.")
+    check_replacing(overwrite, skip_existing)
     request = batch_request(
         model,
         ReadOptions(
@@ -93,13 +92,7 @@ def segment(
     )
     images = find_images(files)
     outcomes = ask(server, lambda kiosk: segment_files(kiosk, images, request, console))
-    if Outcome.DONE in outcomes:
-        console.print(f"Results are in {out}.", highlight=False, markup=False, soft_wrap=True)
-    failed = sum(outcome in (Outcome.FAILED, Outcome.UNREACHABLE) for outcome in outcomes)
-    if failed:
-        if len(outcomes) > 1:
-            say(f"{failed} of {len(outcomes)} images failed.")
-        raise typer.Exit(1)
+    print_outcomes(outcomes, out, "images")
 
 
 @app.command()

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Protocol
 
 from kiosk.errors import InvalidRequest
 from kiosk.exports.anndata_file import AnnDataFile
@@ -155,11 +156,24 @@ def chosen_formats(names: Sequence[str]) -> dict[str, Format]:
     return chosen
 
 
-def kind_of(file_name: str) -> tuple[str, str]:
-    """(media type, description) of a result by its file name."""
+class Described(Protocol):
+    """What is told of a result file."""
+
+    @property
+    def ending(self) -> str: ...
+    @property
+    def media_type(self) -> str: ...
+    @property
+    def description(self) -> str: ...
+
+
+def kind_of(
+    file_name: str, formats: Iterable[Described] = tuple(FORMATS.values())
+) -> tuple[str, str]:
+    """(media type, description) of a result by its file name; the first format that fits."""
     if file_name.endswith(RUN_ENDING):
         return "application/json", RUN_DESCRIPTION
-    for item in FORMATS.values():
+    for item in formats:
         if file_name.endswith(item.ending):
             return item.media_type, item.description
     return "application/octet-stream", ""

@@ -121,7 +121,4 @@ def chosen_track_formats(names: Sequence[str]) -> dict[str, TrackFormat]:
 
 def kind_of_track_file(file_name: str) -> tuple[str, str]:
     """(media type, description) of a result of a tracking by its file name."""
-    for item in TRACK_FORMATS.values():
-        if file_name.endswith(item.ending):
-            return item.media_type, item.description
-    return kind_of(file_name)
+    return kind_of(file_name, TRACK_FORMATS.values())
