@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 
 from kiosk.errors import InvalidRequest, NotFound
@@ -94,8 +92,7 @@ class _labels_at:  # noqa: N801 - used like a function
 
     def __call__(self, t: int, places: np.ndarray) -> np.ndarray:
         labels = self._frames.labels(t)
-        stack: Sequence[np.ndarray] | np.ndarray = labels if labels.ndim == 3 else labels[None]
-        stack = np.asarray(stack)
+        stack = labels if labels.ndim == 3 else labels[None]
         inside = ((places >= 0) & (places < stack.shape)).all(axis=1)
         found = np.zeros(len(places), np.int64)
         z, y, x = places[inside].T

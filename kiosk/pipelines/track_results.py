@@ -109,10 +109,10 @@ def _write_files(
 
 def _frame(source: ImageSource, lineage: Lineage, frames: TrackedFrames, t: int) -> TrackedFrame:
     labels, table = frames.labels(t), frames.table(t)
+    is_volume = labels.ndim == 3
     planes = []
-    for z, plane in enumerate(labels if labels.ndim == 3 else labels[None]):
-        seen = len(np.unique(plane)) - int((plane == 0).any()) if labels.ndim == 3 else 0
-        count = seen if labels.ndim == 3 else len(table["label"])
+    for z, plane in enumerate(labels if is_volume else labels[None]):
+        count = np.unique(plane[plane > 0]).size if is_volume else len(table["label"])
         finished = FinishedPlane(source, (t, z), HeldLabels(plane), count)
         planes.append(TrackedPlane(finished, lineage))
     return TrackedFrame(t=t, planes=planes, table=_with_tracks(table, lineage, t))
