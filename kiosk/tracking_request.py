@@ -81,6 +81,11 @@ class TrackingRequest:
         """Whether links are looked for: nobody has said who is who."""
         return not (self.tracks or self.labels_are_tracks)
 
+    @property
+    def wants_patches(self) -> bool:
+        """How every instance looks is asked for: only the network does."""
+        return bool(self.linking_version)
+
     def as_parameters(self) -> dict[str, Any]:
         """As it stands in the record of a job: JSON values, without what was not asked."""
         plain = TrackingRequest(segmentation=self.segmentation)

@@ -32,7 +32,7 @@ def lineage_of(context: JobContext, frames: TrackedFrames, fetch: Fetch) -> Line
         frames.mend()
     if request.is_linked:
         return _linked(context, frames, fetch)
-    labels = [frames.detections(t).labels.astype(np.int64) for t in range(frames.count)]
+    labels = [frames.table(t)["label"].astype(np.int64) for t in range(frames.count)]
     if not request.tracks:
         return lineage_from_label_images(labels, None, request.labels_name)
     data, name = fetch(_table(context)), request.tracks_name

@@ -110,7 +110,8 @@ class TrackedFrames:
         """Keep other labels of a frame, with their measurements, beside what the parts left."""
         context, source = self._context, self._source
         table = measure_frame(source, t, labels)
-        detections = detect(labels, grey(source.plane(t, 0, self._channels)))
+        pixels = grey(source.plane(t, 0, self._channels))
+        detections = detect(labels, pixels, patches=context.tracking.wants_patches)
         place = context.store, context.job.id, self._after_parts + t
         report = PartReport(instances=len(detections), seconds={})
         self._fetch(write_part(*place, labels, table, report))

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -163,7 +164,8 @@ async def _segmented(context: JobContext, part: Part) -> _Frame:
     done = await segmentation.segmented(context, part, parameters)
     found = None
     if done.table is not None:
-        found = await asyncio.to_thread(detect, done.labels, grey(done.pixels))
+        patches = context.tracking.wants_patches
+        found = await asyncio.to_thread(detect, done.labels, grey(done.pixels), patches=patches)
     return _Frame(labels=done.labels, table=done.table, detections=found, report=done.report)
 
 
@@ -183,19 +185,23 @@ async def _given(context: JobContext, part: Part) -> _Frame:
         clock.lap("instances")
         # Where the movie is the labels, there is no picture of the cells.
         channels = record.channels if context.tracking.labels != context.job.upload_id else []
-        found = await asyncio.to_thread(_detect, source, t, labels, channels)
+        patches = context.tracking.wants_patches
+        found = await asyncio.to_thread(_detect, source, t, labels, channels, patches)
     clock.lap("detections")
     report = PartReport(instances=len(found), seconds=clock.seconds, separated=separated)
     return _Frame(labels=labels, table=table, detections=found, report=report)
 
 
-def _detect(source: ImageSource, t: int, labels: np.ndarray, channels: list[int]) -> Detections:
+def _detect(
+    source: ImageSource, t: int, labels: np.ndarray, channels: list[int], patches: bool
+) -> Detections:
+    wanted: dict[str, Any] = {"patches": patches, "z_step": _z_step_px(source)}
     if not channels:
-        return detect(labels, z_step=_z_step_px(source))
+        return detect(labels, **wanted)
     if labels.ndim == 2:
-        return detect(labels, grey(source.plane(t, 0, channels)))
+        return detect(labels, grey(source.plane(t, 0, channels)), **wanted)
     pixels = np.stack([grey(source.plane(t, z, channels)) for z in range(len(labels))])
-    return detect(labels, pixels, z_step=_z_step_px(source))
+    return detect(labels, pixels, **wanted)
 
 
 def _z_step_px(source: ImageSource) -> float:
@@ -219,7 +225,8 @@ async def _empty(context: JobContext, part: Part, why: str) -> _Frame:
         if not cuts.is_whole:
             return _Frame(labels=labels, table=None, detections=None, report=report)
         table = measure_frame(source, None, labels)
-    return _Frame(labels=labels, table=table, detections=detect(labels), report=report)
+    found = detect(labels, patches=context.tracking.wants_patches)
+    return _Frame(labels=labels, table=table, detections=found, report=report)
 
 
 async def join(context: JobContext) -> None:
