@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from scipy import ndimage  # type: ignore[import-untyped]
+from scipy import ndimage
 
 
 def fill_gaps(frames: Mapping[int, np.ndarray], gaps: Sequence[tuple[int, int, int]]) -> None:
