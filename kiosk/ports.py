@@ -62,8 +62,14 @@ class JobQueue(Protocol):
     async def get(self, job_id: str) -> Job:
         """The job as it stands. Raises NotFound."""
 
-    async def list_jobs(self, limit: int, before: str = "") -> tuple[list[Job], str]:
-        """Newest first: at most `limit` jobs and the token for the page that follows ('' = end)."""
+    async def list_jobs(
+        self, limit: int, before: str = "", owner: str | None = None
+    ) -> tuple[list[Job], str]:
+        """Newest first: at most `limit` jobs and the token for the page that follows ('' = end).
+
+        Args:
+            owner: whose jobs; None = everybody's.
+        """
 
     async def cancel(self, job_id: str) -> Job:
         """Stop an open job; a finished one is left as it is."""

@@ -191,7 +191,19 @@ class RedisQueue:
             raise NotFound(f"There is no job '{job_id}'. It may have expired or been deleted.")
         return _job(record)
 
-    async def list_jobs(self, limit: int, before: str = "") -> tuple[list[Job], str]:
+    async def list_jobs(
+        self, limit: int, before: str = "", owner: str | None = None
+    ) -> tuple[list[Job], str]:
+        if owner is None:
+            return await self._page(limit, before)
+        found: list[Job] = []
+        while True:  # one by one: the token then always names the last job that was looked at
+            page, before = await self._page(1, before)
+            found += [job for job in page if job.owner == owner]
+            if len(found) == limit or not before:
+                return found, before
+
+    async def _page(self, limit: int, before: str) -> tuple[list[Job], str]:
         ids = await self._ids_before(limit + 1, before)
         async with _translated(), self._redis.pipeline(transaction=False) as pipe:
             for _, job_id in ids[:limit]:

@@ -237,9 +237,11 @@ class MemoryQueue:
             raise NotFound(f"There is no job '{job_id}'.")
         return self._records[job_id].job
 
-    async def list_jobs(self, limit: int, before: str = "") -> tuple[list[Job], str]:
+    async def list_jobs(
+        self, limit: int, before: str = "", owner: str | None = None
+    ) -> tuple[list[Job], str]:
         jobs = sorted(
-            (record.job for record in self._records.values()),
+            (r.job for r in self._records.values() if owner in (None, r.job.owner)),
             key=lambda job: (int(job.create_time_s * 1000), job.id),
             reverse=True,
         )
