@@ -285,8 +285,7 @@ class KioskService:
         self, job_id: str, after: str = "", *, caller: Caller
     ) -> AsyncIterator[JobEvent]:
         """The events of a job; what is wrong with the request is raised at once."""
-        milliseconds, _, sequence = after.partition("-")
-        if after and not (_is_number(milliseconds) and _is_number(sequence)):
+        if after and not _is_number(after):
             raise InvalidRequest("This event id is not one of ours.", field="after_event_id")
         await job_of(self._queue, job_id, caller=caller)
         return self._queue.watch(job_id, after)
@@ -364,6 +363,10 @@ class KioskService:
                 await self._forget(await self._queue.cancel(job_id))
             except KioskError as error:
                 log.warning("job %s could not be swept: %s", job_id, error)
+        for job_id in await self._queue.litter():
+            # What a consumer that was lost, or a job that was cancelled, has left.
+            await self._store.delete_prefix(parts_prefix(job_id))
+            await self._queue.cleaned(job_id)
         await self.uploads.sweep()
 
 
