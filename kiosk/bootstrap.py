@@ -14,16 +14,20 @@ from typing import BinaryIO
 
 from kiosk.adapters.image_files import ImageFileReader
 from kiosk.adapters.object_store import ObstoreObjectStore
+from kiosk.adapters.oidc import OidcProvider
+from kiosk.adapters.redis_keys import RedisKeyRing
 from kiosk.adapters.redis_queue import RedisQueue
 from kiosk.adapters.triton import TritonInference
 from kiosk.allocator import keep_few_arenas
-from kiosk.authentication import Authentication
+from kiosk.authentication import Authentication, ClaimNames
 from kiosk.consumer import Consumer
 from kiosk.errors import KioskError, PermanentError
+from kiosk.exposure import check_exposure
 from kiosk.folder_zip import zipped_folder
 from kiosk.grpc_api import GrpcServer
 from kiosk.inspection import inspect_file
 from kiosk.pipelines.context import SegmentationOptions
+from kiosk.ports import KeyRing
 from kiosk.previews import Previews
 from kiosk.queue_policy import QueuePolicy
 from kiosk.reading import InspectedImage, ReadOptions
@@ -71,13 +75,39 @@ def local_files() -> ImageFileReader:
     return ImageFileReader(Settings().limits)
 
 
+def make_keys(settings: Settings, redis_url: str = "") -> RedisKeyRing:
+    """The API keys, where the queue is unless another Redis is named."""
+    return RedisKeyRing(redis_url or settings.queue.redis_url.get_secret_value())
+
+
+def make_authentication(settings: Settings, keys: KeyRing) -> Authentication:
+    auth = settings.auth
+    provider = None
+    if auth.oidc_issuer:
+        provider = OidcProvider(auth.oidc_issuer, auth.oidc_audience, auth.oidc_jwks_url)
+    return Authentication(
+        keys,
+        provider,
+        ClaimNames(
+            owner=auth.oidc_owner_claim,
+            admin=auth.oidc_admin_claim,
+            admin_value=auth.oidc_admin_value,
+        ),
+        required=auth.required,
+        memory_s=auth.memory_s,
+        session_s=auth.session_s,
+    )
+
+
 async def run_server(settings: Settings) -> None:
-    """The server role: gRPC API, web page and sweeping, until SIGTERM."""
+    """The server role: gRPC API, web page and sweeping, until SIGTERM. Raises PermanentError."""
+    check_exposure(settings)
     keep_few_arenas()
     configure_logging(settings.log_level)
     choose_scratch(settings.scratch_dir)
     stopping = _stop_on_signals()
     queue, inference, store = make_queue(settings), make_inference(settings), make_store(settings)
+    keys = make_keys(settings)
     images = ImageFileReader(settings.limits)
     uploads = Uploads(
         store,
@@ -96,10 +126,16 @@ async def run_server(settings: Settings) -> None:
     )
     previews = Previews(queue=queue, store=store, images=images)
     listen = settings.listen
-    authentication = Authentication()
+    authentication = make_authentication(settings, keys)
     grpc_server = _make_grpc_server(service, authentication, listen.host, listen.grpc_port)
     web_server = WebServer(
-        service, previews, authentication, settings.frontend, listen.host, listen.web_port
+        service,
+        previews,
+        authentication,
+        settings.frontend,
+        listen.host,
+        listen.web_port,
+        listen.public_url,
     )
     await grpc_server.start()
     await web_server.start()
@@ -109,6 +145,7 @@ async def run_server(settings: Settings) -> None:
     sweeper.cancel()
     await asyncio.gather(grpc_server.stop(SERVER_GRACE_S), web_server.stop())
     await queue.close()
+    await keys.close()
     await inference.close()
 
 

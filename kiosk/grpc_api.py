@@ -68,7 +68,9 @@ def _streaming(method: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(method)
     async def call(self: Any, request: Any, context: Context) -> AsyncIterator[Any]:
         try:
-            async for answer in method(self, request, await self.caller(context)):
+            caller = await self.caller(context)
+            answers = method(self, request, caller)
+            async for answer in self.authentication.while_known(caller, answers):
                 yield answer
         except Exception as error:
             if isinstance(error, grpc.aio.AbortError):
@@ -83,13 +85,13 @@ class KioskServicer(pb_grpc.KioskServicer):
 
     def __init__(self, service: KioskService, authentication: Authentication) -> None:
         self._service = service
-        self._authentication = authentication
+        self.authentication = authentication
 
     async def caller(self, context: Context) -> Caller:
         """Who calls. Raises Unauthenticated."""
         brought: dict[str, str | bytes] = dict(context.invocation_metadata() or ())
         credentials = str(brought.get("authorization", ""))
-        return await self._authentication.caller(credentials, context.peer())
+        return await self.authentication.caller(credentials, context.peer())
 
     @_unary
     async def ListModels(self, request: pb.ListModelsRequest, caller: Caller) -> Any:

@@ -25,6 +25,7 @@ import tritonclient.grpc as triton_client
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from kiosk.errors import PermanentError
+from kiosk.exposure import check_exposure
 from kiosk.machine import (
     RunningKiosk,
     ServerFiles,
@@ -100,6 +101,7 @@ def up(settings: Settings, roles: Roles | None = None, say: Say | None = None) -
         PermanentError: it runs already, a port is taken, a server is missing or does not start.
     """
     say = say or print_line
+    check_exposure(settings)
     home = settings.home.absolute()
     make_folders(home)
     with exclusive(home, say) as lock:
@@ -374,6 +376,7 @@ def kiosk_roles(settings: Settings, addresses: Addresses) -> list[ChildSpec]:
         KIOSK_LISTEN__HOST=addresses.host,
         KIOSK_LISTEN__WEB_PORT=str(addresses.web_port),
         KIOSK_LISTEN__GRPC_PORT=str(addresses.grpc_port),
+        KIOSK_AUTH__INSECURE=str(settings.auth.insecure).lower(),
     )
     command = [sys.executable, "-m", "kiosk.cli"]
     server = ChildSpec(

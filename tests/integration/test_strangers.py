@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import grpc
@@ -13,35 +14,27 @@ import pytest
 import tifffile
 from aiohttp.test_utils import TestClient, TestServer
 
+from kiosk import authentication
 from kiosk._proto import kiosk_pb2 as pb
 from kiosk._proto import kiosk_pb2_grpc as pb_grpc
 from kiosk.adapters.image_files import ImageFileReader
+from kiosk.api_keys import new_api_key
 from kiosk.authentication import Authentication
-from kiosk.callers import Caller, Scope
-from kiosk.errors import Unauthenticated
+from kiosk.callers import Scope
 from kiosk.grpc_api import GrpcServer
 from kiosk.previews import Previews
 from kiosk.settings import CHECKOUT, LimitSettings
-from kiosk.testing import FakeKiosk, make_caller, make_kiosk
+from kiosk.testing import FakeKiosk, MemoryKeyRing, make_caller, make_kiosk
 from kiosk.web import make_app
 
 ALICE, MALLORY = make_caller("alice"), make_caller("mallory")
-CALLERS = {
-    "alice": ALICE,
-    "mallory": MALLORY,
-    "reader": make_caller("alice", Scope.READ),
-    "admin": make_caller("root", Scope.ADMIN),
-    "monitor": make_caller("monitor", Scope.METRICS),
+SCOPES = {
+    "alice": ("alice", [Scope.READ, Scope.WRITE]),
+    "mallory": ("mallory", [Scope.READ, Scope.WRITE]),
+    "reader": ("alice", [Scope.READ]),
+    "admin": ("root", [Scope.ADMIN]),
+    "monitor": ("monitor", [Scope.METRICS]),
 }
-
-
-class ByName(Authentication):
-    """Takes a name for credentials."""
-
-    async def caller(self, credentials: str, address: str) -> Caller:
-        if credentials not in CALLERS:
-            raise Unauthenticated("Who are you?")
-        return CALLERS[credentials].at(address)
 
 
 @dataclass
@@ -49,10 +42,25 @@ class Alices:
     """What alice has: an upload, a finished job of it, one that waits, and an upload that began."""
 
     fake: FakeKiosk
+    keys: MemoryKeyRing
+    tokens: dict[str, str]
     upload: str
     done: str
     open: str
     begun: str
+
+    @property
+    def door(self) -> Authentication:
+        return Authentication(self.keys, required=True, memory_s=0.0)
+
+    def bearer(self, who: str) -> str:
+        """The header of somebody; "" = nobody."""
+        return f"Bearer {self.tokens.get(who, who)}" if who else ""
+
+    def nowhere(self) -> Alices:
+        """The same, with ids that nobody has."""
+        ids = dict.fromkeys(("upload", "done", "open", "begun"), "0" * 26)
+        return replace(self, **ids)  # type: ignore[arg-type]
 
 
 @pytest.fixture
@@ -67,7 +75,11 @@ async def alices() -> Alices:
     await fake.work()
     waiting = await fake.service.segment(upload_id=upload, model="bright", caller=ALICE)
     begun = await fake.service.uploads.create("more.tif", 10, "", caller=ALICE)
-    return Alices(fake, upload, done.id, waiting.id, begun.id)
+    keys, tokens = MemoryKeyRing(), {}
+    for name, (owner, scopes) in SCOPES.items():
+        key, tokens[name] = new_api_key(owner, scopes, time_s=1.0)
+        await keys.add(key)
+    return Alices(fake, keys, tokens, upload, done.id, waiting.id, begun.id)
 
 
 # ---------------------------------------------------------------- gRPC
@@ -75,7 +87,7 @@ async def alices() -> Alices:
 
 @pytest.fixture
 async def stub(alices: Alices) -> AsyncIterator[pb_grpc.KioskStub]:
-    server = GrpcServer(alices.fake.service, ByName(), "127.0.0.1", 0)
+    server = GrpcServer(alices.fake.service, alices.door, "127.0.0.1", 0)
     await server.start()
     async with grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as channel:
         yield pb_grpc.KioskStub(channel)
@@ -112,9 +124,9 @@ OPEN: dict[str, Callable[[Alices], Any]] = {
 WRITING = {"WriteUpload", "DeleteUpload", "Segment", "Track", "CancelJob", "DeleteJob"}
 
 
-async def status(stub: pb_grpc.KioskStub, method: str, request: Any, who: str = "") -> Any:
+async def status(stub: pb_grpc.KioskStub, method: str, request: Any, bearer: str = "") -> Any:
     """The status of a call and its sentence."""
-    metadata = (("authorization", who),) if who else ()
+    metadata = (("authorization", bearer),) if bearer else ()
     call = getattr(stub, method)(request, metadata=metadata)
     try:
         if method in ("WatchJob", "DownloadResult"):
@@ -136,14 +148,16 @@ def test_the_tables_have_every_method() -> None:
 async def test_methods_know_nothing_of_what_is_not_the_callers(
     stub: pb_grpc.KioskStub, alices: Alices, method: str
 ) -> None:
-    code, sentence = await status(stub, method, NAMING[method](alices), "mallory")
-    nowhere = Alices(alices.fake, *("0" * 26 for _ in range(4)))
-    same, words = await status(stub, method, NAMING[method](nowhere), "mallory")
+    code, sentence = await status(stub, method, NAMING[method](alices), alices.bearer("mallory"))
+    nowhere = alices.nowhere()
+    same, words = await status(stub, method, NAMING[method](nowhere), alices.bearer("mallory"))
     assert code is same is grpc.StatusCode.NOT_FOUND
     for name in (alices.upload, alices.done, alices.open, alices.begun):
         sentence = sentence.replace(name, "0" * 26)
     assert sentence == words
-    assert (await status(stub, method, NAMING[method](alices), "alice"))[0] is grpc.StatusCode.OK
+    assert (await status(stub, method, NAMING[method](alices), alices.bearer("alice")))[
+        0
+    ] is grpc.StatusCode.OK
 
 
 @pytest.mark.parametrize("method", [*NAMING, *OPEN])
@@ -155,12 +169,12 @@ async def test_methods_ask_who_calls(stub: pb_grpc.KioskStub, alices: Alices, me
 @pytest.mark.parametrize("method", [*NAMING, *OPEN])
 async def test_methods_ask_for_scopes(stub: pb_grpc.KioskStub, alices: Alices, method: str) -> None:
     request = {**NAMING, **OPEN}[method]
-    code, _ = await status(stub, method, request(alices), "reader")
+    code, _ = await status(stub, method, request(alices), alices.bearer("reader"))
     writes = method in WRITING or method == "CreateUpload"
     assert code is (grpc.StatusCode.PERMISSION_DENIED if writes else grpc.StatusCode.OK)
-    code, _ = await status(stub, method, request(alices), "monitor")
+    code, _ = await status(stub, method, request(alices), alices.bearer("monitor"))
     assert code is grpc.StatusCode.PERMISSION_DENIED
-    code, _ = await status(stub, method, request(alices), "admin")
+    code, _ = await status(stub, method, request(alices), alices.bearer("admin"))
     assert code is grpc.StatusCode.OK
 
 
@@ -176,13 +190,15 @@ async def test_files_that_a_request_names_must_be_the_callers_too(
         ("Track", pb.TrackRequest(upload=mine, labels=theirs)),
         ("Track", pb.TrackRequest(upload=mine, labels=mine, tracks=theirs)),
     ):
-        assert (await status(stub, method, request, "mallory"))[0] is grpc.StatusCode.NOT_FOUND
+        assert (await status(stub, method, request, alices.bearer("mallory")))[
+            0
+        ] is grpc.StatusCode.NOT_FOUND
 
 
 async def test_lists_hold_what_is_the_callers(stub: pb_grpc.KioskStub, alices: Alices) -> None:
     async def listed(who: str, **options: bool) -> set[str]:
         request = pb.ListJobsRequest(**options)
-        answer = await stub.ListJobs(request, metadata=(("authorization", who),))
+        answer = await stub.ListJobs(request, metadata=(("authorization", alices.bearer(who)),))
         return {job.name.removeprefix("jobs/") for job in answer.jobs}
 
     assert await listed("alice") == {alices.done, alices.open}
@@ -190,7 +206,7 @@ async def test_lists_hold_what_is_the_callers(stub: pb_grpc.KioskStub, alices: A
     assert await listed("admin") == set()
     assert await listed("admin", all_owners=True) == {alices.done, alices.open}
     everybodys = pb.ListJobsRequest(all_owners=True)
-    code, _ = await status(stub, "ListJobs", everybodys, "alice")
+    code, _ = await status(stub, "ListJobs", everybodys, alices.bearer("alice"))
     assert code is grpc.StatusCode.PERMISSION_DENIED
 
 
@@ -202,10 +218,26 @@ async def test_the_same_request_id_of_two_owners_is_two_jobs(
     names = set()
     for who, upload in (("alice", alices.upload), ("mallory", mine)):
         request = pb.SegmentRequest(upload=f"uploads/{upload}", model="bright", request_id="r")
-        job = await stub.Segment(request, metadata=(("authorization", who),))
+        job = await stub.Segment(request, metadata=(("authorization", alices.bearer(who)),))
         names.add((job.name, job.owner))
     assert len(names) == 2
     assert {owner for _, owner in names} == {"alice", "mallory"}
+
+
+async def test_a_watch_ends_when_its_key_is_revoked(
+    stub: pb_grpc.KioskStub, alices: Alices, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(authentication, "RECHECK_S", 0.01)
+    metadata = (("authorization", alices.bearer("alice")),)
+    call = stub.WatchJob(pb.WatchJobRequest(name=f"jobs/{alices.open}"), metadata=metadata)
+    assert (await call.read()).job.owner == "alice"
+    (key,) = [key for key in await alices.keys.list() if key.scopes == {Scope.READ, Scope.WRITE}
+              and key.owner == "alice"]  # fmt: skip
+    await alices.keys.revoke(key.id, 2.0)
+    with pytest.raises(grpc.aio.AioRpcError, match="revoked") as caught:
+        async with asyncio.timeout(10):
+            await call.read()
+    assert caught.value.code() is grpc.StatusCode.UNAUTHENTICATED
 
 
 # ---------------------------------------------------------------- HTTP
@@ -215,7 +247,7 @@ async def test_the_same_request_id_of_two_owners_is_two_jobs(
 async def web(alices: Alices) -> AsyncIterator[TestClient]:
     fake = alices.fake
     previews = Previews(queue=fake.queue, store=fake.store, images=fake.images)
-    app = make_app(fake.service, previews, ByName(), CHECKOUT / "frontend")
+    app = make_app(fake.service, previews, alices.door, CHECKOUT / "frontend")
     async with TestClient(TestServer(app)) as client:
         yield client
 
@@ -259,6 +291,9 @@ PUBLIC_ROUTES: set[Route] = {
     ("OPTIONS", "/uploads/{id}"),
     ("GET", "/formats"),
     ("GET", "/health"),
+    ("GET", "/session"),
+    ("POST", "/session"),
+    ("DELETE", "/session"),
     ("GET", "//"),
     ("GET", "//jobs/{id}"),
     ("GET", "//static/{name}"),
@@ -276,7 +311,9 @@ async def answered(
             return {key: filled(item) for key, item in value.items()}
         return value.format(**vars(has)) if isinstance(value, str) else value
 
-    headers = {**options.get("headers", {}), **({"Authorization": who} if who else {})}
+    headers = {**options.get("headers", {}), "Authorization": has.bearer(who)}
+    if not who:
+        del headers["Authorization"]
     body = {key: filled(value) for key, value in options.items() if key != "headers"}
     answer = await web.request(route[0], f"/api/v1{filled(path)}", headers=headers, **body)
     is_problem = answer.content_type == "application/problem+json" and route[0] != "HEAD"
@@ -300,7 +337,7 @@ async def test_routes_know_nothing_of_what_is_not_the_callers(
 ) -> None:
     path, options = NAMING_ROUTES[route]
     found, problem = await answered(web, route, path, options, alices, "mallory")
-    nowhere = Alices(alices.fake, *("0" * 26 for _ in range(4)))
+    nowhere = alices.nowhere()
     missing, words = await answered(web, route, path, options, nowhere, "mallory")
     assert found == missing == 404
     sentence = problem.get("detail", "")
@@ -331,7 +368,7 @@ async def test_events_of_several_jobs_leave_out_those_of_others(
 ) -> None:
     async def events(who: str) -> str:
         path = f"/api/v1/events?job={alices.done}"
-        return await (await web.get(path, headers={"Authorization": who})).text()
+        return await (await web.get(path, headers={"Authorization": alices.bearer(who)})).text()
 
     assert alices.done in await events("alice")
     assert alices.done not in await events("mallory")
@@ -339,7 +376,9 @@ async def test_events_of_several_jobs_leave_out_those_of_others(
 
 async def test_lists_of_jobs_are_the_callers(web: TestClient, alices: Alices) -> None:
     async def listed(who: str, query: str = "") -> set[str]:
-        answer = await web.get(f"/api/v1/jobs{query}", headers={"Authorization": who})
+        answer = await web.get(
+            f"/api/v1/jobs{query}", headers={"Authorization": alices.bearer(who)}
+        )
         return {job["id"] for job in (await answer.json())["jobs"]}
 
     assert await listed("alice") == {alices.done, alices.open}
@@ -347,9 +386,101 @@ async def test_lists_of_jobs_are_the_callers(web: TestClient, alices: Alices) ->
     assert await listed("admin", "?all_owners=true") == {alices.done, alices.open}
 
 
-async def test_figures_and_health(web: TestClient) -> None:
+async def test_what_is_refused_names_the_scheme(web: TestClient) -> None:
+    answer = await web.get("/api/v1/jobs")
+    assert answer.status == 401
+    assert answer.headers["WWW-Authenticate"].startswith("Bearer")
+
+
+async def signed_in(web: TestClient, alices: Alices, who: str = "alice") -> Any:
+    answer = await web.post("/api/v1/session", json={"key": alices.tokens[who]})
+    assert answer.status == 200, await answer.text()
+    return answer
+
+
+async def test_signing_in_and_out(web: TestClient, alices: Alices) -> None:
+    assert (await web.get("/api/v1/session")).status == 401
+    answer = await signed_in(web, alices)
+    assert await answer.json() == {"owner": "alice", "scopes": ["read", "write"]}
+    cookie = answer.headers["Set-Cookie"]
+    assert "HttpOnly" in cookie
+    assert "SameSite=Strict" in cookie
+    assert alices.tokens["alice"].rpartition("_")[2] not in cookie
+    listed = await (await web.get("/api/v1/jobs")).json()
+    assert {job["id"] for job in listed["jobs"]} == {alices.done, alices.open}
+    assert (await web.get(f"/api/v1/jobs/{alices.done}/results.zip")).status == 200
+    assert (await web.delete("/api/v1/session", headers=SAME)).status == 204
+    assert (await web.get("/api/v1/jobs")).status == 401
+
+
+SAME = {"Sec-Fetch-Site": "same-origin"}
+
+
+@pytest.mark.parametrize(
+    "body", ["", "{}", '{"key": 1}', '{"key": "x", "more": 1}', '{"key": "nonsense"}', "[]"]
+)
+async def test_sessions_begin_with_keys_only(web: TestClient, body: str) -> None:
+    answer = await web.post(
+        "/api/v1/session", data=body, headers={"Content-Type": "application/json"}
+    )
+    assert answer.status in (400, 401)
+    assert "Set-Cookie" not in answer.headers
+    form = await web.post("/api/v1/session", data={"key": "x"})
+    assert form.status == 415
+
+
+@pytest.mark.parametrize(
+    ("headers", "is_ours"),
+    [
+        ({"Sec-Fetch-Site": "same-origin"}, True),
+        ({"Sec-Fetch-Site": "cross-site"}, False),
+        ({"Sec-Fetch-Site": "same-site"}, False),
+        ({"Sec-Fetch-Site": "none"}, False),
+        ({"Sec-Fetch-Site": "cross-site", "Origin": "OURS"}, False),
+        ({"Origin": "OURS"}, True),
+        ({"Origin": "https://evil.example"}, False),
+        ({"Origin": "null"}, False),
+        ({"Origin": ""}, False),
+        ({"Origin": "http://evil.example@OURS"}, False),
+        ({}, False),
+    ],
+)
+async def test_pages_of_other_sites_change_nothing(
+    web: TestClient, alices: Alices, headers: dict[str, str], is_ours: bool
+) -> None:
+    ours = f"http://{web.host}:{web.port}"
+    sent = {name: value.replace("OURS", ours) for name, value in headers.items()}
+    await signed_in(web, alices)
+    answer = await web.post(f"/api/v1/jobs/{alices.open}/cancel", headers=sent)
+    assert answer.status == (200 if is_ours else 403)
+    if not is_ours:
+        assert (await answer.json())["reason"] == "CROSS_SITE"
+    # With a key of its own a program needs no such headers; a browser's are heeded all the same.
+    bearer = {**sent, "Authorization": alices.bearer("alice")}
+    answer = await web.post(f"/api/v1/jobs/{alices.open}/cancel", headers=bearer)
+    assert answer.status == (200 if is_ours or not headers else 403)
+
+
+async def test_tampered_cookies(web: TestClient, alices: Alices) -> None:
+    await signed_in(web, alices)
+    (cookie,) = [c for c in web.session.cookie_jar if c.key == "kiosk_session"]
+    head, body, signature = cookie.value.removeprefix("session.").split(".")
+    for value in (
+        f"session.{head}.{body}.{signature[::-1]}",
+        f"session.{head}.{body[:-1]}.{signature}",
+        f"share.{head}.{body}.{signature}",
+        alices.tokens["alice"][:-1],
+        "session.",
+        "x" * 3000,
+    ):
+        web.session.cookie_jar.clear()
+        answer = await web.get("/api/v1/jobs", headers={"Cookie": f"kiosk_session={value}"})
+        assert answer.status == 401
+
+
+async def test_figures_and_health(web: TestClient, alices: Alices) -> None:
     for who, code in (("", 401), ("monitor", 200), ("admin", 200)):
-        headers = {"Authorization": who} if who else {}
+        headers = {"Authorization": alices.bearer(who)} if who else {}
         assert (await web.get("/metrics", headers=headers)).status == code
         health = await (await web.get("/api/v1/health", headers=headers)).json()
         assert ("backlog" in health) == (who != "")
