@@ -19,6 +19,7 @@ from kiosk.adapters.redis_keys import RedisKeyRing
 from kiosk.adapters.redis_queue import RedisQueue
 from kiosk.adapters.triton import TritonInference
 from kiosk.allocator import keep_few_arenas
+from kiosk.audit import configure_audit
 from kiosk.authentication import Authentication, ClaimNames
 from kiosk.consumer import Consumer
 from kiosk.errors import KioskError, PermanentError
@@ -104,6 +105,7 @@ async def run_server(settings: Settings) -> None:
     check_exposure(settings)
     keep_few_arenas()
     configure_logging(settings.log_level)
+    configure_audit(settings.listen.audit_file)
     choose_scratch(settings.scratch_dir)
     stopping = _stop_on_signals()
     queue, inference, store = make_queue(settings), make_inference(settings), make_store(settings)

@@ -198,6 +198,11 @@ class ServerSettings(Group):
         description="Where people reach the page, e.g. https://kiosk.lab.example, if a proxy stands"
         " in front: for links, cookies, and to tell our own page from others.",
     )
+    audit_file: Path | None = Field(
+        None,
+        description="A line of JSON for each call that changes something: who, what, when, from"
+        " where. Default: in the server's log.",
+    )
     retention_s: float = Field(
         7 * 24 * 3600.0, gt=0, description="Uploads and jobs are deleted after this long (7 days)."
     )

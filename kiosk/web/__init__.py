@@ -23,6 +23,7 @@ from kiosk.errors import PermanentError
 from kiosk.previews import Previews
 from kiosk.service import KioskService
 from kiosk.web.answers import add_headers, as_problems
+from kiosk.web.auditing import audited
 from kiosk.web.callers import Recognition
 from kiosk.web.events import Events
 from kiosk.web.inspections import Inspections
@@ -83,7 +84,7 @@ def make_app(
 ) -> web.Application:
     """The aiohttp application behind `WebServer`; tests use it without a port."""
     app = web.Application(
-        middlewares=[as_problems, Recognition(authentication, public_url).middleware],
+        middlewares=[as_problems, audited, Recognition(authentication, public_url).middleware],
         client_max_size=BODY_BYTES,
     )
     app.on_response_prepare.append(add_headers)

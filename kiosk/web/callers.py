@@ -20,15 +20,20 @@ PUBLIC = frozenset(
 
 def caller_of(request: web.Request) -> Caller:
     """The caller whom the middleware found. Raises Unauthenticated."""
-    caller = request.get(_CALLER)
+    caller = caller_or_none(request)
     if caller is None:
         raise Unauthenticated("Nobody is signed in.")
     return caller
 
 
-def is_known(request: web.Request) -> bool:
-    """Whether there is a caller; there may be none where nobody is asked."""
-    return _CALLER in request
+def caller_or_none(request: web.Request) -> Caller | None:
+    """The caller, if there is one; there may be none where nobody is asked."""
+    return request.get(_CALLER)
+
+
+def recognised(request: web.Request, caller: Caller) -> None:
+    """Note who a caller turned out to be."""
+    request[_CALLER] = caller
 
 
 class Recognition:
@@ -41,7 +46,7 @@ class Recognition:
     @web.middleware
     async def middleware(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         try:
-            request[_CALLER] = await self._caller(request)
+            recognised(request, await self._caller(request))
         except Unauthenticated:
             if not _is_public(request):
                 raise

@@ -11,7 +11,7 @@ from kiosk.authentication import Authentication
 from kiosk.callers import Caller
 from kiosk.errors import InvalidRequest
 from kiosk.web.answers import API
-from kiosk.web.callers import SESSION_COOKIE, caller_of
+from kiosk.web.callers import SESSION_COOKIE, caller_of, recognised
 
 SESSION = f"{API}/session"
 
@@ -50,6 +50,7 @@ class Sessions:
                 'A session begins with {"key": "..."} and nothing else.', field="key"
             ) from None
         caller, token, lasts_s = await self._authentication.begin_session(wanted.key)
+        recognised(request, caller.at(request.remote or ""))
         response = web.json_response(_described(caller))
         response.set_cookie(
             SESSION_COOKIE,
