@@ -37,6 +37,7 @@ from kiosk.client_arguments import (
     stack_axes,
 )
 from kiosk.connection import Connection, ProgressCallback
+from kiosk.connection import Progress as Progress
 from kiosk.errors import InvalidRequest
 from kiosk.folder_zip import zipped_folder
 from kiosk.job_calls import JobCalls
