@@ -8,7 +8,6 @@ is a token in a sorted set and runs out when nobody renews it. The keys are desc
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import json
 import math
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -25,7 +24,6 @@ from redis.exceptions import RedisError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from kiosk.adapters.redis_records import (
-    ASKED,
     dead_letter_of,
     job_of,
     kind_of,
@@ -83,7 +81,6 @@ class RedisQueue:
             job.id,
             job.owner,
             job.request_id,
-            _fingerprint(job),
             job.priority.value if job.priority else "",
             round(policy.retention_s * 1000),
             policy.open_jobs,
@@ -409,12 +406,6 @@ def _check_id(job_id: str) -> None:
     """Refuse what could name another key than that of a job, such as "<id>:parts"."""
     if not (job_id.isascii() and job_id.isalnum()):
         raise NotFound(f"There is no job '{job_id}'.")
-
-
-def _fingerprint(job: Job) -> str:
-    """Tells a request that is sent again from another one with the same id."""
-    asked = {name: getattr(job, name) for name in ASKED}
-    return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def _lease(

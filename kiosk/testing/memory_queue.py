@@ -32,7 +32,9 @@ from kiosk.ports import Backlog
 from kiosk.queue_policy import BATCH_TURN, LITTER_LEASES, LONGEST_DELAY_S, QueuePolicy
 from kiosk.testing.memory_record import HeldLease, MemoryRecord
 
-STOPPED = "The consumer stopped without a word, each time. The image may need more memory."
+STOPPED = (
+    "The consumer stopped without a word, each time. The image may need more memory than there is."
+)
 ASKED = ("pipeline", "upload_id", "file_name", "model", "model_version", "parameters")
 
 
@@ -460,7 +462,9 @@ class MemoryQueue:
             reason=reason,
             time_s=self._clock(),
         )
-        message = f"This job was given up after {attempts} attempts. {reason}"
+        message = (
+            f"This job was given up after {attempts} attempts. The last one ended with: {reason}"
+        )
         await self._close(record, JobState.FAILED, "ATTEMPTS_EXHAUSTED", message)
 
     async def _event(self, record: MemoryRecord) -> None:
