@@ -18,8 +18,10 @@ from kiosk.errors import (
     NotFound,
     Overloaded,
     PermanentError,
+    PermissionDenied,
     TooLarge,
     TransientError,
+    Unauthenticated,
     WrongState,
 )
 from kiosk.jobs import Job, JobEvent, ResultFile, Upload
@@ -39,6 +41,8 @@ STATUS_OF_ERROR: dict[type[KioskError], tuple[grpc.StatusCode, int]] = {
     # A limit on one request; RESOURCE_EXHAUSTED would make clients try again.
     TooLarge: (grpc.StatusCode.INVALID_ARGUMENT, 413),
     InvalidRequest: (grpc.StatusCode.INVALID_ARGUMENT, 400),
+    Unauthenticated: (grpc.StatusCode.UNAUTHENTICATED, 401),
+    PermissionDenied: (grpc.StatusCode.PERMISSION_DENIED, 403),
     Overloaded: (grpc.StatusCode.RESOURCE_EXHAUSTED, 429),
     TransientError: (grpc.StatusCode.UNAVAILABLE, 503),
     PermanentError: (grpc.StatusCode.INTERNAL, 500),
@@ -233,6 +237,7 @@ def job_to_proto(job: Job) -> pb.Job:
         end_time=_timestamp(job.end_time_s),
         expire_time=_timestamp(job.expire_time_s),
         parameters=json_format.ParseDict(dict(job.parameters), struct_pb2.Struct()),
+        owner=job.owner,
     )
     if job.error:
         message.error.CopyFrom(pb.JobError(reason=job.error_reason, message=job.error))
