@@ -46,13 +46,15 @@ class ByName(Authentication):
 
 @dataclass
 class Alices:
-    """What alice has: an upload, a finished job of it, one that waits, and an upload that began."""
+    """What alice has: an upload, a finished job of it, one that waits, one that was cancelled, and an
+    upload that began."""
 
     fake: FakeKiosk
     upload: str
     done: str
     open: str
     begun: str
+    stopped: str
 
 
 @pytest.fixture
@@ -67,7 +69,9 @@ async def alices() -> Alices:
     await fake.work()
     waiting = await fake.service.segment(upload_id=upload, model="bright", caller=ALICE)
     begun = await fake.service.uploads.create("more.tif", 10, "", caller=ALICE)
-    return Alices(fake, upload, done.id, waiting.id, begun.id)
+    stopped = await fake.service.segment(upload_id=upload, model="bright", caller=ALICE)
+    await fake.service.cancel_job(stopped.id, caller=ALICE)
+    return Alices(fake, upload, done.id, waiting.id, begun.id, stopped.id)
 
 
 # ---------------------------------------------------------------- gRPC
@@ -99,6 +103,7 @@ NAMING: dict[str, Callable[[Alices], Any]] = {
     "GetJob": lambda has: pb.GetJobRequest(name=f"jobs/{has.done}"),
     "WatchJob": lambda has: pb.WatchJobRequest(name=f"jobs/{has.done}"),
     "CancelJob": lambda has: pb.CancelJobRequest(name=f"jobs/{has.open}"),
+    "RedriveJob": lambda has: pb.RedriveJobRequest(name=f"jobs/{has.stopped}"),
     "DeleteJob": lambda has: pb.DeleteJobRequest(name=f"jobs/{has.done}"),
     "ListResults": lambda has: pb.ListResultsRequest(job=f"jobs/{has.done}"),
     "DownloadResult": lambda has: pb.DownloadResultRequest(name=result_name(has)),
@@ -108,8 +113,10 @@ OPEN: dict[str, Callable[[Alices], Any]] = {
     "GetModel": lambda has: pb.GetModelRequest(name="models/bright"),
     "CreateUpload": lambda has: pb.CreateUploadRequest(file_name="a.tif", size_bytes=3),
     "ListJobs": lambda has: pb.ListJobsRequest(),
+    "ListDeadLetters": lambda has: pb.ListDeadLettersRequest(),
 }
-WRITING = {"WriteUpload", "DeleteUpload", "Segment", "Track", "CancelJob", "DeleteJob"}
+OF_JOBS = {"Segment", "Track", "CancelJob", "RedriveJob", "DeleteJob"}
+WRITING = {"WriteUpload", "DeleteUpload", *OF_JOBS}
 
 
 async def status(stub: pb_grpc.KioskStub, method: str, request: Any, who: str = "") -> Any:
@@ -238,6 +245,7 @@ NAMING_ROUTES: dict[Route, tuple[str, dict[str, Any]]] = {
     ("GET", "/jobs/{id}"): ("/jobs/{done}", {}),
     ("DELETE", "/jobs/{id}"): ("/jobs/{done}", {}),
     ("POST", "/jobs/{id}/cancel"): ("/jobs/{open}/cancel", {}),
+    ("POST", "/jobs/{id}/redrive"): ("/jobs/{stopped}/redrive", {}),
     ("GET", "/jobs/{id}/events"): ("/jobs/{done}/events", {}),
     ("GET", "/jobs/{id}/results"): ("/jobs/{done}/results", {}),
     ("GET", "/jobs/{id}/results.zip"): ("/jobs/{done}/results.zip", {}),
@@ -250,6 +258,7 @@ OPEN_ROUTES: dict[Route, tuple[str, dict[str, Any]]] = {
     ("POST", "/uploads"): ("/uploads", {"headers": NEW}),
     ("GET", "/models"): ("/models", {}),
     ("GET", "/jobs"): ("/jobs", {}),
+    ("GET", "/dead-letters"): ("/dead-letters", {}),
     # Jobs of others are left out of the stream, like those that are not there.
     ("GET", "/events"): ("/events?job={done}", {}),
 }
