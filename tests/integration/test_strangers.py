@@ -46,8 +46,8 @@ class ByName(Authentication):
 
 @dataclass
 class Alices:
-    """What alice has: an upload, a finished job of it, one that waits, one that was cancelled, and an
-    upload that began."""
+    """What alice has: an upload, a finished job of it, one that waits, one that was
+    cancelled, and an upload that began."""
 
     fake: FakeKiosk
     upload: str
@@ -144,7 +144,7 @@ async def test_methods_know_nothing_of_what_is_not_the_callers(
     stub: pb_grpc.KioskStub, alices: Alices, method: str
 ) -> None:
     code, sentence = await status(stub, method, NAMING[method](alices), "mallory")
-    nowhere = Alices(alices.fake, *("0" * 26 for _ in range(4)))
+    nowhere = Alices(alices.fake, *("0" * 26 for _ in range(5)))
     same, words = await status(stub, method, NAMING[method](nowhere), "mallory")
     assert code is same is grpc.StatusCode.NOT_FOUND
     for name in (alices.upload, alices.done, alices.open, alices.begun):
@@ -309,7 +309,7 @@ async def test_routes_know_nothing_of_what_is_not_the_callers(
 ) -> None:
     path, options = NAMING_ROUTES[route]
     found, problem = await answered(web, route, path, options, alices, "mallory")
-    nowhere = Alices(alices.fake, *("0" * 26 for _ in range(4)))
+    nowhere = Alices(alices.fake, *("0" * 26 for _ in range(5)))
     missing, words = await answered(web, route, path, options, nowhere, "mallory")
     assert found == missing == 404
     sentence = problem.get("detail", "")
