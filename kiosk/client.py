@@ -32,12 +32,12 @@ from kiosk.client_arguments import (
     as_labels,
     format_list,
     mask_axes,
+    priority_of,
     read_options,
     region_of,
     stack_axes,
 )
-from kiosk.connection import Connection, ProgressCallback
-from kiosk.connection import Progress as Progress
+from kiosk.connection import Connection, Progress, ProgressCallback
 from kiosk.errors import InvalidRequest
 from kiosk.folder_zip import zipped_folder
 from kiosk.job_calls import JobCalls
@@ -46,6 +46,8 @@ from kiosk.progress_bar import reporting
 from kiosk.segmentation import Segmentation, as_tiff
 from kiosk.settings import Settings
 from kiosk.tracking import Tracking
+
+__all__ = ["AsyncKiosk", "Kiosk", "Progress", "ProgressCallback"]
 
 
 class AsyncKiosk(JobCalls):
@@ -294,10 +296,12 @@ class AsyncKiosk(JobCalls):
         formats: Sequence[str] | str = (),
         within: str = "",
         request_id: str = "",
+        priority: str = "",
     ) -> pb.Job:
         """Queue the segmentation of an upload; a request_id of yours makes it repeatable.
 
-        A model may be given as NAME or as NAME:VERSION.
+        A model may be given as NAME or as NAME:VERSION. The priority is "interactive", "batch", or
+        left to the kiosk.
         """
         model, _, named = model.partition(":")
         request = pb.SegmentRequest(
@@ -313,6 +317,7 @@ class AsyncKiosk(JobCalls):
             volume=volume,
             formats=format_list(formats),
             within=within,
+            priority=priority_of(priority),
         )
         job: pb.Job = await self._connection.call("Segment", request)
         return job
@@ -338,6 +343,7 @@ class AsyncKiosk(JobCalls):
         correct_drift: bool = True,
         mend: bool = True,
         request_id: str = "",
+        priority: str = "",
     ) -> pb.Job:
         """Queue the tracking of an upload; labels and tracks are names of uploads too."""
         model, _, named = model.partition(":")
@@ -360,6 +366,7 @@ class AsyncKiosk(JobCalls):
             no_divisions=not divisions,
             no_drift_correction=not correct_drift,
             no_mending=not mend,
+            priority=priority_of(priority),
         )
         job: pb.Job = await self._connection.call("Track", request)
         return job

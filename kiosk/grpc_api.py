@@ -98,6 +98,7 @@ class KioskServicer(pb_grpc.KioskServicer):
             model_version=request.model_version,
             request=wire.segmentation_from_proto(request),
             request_id=request.request_id,
+            priority=wire.priority_from_proto(request.priority),
             caller=caller,
         )
         return wire.job_to_proto(job)
@@ -110,6 +111,7 @@ class KioskServicer(pb_grpc.KioskServicer):
             model_version=request.model_version,
             request=wire.tracking_from_proto(request),
             request_id=request.request_id,
+            priority=wire.priority_from_proto(request.priority),
             caller=caller,
         )
         return wire.job_to_proto(job)
@@ -141,6 +143,19 @@ class KioskServicer(pb_grpc.KioskServicer):
     async def CancelJob(self, request: pb.CancelJobRequest, caller: Caller) -> Any:
         job = await self._service.cancel_job(wire.id_of(request.name, "jobs"), caller=caller)
         return wire.job_to_proto(job)
+
+    @mutating
+    async def RedriveJob(self, request: pb.RedriveJobRequest, caller: Caller) -> Any:
+        job = await self._service.redrive_job(wire.id_of(request.name, "jobs"), caller=caller)
+        return wire.job_to_proto(job)
+
+    @unary
+    async def ListDeadLetters(self, request: pb.ListDeadLettersRequest, caller: Caller) -> Any:
+        letters = await self._service.list_dead_letters(
+            request.page_size, caller=caller, all_owners=request.all_owners
+        )
+        listed = [wire.dead_letter_to_proto(letter) for letter in letters]
+        return pb.ListDeadLettersResponse(dead_letters=listed)
 
     @mutating
     async def DeleteJob(self, request: pb.DeleteJobRequest, caller: Caller) -> Any:

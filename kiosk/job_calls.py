@@ -32,7 +32,7 @@ class JobCalls:
         after, failures = "", 0
         while True:
             try:
-                request = pb.WatchJobRequest(name=_name(job), after_event_id=after)
+                request = pb.WatchJobRequest(name=job_name(job), after_event_id=after)
                 async for event in self._connection.stub.WatchJob(request):
                     after, failures = event.id, 0
                     yield event.job
@@ -59,7 +59,9 @@ class JobCalls:
 
     async def results(self, job: str) -> list[pb.Result]:
         """The result files of a succeeded job."""
-        answer = await self._connection.call("ListResults", pb.ListResultsRequest(job=_name(job)))
+        answer = await self._connection.call(
+            "ListResults", pb.ListResultsRequest(job=job_name(job))
+        )
         return list(answer.results)
 
     async def fetch(self, job: str) -> Segmentation:
@@ -103,7 +105,7 @@ class JobCalls:
 
     async def job(self, job: str) -> pb.Job:
         """A job as it stands."""
-        answer: pb.Job = await self._connection.call("GetJob", pb.GetJobRequest(name=_name(job)))
+        answer: pb.Job = await self._connection.call("GetJob", pb.GetJobRequest(name=job_name(job)))
         return answer
 
     async def jobs(self, limit: int = 50) -> list[pb.Job]:
@@ -122,16 +124,31 @@ class JobCalls:
     async def cancel(self, job: str) -> pb.Job:
         """Stop a job."""
         answer: pb.Job = await self._connection.call(
-            "CancelJob", pb.CancelJobRequest(name=_name(job))
+            "CancelJob", pb.CancelJobRequest(name=job_name(job))
         )
         return answer
 
+    async def redrive(self, job: str) -> pb.Job:
+        """Begin a failed or cancelled job anew."""
+        request = pb.RedriveJobRequest(name=job_name(job))
+        answer: pb.Job = await self._connection.call("RedriveJob", request)
+        return answer
+
+    async def dead_letters(
+        self, limit: int = 100, *, all_owners: bool = False
+    ) -> list[pb.DeadLetter]:
+        """Parts that were given up after their last attempt, newest first."""
+        request = pb.ListDeadLettersRequest(page_size=limit, all_owners=all_owners)
+        answer = await self._connection.call("ListDeadLetters", request)
+        return list(answer.dead_letters)
+
     async def delete(self, job: str) -> None:
         """Delete a finished job and its results."""
-        await self._connection.call("DeleteJob", pb.DeleteJobRequest(name=_name(job)))
+        await self._connection.call("DeleteJob", pb.DeleteJobRequest(name=job_name(job)))
 
 
-def _name(job: str) -> str:
+def job_name(job: str) -> str:
+    """`jobs/{id}` of a name or an id."""
     return job if job.startswith("jobs/") else f"jobs/{job}"
 
 

@@ -17,9 +17,11 @@ from kiosk.exports import kind_of
 from kiosk.exports.tracks import kind_of_track_file
 from kiosk.inspection import inspect_file
 from kiosk.jobs import (
+    DeadLetter,
     Job,
     JobEvent,
     JobState,
+    Priority,
     ResultFile,
     Upload,
     new_id,
@@ -45,6 +47,7 @@ INSPECTIONS_AT_A_TIME = 2
 THUMBNAILS_BYTES = 2 * 1024 * 1024
 PAGE_SIZE = 50
 LARGEST_PAGE_SIZE = 500
+DEAD_LETTERS, MOST_DEAD_LETTERS = 100, 1000
 
 
 class KioskService:
@@ -143,6 +146,7 @@ class KioskService:
         model_version: str = "",
         request: SegmentationRequest = SegmentationRequest(),
         request_id: str = "",
+        priority: Priority | None = None,
         caller: Caller,
     ) -> Job:
         """Accept a segmentation job.
@@ -166,6 +170,7 @@ class KioskService:
             model_version=version,
             parameters=request.as_parameters(),
             request_id=request_id,
+            priority=priority,
             owner=caller.owner,
         )
 
@@ -208,6 +213,7 @@ class KioskService:
         model_version: str = "",
         request: TrackingRequest = TrackingRequest(),
         request_id: str = "",
+        priority: Priority | None = None,
         caller: Caller,
     ) -> Job:
         """Accept a tracking job; as `segment`, for all frames of a movie and their links.
@@ -244,6 +250,7 @@ class KioskService:
             model_version=version,
             parameters=request.as_parameters(),
             request_id=request_id,
+            priority=priority,
             owner=caller.owner,
         )
 
@@ -305,6 +312,26 @@ class KioskService:
             # Results first: if the store fails, the job is still there to be deleted again.
             await self._store.delete_prefix(f"jobs/{job.id}/")
         await self._queue.delete(job.id)
+
+    async def redrive_job(self, job_id: str, *, caller: Caller) -> Job:
+        """Begin a failed or cancelled job anew.
+
+        Raises WrongState for any other, and NotFound when its upload is gone.
+        """
+        job = await job_of(self._queue, job_id, caller=caller, scope=Scope.WRITE)
+        await self.uploads.get(job.upload_id, caller=caller)
+        return await self._queue.redrive(job_id)
+
+    async def list_dead_letters(
+        self, page_size: int = 0, *, caller: Caller, all_owners: bool = False
+    ) -> list[DeadLetter]:
+        """Parts that were given up, newest first; each goes with its job."""
+        caller.require(Scope.READ)
+        if all_owners:
+            caller.require(Scope.ADMIN)
+        everybody = all_owners or not caller.owner
+        most = min(max(page_size, 0) or DEAD_LETTERS, MOST_DEAD_LETTERS)
+        return await self._queue.dead_letters(most, owner=None if everybody else caller.owner)
 
     # ------------------------------------------------------------------ results
 

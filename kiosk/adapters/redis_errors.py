@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import OutOfMemoryError, RedisError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from kiosk.errors import Overloaded, TransientError
@@ -20,7 +20,7 @@ async def translated() -> AsyncIterator[None]:
     except (RedisConnectionError, RedisTimeoutError, OSError) as error:
         raise TransientError("Redis does not answer. Try again soon.") from error
     except ResponseError as error:
-        if "OOM" in str(error):
+        if isinstance(error, OutOfMemoryError) or "OOM command" in str(error):  # as scripts put it
             raise Overloaded(
                 "The memory of Redis is full, so no new jobs are taken until some are"
                 " done or deleted. Try again later."

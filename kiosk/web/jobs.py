@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from kiosk import wire
 from kiosk.errors import InvalidRequest
+from kiosk.jobs import Priority
 from kiosk.reading import ReadOptions
 from kiosk.request import Region, SegmentationRequest
 from kiosk.service import KioskService
@@ -68,6 +69,7 @@ class JobRequest(_Body):
     channel: str = ""
     parameters: dict[str, float] = {}
     request_id: str = ""
+    priority: Literal["", "interactive", "batch"] = ""
     reading: ReadingBody = ReadingBody()
     region: RegionBody | None = None
     volume: bool = False
@@ -110,6 +112,8 @@ class Jobs:
         app.router.add_get(API + "/jobs/{id}", self.get)
         app.router.add_delete(API + "/jobs/{id}", self.delete)
         app.router.add_post(API + "/jobs/{id}/cancel", self.cancel)
+        app.router.add_post(API + "/jobs/{id}/redrive", self.redrive)
+        app.router.add_get(f"{API}/dead-letters", self.list_dead_letters)
 
     async def metrics(self, request: web.Request) -> web.Response:
         await self._service.backlog(caller=caller_of(request))  # also sets its gauges
@@ -134,6 +138,7 @@ class Jobs:
             "model": wanted.model.removeprefix("models/"),
             "model_version": wanted.model_version,
             "request_id": wanted.request_id,
+            "priority": Priority(wanted.priority) if wanted.priority else None,
             "caller": caller_of(request),
         }
         if wanted.tracking is not None:
@@ -167,6 +172,17 @@ class Jobs:
     async def cancel(self, request: web.Request) -> web.Response:
         job = await self._service.cancel_job(request.match_info["id"], caller=caller_of(request))
         return web.json_response(wire.job_to_json(job))
+
+    async def redrive(self, request: web.Request) -> web.Response:
+        job = await self._service.redrive_job(request.match_info["id"], caller=caller_of(request))
+        return web.json_response(wire.job_to_json(job))
+
+    async def list_dead_letters(self, request: web.Request) -> web.Response:
+        letters = await self._service.list_dead_letters(
+            caller=caller_of(request), all_owners=request.query.get("all_owners") == "true"
+        )
+        listed = [wire.dead_letter_to_json(letter) for letter in letters]
+        return web.json_response({"dead_letters": listed})
 
 
 async def _job_request(request: web.Request) -> JobRequest:

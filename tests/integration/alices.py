@@ -33,7 +33,8 @@ SCOPES = {
 
 @dataclass
 class Alices:
-    """What alice has: an upload, a finished job of it, one that waits, and an upload that began."""
+    """What alice has: an upload, a finished job of it, one that waits, one that was
+    cancelled, and an upload that began."""
 
     fake: FakeKiosk
     keys: MemoryKeyRing
@@ -42,6 +43,7 @@ class Alices:
     done: str
     open: str
     begun: str
+    stopped: str
 
     @property
     def door(self) -> Authentication:
@@ -53,7 +55,7 @@ class Alices:
 
     def nowhere(self) -> Alices:
         """The same, with ids that nobody has."""
-        ids = dict.fromkeys(("upload", "done", "open", "begun"), "0" * 26)
+        ids = dict.fromkeys(("upload", "done", "open", "begun", "stopped"), "0" * 26)
         return replace(self, **ids)  # type: ignore[arg-type]
 
 
@@ -69,11 +71,13 @@ async def make_alices() -> Alices:
     await fake.work()
     waiting = await fake.service.segment(upload_id=upload, model="bright", caller=ALICE)
     begun = await fake.service.uploads.create("more.tif", 10, "", caller=ALICE)
+    stopped = await fake.service.segment(upload_id=upload, model="bright", caller=ALICE)
+    await fake.service.cancel_job(stopped.id, caller=ALICE)
     keys, tokens = MemoryKeyRing(), {}
     for name, (owner, scopes) in SCOPES.items():
         key, tokens[name] = new_api_key(owner, scopes, time_s=1.0)
         await keys.add(key)
-    return Alices(fake, keys, tokens, upload, done.id, waiting.id, begun.id)
+    return Alices(fake, keys, tokens, upload, done.id, waiting.id, begun.id, stopped.id)
 
 
 # ---------------------------------------------------------------- gRPC
@@ -96,6 +100,7 @@ NAMING: dict[str, Callable[[Alices], Any]] = {
     "GetJob": lambda has: pb.GetJobRequest(name=f"jobs/{has.done}"),
     "WatchJob": lambda has: pb.WatchJobRequest(name=f"jobs/{has.done}"),
     "CancelJob": lambda has: pb.CancelJobRequest(name=f"jobs/{has.open}"),
+    "RedriveJob": lambda has: pb.RedriveJobRequest(name=f"jobs/{has.stopped}"),
     "DeleteJob": lambda has: pb.DeleteJobRequest(name=f"jobs/{has.done}"),
     "ListResults": lambda has: pb.ListResultsRequest(job=f"jobs/{has.done}"),
     "DownloadResult": lambda has: pb.DownloadResultRequest(name=result_name(has)),
@@ -105,8 +110,10 @@ OPEN: dict[str, Callable[[Alices], Any]] = {
     "GetModel": lambda has: pb.GetModelRequest(name="models/bright"),
     "CreateUpload": lambda has: pb.CreateUploadRequest(file_name="a.tif", size_bytes=3),
     "ListJobs": lambda has: pb.ListJobsRequest(),
+    "ListDeadLetters": lambda has: pb.ListDeadLettersRequest(),
 }
-WRITING = {"WriteUpload", "DeleteUpload", "Segment", "Track", "CancelJob", "DeleteJob"}
+OF_JOBS = {"Segment", "Track", "CancelJob", "RedriveJob", "DeleteJob"}
+WRITING = {"WriteUpload", "DeleteUpload", *OF_JOBS}
 
 
 async def status(stub: pb_grpc.KioskStub, method: str, request: Any, bearer: str = "") -> Any:
@@ -144,6 +151,7 @@ NAMING_ROUTES: dict[Route, tuple[str, dict[str, Any]]] = {
     ("GET", "/jobs/{id}"): ("/jobs/{done}", {}),
     ("DELETE", "/jobs/{id}"): ("/jobs/{done}", {}),
     ("POST", "/jobs/{id}/cancel"): ("/jobs/{open}/cancel", {}),
+    ("POST", "/jobs/{id}/redrive"): ("/jobs/{stopped}/redrive", {}),
     ("GET", "/jobs/{id}/events"): ("/jobs/{done}/events", {}),
     ("GET", "/jobs/{id}/results"): ("/jobs/{done}/results", {}),
     ("GET", "/jobs/{id}/results.zip"): ("/jobs/{done}/results.zip", {}),
@@ -156,6 +164,7 @@ OPEN_ROUTES: dict[Route, tuple[str, dict[str, Any]]] = {
     ("POST", "/uploads"): ("/uploads", {"headers": NEW}),
     ("GET", "/models"): ("/models", {}),
     ("GET", "/jobs"): ("/jobs", {}),
+    ("GET", "/dead-letters"): ("/dead-letters", {}),
     # Jobs of others are left out of the stream, like those that are not there.
     ("GET", "/events"): ("/events?job={done}", {}),
 }

@@ -68,7 +68,7 @@ async def test_methods_know_nothing_of_what_is_not_the_callers(
     nowhere = alices.nowhere()
     same, words = await status(stub, method, NAMING[method](nowhere), alices.bearer("mallory"))
     assert code is same is grpc.StatusCode.NOT_FOUND
-    for name in (alices.upload, alices.done, alices.open, alices.begun):
+    for name in (alices.upload, alices.done, alices.open, alices.begun, alices.stopped):
         sentence = sentence.replace(name, "0" * 26)
     assert sentence == words
     assert (await status(stub, method, NAMING[method](alices), alices.bearer("alice")))[
@@ -117,10 +117,10 @@ async def test_lists_hold_what_is_the_callers(stub: pb_grpc.KioskStub, alices: A
         answer = await stub.ListJobs(request, metadata=(("authorization", alices.bearer(who)),))
         return {job.name.removeprefix("jobs/") for job in answer.jobs}
 
-    assert await listed("alice") == {alices.done, alices.open}
+    assert await listed("alice") == {alices.done, alices.open, alices.stopped}
     assert await listed("mallory") == set()
     assert await listed("admin") == set()
-    assert await listed("admin", all_owners=True) == {alices.done, alices.open}
+    assert await listed("admin", all_owners=True) == {alices.done, alices.open, alices.stopped}
     everybodys = pb.ListJobsRequest(all_owners=True)
     code, _ = await status(stub, "ListJobs", everybodys, alices.bearer("alice"))
     assert code is grpc.StatusCode.PERMISSION_DENIED
@@ -189,7 +189,7 @@ async def test_routes_know_nothing_of_what_is_not_the_callers(
     missing, words = await answered(web, route, path, options, nowhere, "mallory")
     assert found == missing == 404
     sentence = problem.get("detail", "")
-    for name in (alices.upload, alices.done, alices.open, alices.begun):
+    for name in (alices.upload, alices.done, alices.open, alices.begun, alices.stopped):
         sentence = sentence.replace(name, "0" * 26)
     assert sentence == words.get("detail", "")
     assert (await answered(web, route, path, options, alices, "alice"))[0] < 300
@@ -229,9 +229,9 @@ async def test_lists_of_jobs_are_the_callers(web: TestClient, alices: Alices) ->
         )
         return {job["id"] for job in (await answer.json())["jobs"]}
 
-    assert await listed("alice") == {alices.done, alices.open}
+    assert await listed("alice") == {alices.done, alices.open, alices.stopped}
     assert await listed("mallory") == set()
-    assert await listed("admin", "?all_owners=true") == {alices.done, alices.open}
+    assert await listed("admin", "?all_owners=true") == {alices.done, alices.open, alices.stopped}
 
 
 async def test_what_is_refused_names_the_scheme(web: TestClient) -> None:
@@ -255,7 +255,7 @@ async def test_signing_in_and_out(web: TestClient, alices: Alices) -> None:
     assert "SameSite=Strict" in cookie
     assert alices.tokens["alice"].rpartition("_")[2] not in cookie
     listed = await (await web.get("/api/v1/jobs")).json()
-    assert {job["id"] for job in listed["jobs"]} == {alices.done, alices.open}
+    assert {job["id"] for job in listed["jobs"]} == {alices.done, alices.open, alices.stopped}
     assert (await web.get(f"/api/v1/jobs/{alices.done}/results.zip")).status == 200
     assert (await web.delete("/api/v1/session", headers=SAME)).status == 204
     assert (await web.get("/api/v1/jobs")).status == 401

@@ -266,7 +266,7 @@ def test_every_wish_of_a_tracking_arrives() -> None:
         correct_drift=False,
         mend=False,
     )
-    read = {"upload", "model", "model_version", "request_id"}
+    read = {"upload", "model", "model_version", "request_id", "priority"}
     set_here = {field.name for field, _ in message.ListFields()}
     assert set_here == {field.name for field in pb.TrackRequest.DESCRIPTOR.fields} - read
     assert wire.tracking_from_proto(pb.TrackRequest()) == TrackingRequest()
