@@ -21,9 +21,10 @@ from kiosk.adapters.triton import TritonInference
 from kiosk.allocator import keep_few_arenas
 from kiosk.audit import configure_audit
 from kiosk.authentication import Authentication, ClaimNames
+from kiosk.certificate import Certificate
 from kiosk.consumer import Consumer
 from kiosk.errors import KioskError, PermanentError
-from kiosk.exposure import check_exposure
+from kiosk.exposure import check_exposure, is_loopback
 from kiosk.folder_zip import zipped_folder
 from kiosk.grpc_api import GrpcServer
 from kiosk.inspection import inspect_file
@@ -100,6 +101,18 @@ def make_authentication(settings: Settings, keys: KeyRing) -> Authentication:
     )
 
 
+def make_certificate(settings: Settings) -> Certificate | None:
+    """The certificate of the server; None without TLS. Raises PermanentError."""
+    listen = settings.listen
+    if listen.tls_cert_file and listen.tls_key_file:
+        return Certificate(listen.tls_cert_file, listen.tls_key_file)
+    if not is_loopback(listen.host):
+        log.warning(
+            "TLS is off: keys and images can be read on their way unless a proxy in front has it"
+        )
+    return None
+
+
 async def run_server(settings: Settings) -> None:
     """The server role: gRPC API, web page and sweeping, until SIGTERM. Raises PermanentError."""
     check_exposure(settings)
@@ -129,7 +142,10 @@ async def run_server(settings: Settings) -> None:
     previews = Previews(queue=queue, store=store, images=images)
     listen = settings.listen
     authentication = make_authentication(settings, keys)
-    grpc_server = _make_grpc_server(service, authentication, listen.host, listen.grpc_port)
+    certificate = make_certificate(settings)
+    grpc_server = _make_grpc_server(
+        service, authentication, listen.host, listen.grpc_port, certificate
+    )
     web_server = WebServer(
         service,
         previews,
@@ -138,6 +154,7 @@ async def run_server(settings: Settings) -> None:
         listen.host,
         listen.web_port,
         listen.public_url,
+        certificate,
     )
     await grpc_server.start()
     await web_server.start()
@@ -188,10 +205,14 @@ async def run_consumer(settings: Settings) -> bool:
 
 
 def _make_grpc_server(
-    service: KioskService, authentication: Authentication, host: str, port: int
+    service: KioskService,
+    authentication: Authentication,
+    host: str,
+    port: int,
+    certificate: Certificate | None,
 ) -> GrpcServer:
     try:
-        return GrpcServer(service, authentication, host, port)
+        return GrpcServer(service, authentication, host, port, certificate)
     except RuntimeError as error:
         raise PermanentError(
             f"Port {port} is in use. Choose another with --grpc-port or KIOSK_LISTEN__GRPC_PORT."

@@ -14,6 +14,7 @@ from kiosk._proto import kiosk_pb2 as pb
 from kiosk._proto import kiosk_pb2_grpc as pb_grpc
 from kiosk.authentication import Authentication
 from kiosk.callers import Caller
+from kiosk.certificate import Certificate
 from kiosk.grpc_calls import MESSAGE_BYTES, Context, Incoming, mutating, streaming, unary
 from kiosk.service import KioskService
 
@@ -188,7 +189,12 @@ class GrpcServer:
     """A gRPC server with the Kiosk service, health and reflection."""
 
     def __init__(
-        self, service: KioskService, authentication: Authentication, host: str, port: int
+        self,
+        service: KioskService,
+        authentication: Authentication,
+        host: str,
+        port: int,
+        certificate: Certificate | None = None,
     ) -> None:
         self._server = grpc.aio.server(
             options=[
@@ -203,7 +209,11 @@ class GrpcServer:
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         names = (SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME)
         reflection.enable_server_reflection(names, self._server)
-        self.port = self._server.add_insecure_port(f"{host}:{port}")
+        address = f"{host}:{port}"
+        if certificate is None:
+            self.port = self._server.add_insecure_port(address)
+        else:
+            self.port = self._server.add_secure_port(address, certificate.grpc_credentials())
 
     async def start(self) -> None:
         await self._server.start()

@@ -12,6 +12,8 @@ import hashlib
 import http.client
 import os
 import secrets
+import socket
+import ssl
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -24,6 +26,7 @@ import redis
 import tritonclient.grpc as triton_client
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from kiosk.connection import TLS_SCHEME
 from kiosk.errors import PermanentError
 from kiosk.exposure import check_exposure
 from kiosk.machine import (
@@ -60,6 +63,7 @@ class Addresses:
     redis_port: int
     triton_port: int
     redis_password: str
+    has_tls: bool
 
     @property
     def local_host(self) -> str:
@@ -82,6 +86,10 @@ class Addresses:
     @property
     def web_address(self) -> str:
         return f"{self.local_host}:{self.web_port}"
+
+    @property
+    def web_url(self) -> str:
+        return f"{'https' if self.has_tls else 'http'}://{self.web_address}"
 
 
 Roles = Callable[[Settings, Addresses], list[ChildSpec]]
@@ -142,8 +150,8 @@ def announce(home: Path, addresses: Addresses, say: Say) -> None:
         say(f"Model '{name}' is not served: {reason}")
     kiosk = RunningKiosk(
         pid=os.getpid(),
-        web_url=f"http://{addresses.web_address}",
-        grpc_address=addresses.grpc_address,
+        web_url=addresses.web_url,
+        grpc_address=f"{TLS_SCHEME if addresses.has_tls else ''}{addresses.grpc_address}",
         redis_url=addresses.redis_url,
         triton_address=addresses.triton_address,
     )
@@ -234,6 +242,7 @@ def choose_addresses(settings: Settings) -> Addresses:
         redis_port=free_port(),
         triton_port=free_port(),
         redis_password=redis_password(settings.home.absolute() / "redis" / "password"),
+        has_tls=settings.listen.tls_cert_file is not None,
     )
 
 
@@ -355,6 +364,8 @@ def models_not_loaded(address: str) -> list[tuple[str, str]]:
 def server_is_ready(addresses: Addresses) -> bool:
     """The server answers on both of its ports."""
     try:
+        if addresses.has_tls:
+            return answers_with_tls(addresses)
         with grpc.insecure_channel(addresses.grpc_address, options=NO_PROXY) as channel:
             stub = health_pb2_grpc.HealthStub(channel)
             answer = stub.Check(health_pb2.HealthCheckRequest(), timeout=1.0)
@@ -364,6 +375,24 @@ def server_is_ready(addresses: Addresses) -> bool:
         return answer.status == serving and web.getresponse().status < 500
     except (grpc.RpcError, OSError, http.client.HTTPException):
         return False
+
+
+def answers_with_tls(addresses: Addresses) -> bool:
+    """As `server_is_ready`; whose certificate it is does not matter to the one who started it."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    context.set_alpn_protocols(["h2"])
+    host = addresses.local_host.strip("[]")
+    with socket.create_connection((host, addresses.grpc_port), timeout=1.0) as connection:
+        context.wrap_socket(connection).close()
+    web = http.client.HTTPSConnection(
+        addresses.web_address,
+        timeout=1.0,
+        context=ssl._create_unverified_context(),
+    )
+    web.request("GET", "/")
+    return web.getresponse().status < 500
 
 
 def kiosk_roles(settings: Settings, addresses: Addresses) -> list[ChildSpec]:

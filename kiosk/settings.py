@@ -198,6 +198,14 @@ class ServerSettings(Group):
         description="Where people reach the page, e.g. https://kiosk.lab.example, if a proxy stands"
         " in front: for links, cookies, and to tell our own page from others.",
     )
+    tls_cert_file: Path | None = Field(
+        None,
+        description="Certificate chain (PEM) for both ports, with `tls_key_file`. New files are"
+        " taken without a restart. Default: no TLS.",
+    )
+    tls_key_file: Path | None = Field(
+        None, description="Private key (PEM, no password) of the certificate."
+    )
     audit_file: Path | None = Field(
         None,
         description="A line of JSON for each call that changes something: who, what, when, from"
@@ -207,6 +215,12 @@ class ServerSettings(Group):
         7 * 24 * 3600.0, gt=0, description="Uploads and jobs are deleted after this long (7 days)."
     )
     sweep_s: float = Field(60.0, gt=0, description="How often expired jobs are looked for.")
+
+    @model_validator(mode="after")
+    def _certificates_have_keys(self) -> ServerSettings:
+        if (self.tls_cert_file is None) != (self.tls_key_file is None):
+            raise ValueError("tls_cert_file and tls_key_file go together")
+        return self
 
 
 class AuthSettings(Group):

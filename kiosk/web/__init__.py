@@ -19,6 +19,7 @@ from pathlib import Path
 from aiohttp import web
 
 from kiosk.authentication import Authentication
+from kiosk.certificate import Certificate
 from kiosk.errors import PermanentError
 from kiosk.previews import Previews
 from kiosk.service import KioskService
@@ -51,7 +52,9 @@ class WebServer:
         host: str,
         port: int,
         public_url: str = "",
+        certificate: Certificate | None = None,
     ) -> None:
+        self._certificate = certificate
         self.port = port
         self._host = host
         self._previews = previews
@@ -61,7 +64,8 @@ class WebServer:
     async def start(self) -> None:
         await self._runner.setup()
         try:
-            await web.TCPSite(self._runner, self._host, self.port).start()
+            context = self._certificate.web_context if self._certificate else None
+            await web.TCPSite(self._runner, self._host, self.port, ssl_context=context).start()
         except OSError as error:
             await self._runner.cleanup()
             raise PermanentError(
