@@ -65,7 +65,8 @@ def make_queue(settings: Settings) -> RedisQueue:
 
 
 def make_inference(settings: Settings) -> TritonInference:
-    return TritonInference(settings.triton.address, settings.triton.timeout_s)
+    triton = settings.triton
+    return TritonInference(triton.address, triton.timeout_s, triton.secret.get_secret_value())
 
 
 def make_store(settings: Settings) -> ObstoreObjectStore:

@@ -22,13 +22,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import grpc
-import redis
 import tritonclient.grpc as triton_client
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from kiosk.connection import TLS_SCHEME
 from kiosk.errors import PermanentError
 from kiosk.exposure import check_exposure
+from kiosk.local_redis import redis_password, redis_spec, redis_url
 from kiosk.machine import (
     RunningKiosk,
     ServerFiles,
@@ -38,12 +38,12 @@ from kiosk.machine import (
     process_is_alive,
     running,
     server_files,
-    write_private,
     write_running,
 )
 from kiosk.model_watch import watching
 from kiosk.processes import POLL_S, Child, ChildSpec, Say, Supervisor
 from kiosk.settings import Settings, child_environment
+from kiosk.triton_secret import TritonSecret, restriction
 
 __all__ = ["Addresses", "RunningKiosk", "running", "up"]
 
@@ -63,6 +63,7 @@ class Addresses:
     redis_port: int
     triton_port: int
     redis_password: str
+    triton_secret: str
     has_tls: bool
 
     @property
@@ -73,7 +74,7 @@ class Addresses:
 
     @property
     def redis_url(self) -> str:
-        return f"redis://:{self.redis_password}@127.0.0.1:{self.redis_port}/0"
+        return redis_url(self.redis_port, self.redis_password)
 
     @property
     def triton_address(self) -> str:
@@ -116,7 +117,12 @@ def up(settings: Settings, roles: Roles | None = None, say: Say | None = None) -
         files = server_files(settings.servers_dir)
         addresses = choose_addresses(settings)
         specs = [
-            redis_spec(settings, addresses, find_redis_server(files.redis_server)),
+            redis_spec(
+                settings,
+                addresses.redis_port,
+                addresses.redis_password,
+                find_redis_server(files.redis_server),
+            ),
             triton_spec(settings, addresses, files),
             *(roles or kiosk_roles)(settings, addresses),
         ]
@@ -128,7 +134,7 @@ def up(settings: Settings, roles: Roles | None = None, say: Say | None = None) -
                     announce(home, addresses, say)
                     repository = settings.model_repository.absolute()
                     with (
-                        triton(addresses.triton_address) as client,
+                        triton(addresses.triton_address, addresses.triton_secret) as client,
                         watching(repository, client, say),
                     ):
                         supervisor.run()
@@ -146,7 +152,7 @@ def print_line(text: str) -> None:
 
 
 def announce(home: Path, addresses: Addresses, say: Say) -> None:
-    for name, reason in models_not_loaded(addresses.triton_address):
+    for name, reason in models_not_loaded(addresses.triton_address, addresses.triton_secret):
         say(f"Model '{name}' is not served: {reason}")
     kiosk = RunningKiosk(
         pid=os.getpid(),
@@ -154,6 +160,7 @@ def announce(home: Path, addresses: Addresses, say: Say) -> None:
         grpc_address=f"{TLS_SCHEME if addresses.has_tls else ''}{addresses.grpc_address}",
         redis_url=addresses.redis_url,
         triton_address=addresses.triton_address,
+        triton_secret=addresses.triton_secret,
     )
     write_running(home, kiosk)
     say(f"Kiosk is ready: web {kiosk.web_url}  gRPC {kiosk.grpc_address}")
@@ -242,55 +249,9 @@ def choose_addresses(settings: Settings) -> Addresses:
         redis_port=free_port(),
         triton_port=free_port(),
         redis_password=redis_password(settings.home.absolute() / "redis" / "password"),
+        triton_secret=settings.triton.secret.get_secret_value() or secrets.token_urlsafe(32),
         has_tls=settings.listen.tls_cert_file is not None,
     )
-
-
-def redis_password(file: Path) -> str:
-    """The password of this home's Redis, made up at the first start."""
-    if not file.exists():
-        write_private(file, secrets.token_urlsafe(32))
-    return file.read_text().strip()
-
-
-def redis_spec(settings: Settings, addresses: Addresses, binary: Path) -> ChildSpec:
-    """Redis with an append-only file: at most the last second is lost when the power goes."""
-    folder = settings.home.absolute() / "redis"
-    lines = [
-        "bind 127.0.0.1",
-        f"port {addresses.redis_port}",
-        "protected-mode yes",
-        f"requirepass {addresses.redis_password}",
-        "daemonize no",
-        "appendonly yes",
-        "appendfsync everysec",
-        'save ""',
-        "maxmemory-policy noeviction",
-        f"dir {quoted(str(folder))}",
-    ]
-    write_private(folder / "redis.conf", "\n".join(lines) + "\n")
-
-    def ready() -> bool:
-        try:
-            with redis.Redis.from_url(addresses.redis_url, socket_timeout=1.0) as client:
-                return bool(client.ping())
-        except redis.RedisError:
-            return False
-
-    return ChildSpec(
-        name="redis",
-        role="redis",
-        argv=[str(binary), str(folder / "redis.conf")],
-        environment=child_environment(settings),
-        cwd=folder,
-        ready=ready,
-    )
-
-
-def quoted(text: str) -> str:
-    """A string as redis.conf wants it: a home folder may have spaces in its name."""
-    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
-    return f'"{escaped}"'
 
 
 def triton_spec(settings: Settings, addresses: Addresses, files: ServerFiles) -> ChildSpec:
@@ -320,6 +281,7 @@ def triton_spec(settings: Settings, addresses: Addresses, files: ServerFiles) ->
             "--exit-timeout-secs=5",
             "--grpc-address=127.0.0.1",
             f"--grpc-port={addresses.triton_port}",
+            restriction(addresses.triton_secret),
             "--allow-http=false",
             "--allow-metrics=false",
         ],
@@ -337,9 +299,11 @@ def remove_shared_memory(prefix: str, folder: Path = Path("/dev/shm")) -> None:
         file.unlink(missing_ok=True)
 
 
-def triton(address: str) -> triton_client.InferenceServerClient:
-    """A client of our own Triton; to be closed."""
-    return triton_client.InferenceServerClient(address, channel_args=NO_PROXY)
+def triton(address: str, secret: str = "") -> triton_client.InferenceServerClient:
+    """A client of our own Triton; to be closed. Health alone can be asked without the secret."""
+    client = triton_client.InferenceServerClient(address, channel_args=NO_PROXY)
+    client.register_plugin(TritonSecret(secret))
+    return client
 
 
 def triton_is_live(address: str) -> bool:
@@ -351,10 +315,10 @@ def triton_is_live(address: str) -> bool:
         return False
 
 
-def models_not_loaded(address: str) -> list[tuple[str, str]]:
+def models_not_loaded(address: str, secret: str) -> list[tuple[str, str]]:
     """(name, reason) of the models in the repository that Triton could not load."""
     try:
-        with triton(address) as client:
+        with triton(address, secret) as client:
             index = client.get_model_repository_index(client_timeout=5.0)
     except triton_client.InferenceServerException:  # it has just died and will be restarted
         return []
@@ -401,6 +365,7 @@ def kiosk_roles(settings: Settings, addresses: Addresses) -> list[ChildSpec]:
         settings,
         KIOSK_QUEUE__REDIS_URL=addresses.redis_url,
         KIOSK_TRITON__ADDRESS=addresses.triton_address,
+        KIOSK_TRITON__SECRET=addresses.triton_secret,
         KIOSK_OBJECT_STORE=settings.object_store_url,
         KIOSK_LISTEN__HOST=addresses.host,
         KIOSK_LISTEN__WEB_PORT=str(addresses.web_port),

@@ -183,6 +183,11 @@ class TritonSettings(Group):
     """The Triton Inference Server."""
 
     address: str = Field("127.0.0.1:8001", description="Host and port of Triton's gRPC endpoint.")
+    secret: SecretStr = Field(
+        SecretStr(""),
+        description="Word without which Triton answers nobody but probes of its health; it is told"
+        " with `--grpc-restricted-protocol`. `kiosk up` makes one up. Empty: none.",
+    )
     timeout_s: float = Field(120.0, gt=0, description="Longest wait for one tile.")
 
 

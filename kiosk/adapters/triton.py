@@ -13,6 +13,7 @@ from tritonclient.utils import InferenceServerException, np_to_triton_dtype
 
 from kiosk.errors import KioskError, PermanentError, TransientError
 from kiosk.models import ModelCard, card_from_config
+from kiosk.triton_secret import TritonSecret
 
 log = logging.getLogger(__name__)
 
@@ -26,8 +27,9 @@ _PERMANENT = {"StatusCode.INVALID_ARGUMENT", "StatusCode.UNIMPLEMENTED"}
 class TritonInference:
     """`ports.InferenceClient` over one Triton address; one channel, many requests in flight."""
 
-    def __init__(self, address: str, timeout_s: float) -> None:
+    def __init__(self, address: str, timeout_s: float, secret: str = "") -> None:
         self._address = address
+        self._secret = secret
         self._timeout_s = timeout_s
         self._client: Any = None
         self._cards: list[ModelCard] = []
@@ -94,6 +96,8 @@ class TritonInference:
                     ("grpc.max_send_message_length", -1),
                 ],
             )
+            if self._secret:
+                self._client.register_plugin(TritonSecret(self._secret))
         return self._client
 
 
