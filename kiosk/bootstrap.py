@@ -25,7 +25,7 @@ from kiosk.inspection import inspect_file
 from kiosk.pipelines.context import SegmentationOptions
 from kiosk.previews import Previews
 from kiosk.reading import InspectedImage, ReadOptions
-from kiosk.scratch import choose_scratch
+from kiosk.scratch import choose_scratch, sweep_scratch
 from kiosk.service import KioskService
 from kiosk.settings import Settings
 from kiosk.telemetry import configure_logging
@@ -56,7 +56,9 @@ def make_inference(settings: Settings) -> TritonInference:
 
 
 def make_store(settings: Settings) -> ObstoreObjectStore:
-    return ObstoreObjectStore(settings.object_store_url)
+    return ObstoreObjectStore(
+        settings.object_store_url, settings.store.timeout_s, settings.store.retry_s
+    )
 
 
 def local_files() -> ImageFileReader:
@@ -108,6 +110,7 @@ async def run_consumer(settings: Settings) -> bool:
     keep_few_arenas()
     configure_logging(settings.log_level)
     choose_scratch(settings.scratch_dir)
+    sweep_scratch()  # what the process before this one left when it was killed
     stopping = _stop_on_signals()
     queue, inference = make_queue(settings), make_inference(settings)
     consumer = Consumer(
@@ -153,6 +156,7 @@ async def _sweep(service: KioskService, queue: RedisQueue, every_s: float) -> No
         try:
             await service.sweep()
             await queue.forget_idle_consumers()
+            await asyncio.to_thread(sweep_scratch)
         except KioskError as error:
             log.warning("sweeping: %s", error)
         except Exception:

@@ -96,6 +96,7 @@ class Lease:
         consumer: who holds the lease.
         token: identifies the hand-out; a lost lease has a token that no longer matches.
         attempt: 1 for the first attempt at this part.
+        suspect: an earlier attempt ended without a word; its consumer may have been killed by it.
     """
 
     job: Job
@@ -103,6 +104,7 @@ class Lease:
     consumer: str
     token: str
     attempt: int
+    suspect: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

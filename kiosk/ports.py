@@ -53,6 +53,9 @@ class JobQueue(Protocol):
     async def retry(self, lease: Lease, reason: str) -> None:
         """Give a part back for another attempt, or to the dead letters after the last one."""
 
+    async def postpone(self, lease: Lease, reason: str) -> None:
+        """Give a part back because an outside system is away: the attempt does not count."""
+
     async def release(self, lease: Lease) -> None:
         """Give a part back at once, without counting the attempt: its consumer is stopping."""
 
@@ -109,6 +112,9 @@ class ObjectStore(Protocol):
 
     def open(self, key: str) -> BinaryIO:
         """A seekable file for lazy reading; for use in a thread. Raises NotFound."""
+
+    async def check(self) -> None:
+        """Raises Outage while nothing can be read or stored."""
 
 
 # Rows and columns of a plane, both with start and stop.
@@ -200,6 +206,9 @@ class InferenceClient(Protocol):
 
     async def models(self) -> list[ModelCard]:
         """Cards of all models that are ready. Raises TransientError when Triton is not."""
+
+    async def check(self) -> None:
+        """Raises Outage while no model can be asked."""
 
     async def infer(
         self, model: str, version: str, inputs: Mapping[str, np.ndarray]

@@ -156,6 +156,23 @@ class TritonSettings(Group):
     timeout_s: float = Field(120.0, gt=0, description="Longest wait for one tile.")
 
 
+class StoreSettings(Group):
+    """The object store, where it is a bucket."""
+
+    timeout_s: float = Field(
+        30.0,
+        gt=0,
+        description="Longest wait for one request. Files go in pieces of 5 MiB, so this is for a"
+        " connection that hangs, not for a slow one.",
+    )
+    retry_s: float = Field(
+        30.0,
+        gt=0,
+        description="For so long a request that failed is sent again, with growing pauses. After"
+        " that the store counts as away: parts wait until it is back, and no attempt is lost.",
+    )
+
+
 class ServerSettings(Group):
     """The server that answers gRPC and the web page."""
 
@@ -224,6 +241,7 @@ class Settings(BaseSettings):
     queue: QueueSettings = QueueSettings()
     consumer: ConsumerSettings = ConsumerSettings()
     triton: TritonSettings = TritonSettings()
+    store: StoreSettings = StoreSettings()
     listen: ServerSettings = ServerSettings()
     local: LocalSettings = LocalSettings()
 

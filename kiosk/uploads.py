@@ -80,7 +80,7 @@ class Uploads:
 
     async def _begin(self, upload: Upload) -> Upload:
         await self._save(upload)
-        await self._store.put(f"expiring/{int(upload.expire_time_s):012d}-{upload.id}", b"")
+        await self._store.put(_expiry_key(upload), b"")
         return upload
 
     async def get(self, upload_id: str) -> Upload:
@@ -136,8 +136,11 @@ class Uploads:
             self._writing.discard(upload_id)
 
     async def delete(self, upload_id: str) -> None:
-        await self.get(upload_id)
-        await self._store.delete_prefix(f"uploads/{upload_id}/")
+        await self._remove(await self.get(upload_id))
+
+    async def _remove(self, upload: Upload) -> None:
+        await self._store.delete_prefix(f"uploads/{upload.id}/")
+        await self._store.delete_prefix(_expiry_key(upload))
 
     async def sweep(self) -> int:
         """Delete expired uploads; returns how many."""
@@ -180,7 +183,7 @@ class Uploads:
             )
         sha256 = await self._assemble(upload.id)
         if upload.sha256 and upload.sha256 != sha256:
-            await self._store.delete_prefix(f"uploads/{upload.id}/")
+            await self._remove(upload)
             raise InvalidRequest(
                 "The file was damaged on its way: its SHA-256 differs from the announced one."
                 " Upload it again.",
@@ -240,6 +243,11 @@ class Uploads:
                 " it, or ask for a higher limit (KIOSK_LIMITS__UPLOAD_BYTES).",
                 reason="UPLOAD_TOO_LARGE",
             )
+
+
+def _expiry_key(upload: Upload) -> str:
+    """Object key of the note that says when an upload expires; listing is by time."""
+    return f"expiring/{int(upload.expire_time_s):012d}-{upload.id}"
 
 
 def _readable(size_bytes: int) -> str:

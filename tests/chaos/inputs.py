@@ -85,7 +85,9 @@ def choose(inputs: dict[Kind, list[Input]], count: int, seed: int) -> list[Input
     numbers = {kind: max(1, round(count * share / 1000)) for kind, share in SHARES.items()}
     numbers[Kind.IMAGE] += count - sum(numbers.values())
     chosen = [
-        inputs[kind][n % len(inputs[kind])] for kind, number in numbers.items() for n in range(number)
+        inputs[kind][n % len(inputs[kind])]
+        for kind, number in numbers.items()
+        for n in range(number)
     ]
     dice.shuffle(chosen)
     return chosen

@@ -171,7 +171,7 @@ def verdict(outcome: Outcome, calm: Outcome | None) -> str:
             return f"other results than in the calm run: {', '.join(sorted(names))}"
         return ""
     wanted = {
-        Kind.BROKEN: ("IMAGE_DAMAGED", ""),
+        Kind.BROKEN: ("CORRUPT_IMAGE", ""),
         Kind.POISON: ("ATTEMPTS_EXHAUSTED", "without a word"),
         Kind.HANG: ("ATTEMPTS_EXHAUSTED", "took longer"),
     }[item.kind]

@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import json
 import random
+import re
 import tempfile
 import time
 from collections.abc import Awaitable, Callable, Sequence
@@ -93,15 +94,17 @@ class Callers:
                 )
                 outcome.state = "succeeded"
                 results = Path(place) / "results"
-                await self._patiently(
-                    lambda: client.download(job.name, results, overwrite=True)
-                )
+                await self._patiently(lambda: client.download(job.name, results, overwrite=True))
                 outcome.files = {
                     found.name: fingerprint(found, outcome.job_id)
                     for found in sorted(results.iterdir())
                 }
             except JobFailed as error:
-                outcome.state, outcome.reason, outcome.message = "failed", error.reason, error.message
+                outcome.state, outcome.reason, outcome.message = (
+                    "failed",
+                    error.reason,
+                    error.message,
+                )
             except KioskError as error:
                 outcome.reason, outcome.message = error.reason, error.message
         outcome.seconds = time.monotonic() - began_s
@@ -125,10 +128,13 @@ class Callers:
 
 
 def fingerprint(path: Path, job_id: str) -> str:
-    """SHA-256 of a result file, without the id of its job and the time that was taken."""
+    """SHA-256 of a result file, without the id of its job and the time that was taken.
+
+    The UUID of an OME-TIFF is made of the job's id.
+    """
     data = path.read_bytes()
     if path.name.endswith(RUN_ENDING):
         record = {key: value for key, value in json.loads(data).items() if key not in VARYING}
         data = json.dumps(record, sort_keys=True).encode()
-    # Ids have one length, so nothing in the file moves.
+    data = re.sub(rb"urn:uuid:[0-9a-f-]{36}", b"urn:uuid:", data)
     return hashlib.sha256(data.replace(job_id.encode(), b"0" * len(job_id))).hexdigest()
