@@ -9,6 +9,7 @@ import time
 from collections.abc import Awaitable, Callable
 from contextlib import nullcontext
 from functools import partial
+from typing import Any
 
 from kiosk.errors import (
     DISK_FULL,
@@ -164,7 +165,8 @@ class Consumer:
         """Wait for the work; the step of the queue that ends the part, and its name."""
         job = lease.job.id
         try:
-            await asyncio.wait({work, begun}, return_when=asyncio.FIRST_COMPLETED)
+            both: set[asyncio.Future[Any]] = {work, begun}
+            await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
             done, _ = await asyncio.wait({work}, timeout=self._timeout_s(lease))
             if not done:
                 return self._hung(lease, work), "hung"
@@ -252,6 +254,7 @@ class Consumer:
         """Remove what the parts left; if this fails, the job's expiry removes it."""
         with contextlib.suppress(KioskError):
             await self._store.delete_prefix(parts_prefix(lease.job.id))
+            await self._queue.cleaned(lease.job.id)
 
     async def _keep(self, lease: Lease, work: asyncio.Task[object]) -> None:
         """Renew the lease; when it is lost, cancel the work."""

@@ -31,19 +31,16 @@ class ObstoreObjectStore:
     are written to a file of another name first.
 
     Args:
-        timeout_s: longest wait for one request to a bucket.
         retry_s: for so long a request is sent again before the bucket counts as away.
     """
 
-    def __init__(self, url: str, timeout_s: float = 30.0, retry_s: float = 30.0) -> None:
+    def __init__(self, url: str, retry_s: float = 30.0) -> None:
         self._store: Any
         self._folder: Path | None = None
         if "://" in url:
-            options = {"timeout": timedelta(seconds=timeout_s)}
+            # No client options beside it: they would replace those of the environment.
             again = {"max_retries": 100, "retry_timeout": timedelta(seconds=retry_s)}
-            self._store = from_url(
-                cast(Any, url), client_options=cast(Any, options), retry_config=cast(Any, again)
-            )
+            self._store = from_url(cast(Any, url), retry_config=cast(Any, again))
         else:
             self._folder = Path(url)
             self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)

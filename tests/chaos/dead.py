@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from kiosk.adapters.redis_queue import QueuePolicy, RedisQueue
+from kiosk.adapters.redis_queue import RedisQueue
 from kiosk.jobs import DeadLetter
+from kiosk.queue_policy import QueuePolicy
 
 DeadPart = DeadLetter
 
