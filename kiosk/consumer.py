@@ -7,9 +7,7 @@ import contextlib
 import logging
 import time
 from collections.abc import Awaitable, Callable
-from contextlib import nullcontext
 from functools import partial
-from typing import Any
 
 from kiosk.errors import (
     DISK_FULL,
@@ -116,9 +114,21 @@ class Consumer:
                 lease = await self._leased(consumer)
                 if lease is None:
                     continue
-                if self._slots.is_one_wanted_alone and not lease.suspect:
-                    await self._report(partial(self._queue.release, lease))
-                else:
+                if not lease.suspect and not self._slots.is_one_wanted_alone:
+                    await self.work(lease)
+                    continue
+                # Given back until this consumer is empty: a part that only waits may not lose an
+                # attempt to what is done beside it.
+                await self._report(partial(self._queue.release, lease))
+                if lease.suspect and not self._slots.is_one_wanted_alone:
+                    await self._work_alone(consumer)
+
+    async def _work_alone(self, consumer: str) -> None:
+        """Do the next part, which should be the suspect one that was given back, alone."""
+        async with self._slots.alone():
+            if not self._stop.is_set():
+                lease = await self._leased(consumer)
+                if lease is not None:
                     await self.work(lease)
 
     async def _leased(self, consumer: str) -> Lease | None:
@@ -135,11 +145,10 @@ class Consumer:
         """Do one leased part and report its outcome to the queue."""
         started = time.perf_counter()
         kind = lease.part.kind.value
-        begun = asyncio.get_running_loop().create_future()
-        work = asyncio.create_task(self._in_company(lease, begun))
+        work = asyncio.create_task(self._perform(lease))
         keeper = asyncio.create_task(self._keep(lease, work))
         try:
-            report, outcome = await self._outcome(lease, work, begun)
+            report, outcome = await self._outcome(lease, work)
         except asyncio.CancelledError:
             work.cancel()
             await asyncio.gather(work, return_exceptions=True)
@@ -153,20 +162,10 @@ class Consumer:
         PARTS.labels(kind, outcome).inc()
         PART_SECONDS.labels(kind).observe(time.perf_counter() - started)
 
-    async def _in_company(self, lease: Lease, begun: asyncio.Future[None]) -> Step:
-        """Perform a part beside others, or alone when it may have killed its consumer before."""
-        async with self._slots.alone() if lease.suspect else nullcontext():
-            begun.set_result(None)
-            return await self._perform(lease)
-
-    async def _outcome(
-        self, lease: Lease, work: asyncio.Task[Step], begun: asyncio.Future[None]
-    ) -> tuple[Step | None, str]:
+    async def _outcome(self, lease: Lease, work: asyncio.Task[Step]) -> tuple[Step | None, str]:
         """Wait for the work; the step of the queue that ends the part, and its name."""
         job = lease.job.id
         try:
-            both: set[asyncio.Future[Any]] = {work, begun}
-            await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
             done, _ = await asyncio.wait({work}, timeout=self._timeout_s(lease))
             if not done:
                 return self._hung(lease, work), "hung"

@@ -149,7 +149,8 @@ def _ome_xml(image: ResultImage) -> bytes:
     names = [image.channel_names[channel] for channel in image.channels]
     metadata["Channel"] = {"Name": f"labels of {', '.join(names)}"}
     # A join that is done twice leaves the same bytes.
-    number = uuid.uuid5(uuid.NAMESPACE_URL, f"{dict(image.about or {}).get('job', '')}/{image.stem}")
+    job = (image.about or {}).get("job", "")
+    number = uuid.uuid5(uuid.NAMESPACE_URL, f"{job}/{image.stem}")
     xml = tifffile.OmeXml(Creator="kiosk", UUID=str(number))
     shape = tuple(sizes[axis] for axis in axes)
     stored = (sizes["t"] * sizes["z"], 1, 1, sizes["y"], sizes["x"], 1)

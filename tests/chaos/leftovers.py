@@ -13,7 +13,7 @@ from kiosk.errors import KioskError, NotFound
 from tests.chaos.victim import Victim
 
 # Keys of a kiosk that has no jobs.
-OF_AN_EMPTY_KIOSK = {"{kiosk}:parts", "{kiosk}:backlog", "{kiosk}:dead"}
+OF_AN_EMPTY_KIOSK = {f"{{kiosk}}:{name}" for name in ("backlog", "clock", "turn")}
 
 
 async def delete_everything(server: str, home: Path) -> list[str]:
