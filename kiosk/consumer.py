@@ -21,7 +21,7 @@ from kiosk.errors import (
     PermanentError,
     TransientError,
 )
-from kiosk.jobs import Lease, PartKind, parts_prefix
+from kiosk.jobs import Lease, PartKind, job_prefix, parts_prefix
 from kiosk.models import NO_MODEL, ModelCard
 from kiosk.outages import Outages
 from kiosk.pipelines import PIPELINES
@@ -86,6 +86,11 @@ class Consumer:
         self._stop = asyncio.Event()
         self.has_hung_thread = False
 
+    @property
+    def is_waiting(self) -> bool:
+        """Whether it takes no part because something is away."""
+        return self._outages.is_any
+
     def stop(self) -> None:
         """Take no new part; `run` returns when the parts in hand are done or given back."""
         self._stop.set()
@@ -119,7 +124,7 @@ class Consumer:
                     continue
                 # Given back until this consumer is empty: a part that only waits may not lose an
                 # attempt to what is done beside it.
-                await self._report(partial(self._queue.release, lease))
+                await self._report(lease, partial(self._queue.release, lease))
                 if lease.suspect and not self._slots.is_one_wanted_alone:
                     await self._work_alone(consumer)
 
@@ -152,13 +157,15 @@ class Consumer:
         except asyncio.CancelledError:
             work.cancel()
             await asyncio.gather(work, return_exceptions=True)
-            await self._report(partial(self._queue.release, lease))
+            await self._report(lease, partial(self._queue.release, lease))
             raise
         finally:
             keeper.cancel()
             await asyncio.gather(keeper, return_exceptions=True)
         if report is not None:
-            await self._report(report)
+            await self._report(lease, report)
+        else:
+            await self._tidy(lease)
         PARTS.labels(kind, outcome).inc()
         PART_SECONDS.labels(kind).observe(time.perf_counter() - started)
 
@@ -274,8 +281,8 @@ class Consumer:
                 work.cancel()
                 return
 
-    async def _report(self, step: Step) -> None:
-        """Tell the queue how a part ended, through short outages; a lost lease needs no word."""
+    async def _report(self, lease: Lease, step: Step) -> None:
+        """Tell the queue how a part ended, through short outages."""
         give_up = time.monotonic() + self._lease_s
         while True:
             try:
@@ -283,9 +290,25 @@ class Consumer:
                 return
             except LeaseLost as error:
                 log.info("%s", error)
+                await self._tidy(lease)
                 return
             except (NotFound, TransientError) as error:
                 if time.monotonic() > give_up:
                     log.warning("the outcome of a part could not be reported: %s", error)
                     return
                 await asyncio.sleep(RECONNECT_S)
+
+    async def _tidy(self, lease: Lease) -> None:
+        """Remove what a part whose lease was lost has written for a job that is over or gone.
+
+        Whoever ended the job has cleaned up already, and will not do so again.
+        """
+        job_id = lease.job.id
+        with contextlib.suppress(KioskError):
+            try:
+                job = await self._queue.get(job_id)
+            except NotFound:
+                await self._store.delete_prefix(job_prefix(job_id))
+                return
+            if job.state.is_final:
+                await self._store.delete_prefix(parts_prefix(job_id))

@@ -26,6 +26,7 @@ from kiosk.jobs import (
     JobState,
     ResultFile,
     Upload,
+    job_prefix,
     new_id,
     parts_prefix,
     plain_name,
@@ -332,7 +333,7 @@ class KioskService:
     async def delete_job(self, job_id: str) -> None:
         if (await self._queue.get(job_id)).state.is_final:
             # Results first: if the store fails, the job is still there to be deleted again.
-            await self._store.delete_prefix(f"jobs/{job_id}/")
+            await self._store.delete_prefix(job_prefix(job_id))
         await self._queue.delete(job_id)
 
     # ------------------------------------------------------------------ results

@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
-import os
-import sys
 from typing import Any
 
-from kiosk.settings import Settings, leave_children_alone
+from kiosk.settings import leave_children_alone
 
 
 def main() -> None:
     leave_children_alone()
     from kiosk import bootstrap
+    from kiosk.cli.roles import consumer
     from tests.chaos.traps import TrapFiles
 
     reader: Any = bootstrap.ImageFileReader
     bootstrap.ImageFileReader = lambda limits: TrapFiles(reader(limits))  # type: ignore[assignment,misc,return-value]
-    clean = asyncio.run(bootstrap.run_consumer(Settings()))
-    sys.stdout.flush()
-    os._exit(0 if clean else 75)  # a thread that hangs must not delay the end
+    consumer()
 
 
 if __name__ == "__main__":
