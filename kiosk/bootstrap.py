@@ -9,6 +9,7 @@ import os
 import platform
 import secrets
 import signal
+import tempfile
 from pathlib import Path
 from typing import BinaryIO
 
@@ -18,6 +19,7 @@ from kiosk.adapters.redis_queue import RedisQueue
 from kiosk.adapters.triton import TritonInference
 from kiosk.allocator import keep_few_arenas
 from kiosk.consumer import Consumer
+from kiosk.disk_room import DiskRoom
 from kiosk.errors import KioskError, PermanentError
 from kiosk.folder_zip import zipped_folder
 from kiosk.grpc_api import GrpcServer
@@ -65,6 +67,15 @@ def make_store(settings: Settings) -> ObstoreObjectStore:
     return ObstoreObjectStore(settings.object_store_url, settings.store.retry_s)
 
 
+def make_disk_room(settings: Settings) -> DiskRoom:
+    """The disks of temporary files, of stored objects and, in `kiosk up`, of Redis."""
+    folders = [Path(tempfile.gettempdir()), settings.home]
+    if "://" not in settings.object_store_url:
+        folders.append(Path(settings.object_store_url))
+    there = [folder for folder in folders if folder.is_dir()]
+    return DiskRoom(there, settings.limits.free_disk_bytes)
+
+
 def local_files() -> ImageFileReader:
     """The reader of images for files on this machine."""
     return ImageFileReader(Settings().limits)
@@ -78,11 +89,13 @@ async def run_server(settings: Settings) -> None:
     stopping = _stop_on_signals()
     queue, inference, store = make_queue(settings), make_inference(settings), make_store(settings)
     images = ImageFileReader(settings.limits)
+    room = make_disk_room(settings)
     uploads = Uploads(
         store,
         settings.limits.upload_bytes,
         settings.listen.retention_s,
         settings.image_urls,
+        room,
     )
     service = KioskService(
         queue=queue,
@@ -92,6 +105,7 @@ async def run_server(settings: Settings) -> None:
         uploads=uploads,
         job_px=settings.limits.job_px,
         frame_px=settings.limits.frame_px,
+        room=room,
     )
     previews = Previews(queue=queue, store=store, images=images)
     listen = settings.listen

@@ -10,6 +10,7 @@ from contextlib import AsyncExitStack, contextmanager
 from dataclasses import replace
 from typing import Any
 
+from kiosk.disk_room import ANY_ROOM, DiskRoom
 from kiosk.errors import (
     InvalidRequest,
     KioskError,
@@ -69,7 +70,9 @@ class KioskService:
         uploads: Uploads,
         job_px: int,
         frame_px: int,
+        room: DiskRoom = ANY_ROOM,
     ) -> None:
+        self._room = room
         self._queue = queue
         self._store = store
         self._inference = inference
@@ -181,6 +184,7 @@ class KioskService:
         )
 
     async def _accept(self, upload: Upload, reading: ReadOptions, **fields: Any) -> Job:
+        self._room.check()
         job = Job(
             id=new_id(),
             upload_id=upload.id,

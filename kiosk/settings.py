@@ -92,6 +92,12 @@ class LimitSettings(Group):
         description="Most parts that wait or are being done; while there are more, no new job is"
         " taken. A job has at most as many parts as it has planes or blocks.",
     )
+    free_disk_bytes: int = Field(
+        GIB,
+        ge=0,
+        description="While a disk of the kiosk has less room, uploads and jobs are answered 'try"
+        " again later': what was accepted needs some to get to its end. 0 = no check.",
+    )
 
 
 class QueueSettings(Group):

@@ -15,6 +15,7 @@ import time
 from collections.abc import AsyncIterator
 from dataclasses import asdict, replace
 
+from kiosk.disk_room import ANY_ROOM, DiskRoom
 from kiosk.errors import InvalidRequest, NotFound, TooLarge, WrongState
 from kiosk.jobs import Upload, link_key, new_id, plain_name, upload_key
 from kiosk.linked import check_url, name_in
@@ -23,6 +24,8 @@ from kiosk.telemetry import UPLOAD_BYTES
 
 # Bytes gathered before a piece is written: a break loses at most this much.
 PIECE_BYTES = 8 * 1024 * 1024
+# The pieces, and the whole that is put together from them, lie there at the same time.
+COPIES = 2
 # An upload outlives the retention of a job by this much, so that a job submitted late can finish.
 EXTRA_RETENTION_S = 24 * 3600.0
 LONGEST_FILE_NAME = 255
@@ -32,8 +35,14 @@ class Uploads:
     """All uploads of a kiosk, in its object store."""
 
     def __init__(
-        self, store: ObjectStore, limit_bytes: int, retention_s: float, allowed_urls: str = ""
+        self,
+        store: ObjectStore,
+        limit_bytes: int,
+        retention_s: float,
+        allowed_urls: str = "",
+        room: DiskRoom = ANY_ROOM,
     ) -> None:
+        self._room = room
         self._store = store
         self._allowed_urls = allowed_urls.split()
         self._limit_bytes = limit_bytes
@@ -47,13 +56,15 @@ class Uploads:
     async def create(self, file_name: str, size_bytes: int, sha256: str, owner: str = "") -> Upload:
         """Begin an upload; size < 0 when it is not known in advance.
 
-        Raises InvalidRequest for a missing name or an odd checksum, TooLarge for the size.
+        Raises InvalidRequest for a missing name or an odd checksum, TooLarge for the size, and
+        Overloaded when the disk has no room for it.
         """
         if not file_name.strip():
             raise InvalidRequest("The upload has no file name. Give one.", field="file_name")
         if sha256 and (len(sha256) != 64 or not set(sha256.lower()) <= set("0123456789abcdef")):
             raise InvalidRequest("The SHA-256 must be 64 hexadecimal digits.", field="sha256")
         self._check_size(size_bytes)
+        self._room.check(COPIES * max(0, size_bytes))
         upload = self._new(file_name, size_bytes, owner)
         return await self._begin(replace(upload, sha256=sha256.lower()))
 
@@ -164,6 +175,7 @@ class Uploads:
                 buffer += chunk
                 UPLOAD_BYTES.inc(len(chunk))
                 if len(buffer) >= PIECE_BYTES:
+                    self._room.check()
                     await self._write_piece(upload.id, offset, bytes(buffer))
                     offset += len(buffer)
                     buffer.clear()
