@@ -10,6 +10,7 @@
     ├── PermissionDenied        the caller is known and may not do this
     ├── Overloaded              too much work at present; try again later
     ├── TransientError          an outside system failed; worth another attempt
+    │   └── Outage              it is away for everybody; another attempt is not counted
     ├── PermanentError          failed, and another attempt would fail alike
     │   └── JobFailed           raised by the client library for a job that did not succeed
     └── LeaseLost               somebody else owns the part now; drop the work
@@ -101,6 +102,21 @@ class TransientError(KioskError):
     """An outside system did not answer as it should; another attempt may succeed."""
 
     reason = "UNAVAILABLE"
+
+
+class Outage(TransientError):
+    """An outside system is away, whatever is asked of it: no fault of the image or the request.
+
+    A part that meets one is put off and its attempt is not counted. `reason` says what is away;
+    where a consumer can look whether it is back, it takes no new part before.
+    """
+
+    reason = "OUTAGE"
+
+
+MODEL_SERVER_AWAY = "MODEL_SERVER_AWAY"
+STORE_AWAY = "STORE_AWAY"
+DISK_FULL = "DISK_FULL"
 
 
 class PermanentError(KioskError):

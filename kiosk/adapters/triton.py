@@ -11,7 +11,7 @@ import numpy as np
 import tritonclient.grpc.aio as triton
 from tritonclient.utils import InferenceServerException, np_to_triton_dtype
 
-from kiosk.errors import KioskError, PermanentError, TransientError
+from kiosk.errors import MODEL_SERVER_AWAY, KioskError, Outage, PermanentError, TransientError
 from kiosk.models import ModelCard, card_from_config
 from kiosk.triton_secret import TritonSecret
 
@@ -20,8 +20,24 @@ log = logging.getLogger(__name__)
 # Cards are asked for again after this long, so that a new model appears without a restart.
 CARDS_KEPT_S = 5.0
 
+# Questions about models are answered from memory; who takes longer is not well.
+ANSWER_S = 10.0
+
 # Codes after which another attempt with the same tile would end the same way.
 _PERMANENT = {"StatusCode.INVALID_ARGUMENT", "StatusCode.UNIMPLEMENTED"}
+# Codes that say that Triton is not there, is stopping or cannot keep up.
+_AWAY = {
+    "StatusCode.UNAVAILABLE",
+    "StatusCode.DEADLINE_EXCEEDED",
+    "StatusCode.RESOURCE_EXHAUSTED",
+    "StatusCode.CANCELLED",
+}
+# Words of engines and of Triton behind the codes INTERNAL and UNKNOWN, for what another moment
+# may cure: no memory at present, or a backend process that has died and is started again.
+_NO_MEMORY = ("out of memory", "bad_alloc", "bad allocation", "failed to allocate")
+_RESTARTING = ("stub process", "is not healthy")
+# Triton says so of a model that is not loaded, with codes that differ between its versions.
+_NOT_LOADED = ("unknown model", "no available versions", "is not ready", "is not found")
 
 
 class TritonInference:
@@ -43,7 +59,9 @@ class TritonInference:
         if time.monotonic() < self._cards_until_s:
             return self._cards
         try:
-            index = await self._connected().get_model_repository_index(as_json=True)
+            index = await self._connected().get_model_repository_index(
+                as_json=True, client_timeout=ANSWER_S
+            )
             versions: dict[str, list[str]] = {}
             for entry in index.get("models", []):
                 if entry.get("state") == "READY":
@@ -63,6 +81,14 @@ class TritonInference:
         self._cards_until_s = time.monotonic() + CARDS_KEPT_S
         return self._cards
 
+    async def check(self) -> None:
+        try:
+            ready = await self._connected().is_server_ready(client_timeout=ANSWER_S)
+        except InferenceServerException as error:
+            raise _translated(error) from error
+        if not ready:
+            raise Outage("The model server (Triton) is not ready.", reason=MODEL_SERVER_AWAY)
+
     async def infer(
         self, model: str, version: str, inputs: Mapping[str, np.ndarray]
     ) -> dict[str, np.ndarray]:
@@ -81,7 +107,9 @@ class TritonInference:
         return {name: answer.as_numpy(name) for name in names}
 
     async def _config(self, name: str) -> Mapping[str, Any]:
-        answer = await self._connected().get_model_config(name, as_json=True)
+        answer = await self._connected().get_model_config(
+            name, as_json=True, client_timeout=ANSWER_S
+        )
         return answer["config"]
 
     def _connected(self) -> Any:
@@ -103,8 +131,21 @@ class TritonInference:
 
 def _translated(error: InferenceServerException) -> KioskError:
     status, text = str(error.status()), str(error.message()).split("\n")[0][:300]
+    words = text.lower()
+    if any(word in words for word in _NOT_LOADED):
+        return Outage(f"The model is not loaded at present: {text}.", reason="MODEL_NOT_LOADED")
     if status in _PERMANENT:
         return PermanentError(f"The model refused the image: {text}.")
     if status == "StatusCode.DEADLINE_EXCEEDED":
-        return TransientError("The model server (Triton) took too long for one tile.")
+        return _away("took too long to answer")
+    if status in _AWAY:
+        return _away("does not answer")
+    if any(word in words for word in _NO_MEMORY):
+        return _away("has no memory left at present")
+    if any(word in words for word in _RESTARTING):
+        return _away("is starting the model again")
     return TransientError(f"The model server (Triton) does not answer as it should: {text}.")
+
+
+def _away(what: str) -> Outage:
+    return Outage(f"The model server (Triton) {what}.", reason=MODEL_SERVER_AWAY)

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import cv2
 import numpy as np
 
-from kiosk.errors import TransientError
+from kiosk.errors import MODEL_SERVER_AWAY, Outage
 from kiosk.imaging.link_scores import geometric_scores
 from kiosk.models import LINKING, ModelCard
 from kiosk.testing.maps import MAP_MAKERS
@@ -54,9 +54,12 @@ class FakeInference:
         self.is_down = False
 
     async def models(self) -> list[ModelCard]:
-        if self.is_down:
-            raise TransientError("The model server (Triton) does not answer.")
+        await self.check()
         return self.cards
+
+    async def check(self) -> None:
+        if self.is_down:
+            raise Outage("The model server (Triton) does not answer.", reason=MODEL_SERVER_AWAY)
 
     async def infer(
         self, model: str, version: str, inputs: Mapping[str, np.ndarray]
