@@ -77,11 +77,12 @@ def jobs(
     if context.invoked_subcommand is not None:
         return
 
-    table = Table("job", "created", "file", "model", "state", "parts", "error")
+    table = Table("job", "created", "kept until", "file", "model", "state", "parts", "error")
     for job in ask(server, lambda kiosk: kiosk.jobs(limit)):
         table.add_row(
             job.name.removeprefix("jobs/"),
             f"{job.create_time.ToDatetime():%Y-%m-%d %H:%M}",
+            f"{job.expire_time.ToDatetime():%Y-%m-%d}",
             plain(job.file_name),
             _worked_by(job),
             job_state(job),

@@ -1,6 +1,7 @@
 """The web page and the HTTP API: a thin shell over the service.
 
     /  /jobs/{id}  /static/...     the page (folder `frontend`)
+    /s/{token}                     follow a share link
     /api/v1/session                signing in on the page
     /api/v1/uploads                tus 1.0.0: creation, creation-with-upload,
                                    creation-defer-length, expiration, termination
@@ -33,6 +34,7 @@ from kiosk.web.page import Page
 from kiosk.web.pictures import Pictures
 from kiosk.web.results import Results
 from kiosk.web.sessions import Sessions
+from kiosk.web.shares import ShareLinks
 from kiosk.web.tus import Tus
 
 SHUTDOWN_S = 2.0
@@ -94,6 +96,7 @@ def make_app(
     app.on_response_prepare.append(add_headers)
     Page(frontend).add_to(app)
     Sessions(authentication, public_url).add_to(app)
+    ShareLinks(service, authentication, public_url).add_to(app)
     Tus(service.uploads).add_to(app)
     Inspections(service).add_to(app)
     Jobs(service).add_to(app)

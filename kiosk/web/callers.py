@@ -8,13 +8,17 @@ from kiosk.authentication import Authentication
 from kiosk.callers import Caller
 from kiosk.errors import Unauthenticated
 from kiosk.web.answers import API, Handler
-from kiosk.web.same_origin import SameOrigin
+from kiosk.web.same_origin import READING, SameOrigin
 
 SESSION_COOKIE = "kiosk_session"
+SHARE_COOKIE = "kiosk_share"
 _CALLER = web.RequestKey("caller", Caller)
 # What nobody is asked for: the files of the page, signing in, and what tells nothing of anybody.
 PUBLIC = frozenset(
-    {"/", "/jobs/{id}", "/static/{name}", f"{API}/formats", f"{API}/health", f"{API}/session"}
+    {
+        *("/", "/jobs/{id}", "/s/{token}", "/static/{name}"),
+        *(f"{API}/formats", f"{API}/health", f"{API}/session"),
+    }
 )
 
 
@@ -54,6 +58,8 @@ class Recognition:
 
     async def _caller(self, request: web.Request) -> Caller:
         address = request.remote or ""
+        if guest := await self._guest(request):
+            return guest.at(address)
         credentials = request.headers.get("Authorization", "")
         session = request.cookies.get(SESSION_COOKIE, "")
         by_cookie = bool(session) and not credentials
@@ -61,6 +67,19 @@ class Recognition:
         if by_cookie:
             credentials = f"Bearer {session}"
         return await self._authentication.caller(credentials, address)
+
+    async def _guest(self, request: web.Request) -> Caller | None:
+        """Who came by a share link and only looks, also when somebody is signed in here as well.
+
+        The link shows what its owner would see; whoever wants to do more does it by a session.
+        """
+        token = request.cookies.get(SHARE_COOKIE, "")
+        if not token or request.method not in READING or "Authorization" in request.headers:
+            return None
+        try:
+            return await self._authentication.guest(token)
+        except Unauthenticated:
+            return None  # it has ended; the session may still open the job
 
 
 def _is_public(request: web.Request) -> bool:
