@@ -156,7 +156,7 @@ async def status(stub: pb_grpc.KioskStub, method: str, request: Any, bearer: str
 TUS = {"Tus-Resumable": "1.0.0"}
 PIECE = {**TUS, "Content-Type": "application/offset+octet-stream", "Upload-Offset": "0"}
 NEW = {**TUS, "Upload-Length": "3", "Upload-Metadata": "filename YS50aWY="}
-UNTIL = {"expire_time": wire.rfc3339(time.time() + 3600.0)}
+UNTIL = {"expire_time": wire.rfc3339(round(time.time() + 3600.0))}
 # (method, route) -> path and what goes with it. `{done}` and so on are ids of alice's.
 Route = tuple[str, str]
 NAMING_ROUTES: dict[Route, tuple[str, dict[str, Any]]] = {
