@@ -118,6 +118,9 @@ class TritonInference:
                 channel_args=[
                     # Triton is never behind the proxy that an institute sets for the world.
                     ("grpc.enable_http_proxy", 0),
+                    # A Triton that comes back is noticed soon; gRPC would wait up to two minutes.
+                    ("grpc.initial_reconnect_backoff_ms", 200),
+                    ("grpc.max_reconnect_backoff_ms", 2000),
                     ("grpc.max_receive_message_length", -1),
                     ("grpc.max_send_message_length", -1),
                 ],
