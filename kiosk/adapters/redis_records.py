@@ -17,32 +17,28 @@ from kiosk.jobs import (
     Stage,
 )
 
+# In this order; new ones go to the end.
 ASKED = ("pipeline", "upload_id", "file_name", "model", "model_version", "request_id", "parameters")
 
 
 def request_json(job: Job) -> str:
-    """What was asked, as it is stored; what is empty is left out, for jobs wait by the 100,000."""
-    asked = {name: getattr(job, name) for name in ASKED if getattr(job, name)}
+    """What was asked, as it is stored: without names, for jobs wait by the 100,000."""
+    asked = [getattr(job, name) for name in ASKED]
     return json.dumps(asked, sort_keys=True, separators=(",", ":"))
 
 
 def job_of(job_id: str, stored: Sequence[Any]) -> Job:
     """The job of a record: its hash, its request, and what was said about it."""
-    fields, request, said = _mapping(stored[0]), json.loads(stored[1]), _mapping(stored[2])
+    fields, said = _mapping(stored[0]), _mapping(stored[2])
+    asked = dict(zip(ASKED, json.loads(stored[1]), strict=False))
 
     def seconds(name: str) -> float:
         return int(fields.get(name, 0)) / 1000
 
     return Job(
         id=job_id,
-        pipeline=request.get("pipeline", ""),
-        upload_id=request.get("upload_id", ""),
-        file_name=request.get("file_name", ""),
-        model=request.get("model", ""),
-        model_version=request.get("model_version", ""),
-        parameters=request.get("parameters", {}),
+        **asked,
         owner=fields["owner"],
-        request_id=request.get("request_id", ""),
         priority=Priority(fields["class"]),
         state=JobState(fields["state"]),
         stage=Stage(fields.get("stage", Stage.WAITING)),
@@ -64,7 +60,8 @@ def version_of(stored: Sequence[Any]) -> int:
     return int(_mapping(stored[0])["v"])
 
 
-def dead_letter_of(job: Job, said: Mapping[str, str], time_s: float) -> DeadLetter:
+def dead_letter_of(job: Job, stored: Sequence[Any], time_s: float) -> DeadLetter:
+    said = _mapping(stored[2])
     index = int(said["dead_index"])
     return DeadLetter(
         job_id=job.id,
@@ -82,8 +79,6 @@ def kind_of(index: int) -> PartKind:
     return {PLAN_INDEX: PartKind.PLAN, JOIN_INDEX: PartKind.JOIN}.get(index, PartKind.PART)
 
 
-def _mapping(pairs: Mapping[str, str] | Sequence[str]) -> Mapping[str, str]:
+def _mapping(pairs: Sequence[str]) -> Mapping[str, str]:
     """A hash, which comes as a flat list out of a script."""
-    if isinstance(pairs, Mapping):
-        return pairs
     return dict(zip(pairs[::2], pairs[1::2], strict=True))

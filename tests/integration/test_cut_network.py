@@ -16,6 +16,7 @@ from kiosk import consumer as consumer_module
 from kiosk.adapters import redis_queue
 from kiosk.adapters.image_files import ImageFileReader
 from kiosk.adapters.redis_queue import RedisQueue
+from kiosk.callers import LOCAL
 from kiosk.consumer import Consumer
 from kiosk.jobs import Job, JobState, results_prefix
 from kiosk.pipelines.context import SegmentationOptions
@@ -77,7 +78,7 @@ class Site:
 
     async def submitted(self) -> Job:
         upload_id = await self.kiosk.upload(tiff(spots()), "cells.tif")
-        return await self.kiosk.service.segment(upload_id=upload_id, model="bright")
+        return await self.kiosk.service.segment(upload_id=upload_id, model="bright", caller=LOCAL)
 
     async def ended(self, job: Job) -> Job:
         async def follow() -> Job:

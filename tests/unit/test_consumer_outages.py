@@ -13,6 +13,7 @@ from segmented import spots, tiff
 from kiosk import consumer as consumer_module
 from kiosk import outages as outages_module
 from kiosk.adapters.image_files import ImageFileReader
+from kiosk.callers import LOCAL
 from kiosk.consumer import Consumer
 from kiosk.errors import DISK_FULL, MODEL_SERVER_AWAY, STORE_AWAY, Outage
 from kiosk.jobs import Job, JobState, Lease, PartKind, parts_prefix
@@ -40,7 +41,7 @@ def kiosk(now: list[float]) -> FakeKiosk:
 
 async def submitted(kiosk: FakeKiosk) -> Job:
     upload_id = await kiosk.upload(tiff(spots((40, 40))))
-    return await kiosk.service.segment(upload_id=upload_id, model="bright")
+    return await kiosk.service.segment(upload_id=upload_id, model="bright", caller=LOCAL)
 
 
 async def take(kiosk: FakeKiosk, consumer: str = "c") -> Lease:
@@ -156,7 +157,7 @@ async def test_one_model_that_is_not_loaded_does_not_hold_up_the_others(kiosk: F
     (card,) = kiosk.inference.cards
     kiosk.inference.cards = [card, replace(card, name="other")]
     upload_id = await kiosk.upload(tiff(spots((40, 40))))
-    waiting = await kiosk.service.segment(upload_id=upload_id, model="other")
+    waiting = await kiosk.service.segment(upload_id=upload_id, model="other", caller=LOCAL)
     kiosk.inference.cards = [card]
     job = await submitted(kiosk)
     kiosk.queue._delay_s = 0.02
@@ -226,7 +227,7 @@ async def test_what_a_late_consumer_leaves_is_removed(kiosk: FakeKiosk, now: lis
     kiosk.store.objects |= plan
     await kiosk.consumer("late").work(late)
     assert await kiosk.store.list(parts_prefix(job.id)) == []
-    await kiosk.service.delete_job(job.id)
+    await kiosk.service.delete_job(job.id, caller=LOCAL)
     kiosk.store.objects |= plan
     await kiosk.consumer("late").work(late)
     assert await kiosk.store.list(f"jobs/{job.id}/") == []

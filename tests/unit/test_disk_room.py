@@ -10,6 +10,7 @@ import pytest
 from segmented import spots, tiff
 
 from kiosk.adapters.image_files import ImageFileReader
+from kiosk.callers import LOCAL
 from kiosk.disk_room import DiskRoom
 from kiosk.errors import Overloaded
 from kiosk.jobs import JobState
@@ -66,10 +67,10 @@ async def test_an_upload_that_does_not_fit_is_refused_before_a_byte_is_sent(
     store = MemoryStore()
     uploads = Uploads(store, 10**9, 3600.0, room=room)
     free |= {"/one": SPARE + 20, "/two": SPARE + 20}
-    await uploads.create("small.tif", 10, "")  # its pieces and the whole
+    await uploads.create("small.tif", 10, "", caller=LOCAL)  # its pieces and the whole
     before = dict(store.objects)
     with pytest.raises(Overloaded):
-        await uploads.create("large.tif", 11, "")
+        await uploads.create("large.tif", 11, "", caller=LOCAL)
     assert store.objects == before
 
 
@@ -77,7 +78,7 @@ async def test_an_upload_that_fills_the_disk_stops_and_goes_on_later(
     free: dict[str, int], room: DiskRoom
 ) -> None:
     uploads = Uploads(MemoryStore(), 10**9, 3600.0, room=room)
-    upload = await uploads.create("unknown size.tif", -1, "")
+    upload = await uploads.create("unknown size.tif", -1, "", caller=LOCAL)
 
     async def filling() -> AsyncIterator[bytes]:
         async for chunk in chunks(3):
@@ -85,10 +86,10 @@ async def test_an_upload_that_fills_the_disk_stops_and_goes_on_later(
             free["/two"] -= 1
 
     with pytest.raises(Overloaded):
-        await uploads.append(upload.id, 0, filling())
-    kept = (await uploads.get(upload.id)).offset_bytes
+        await uploads.append(upload.id, 0, filling(), caller=LOCAL)
+    kept = (await uploads.get(upload.id, caller=LOCAL)).offset_bytes
     free["/two"] = SPARE
-    done = await uploads.append(upload.id, kept, chunks(1), finish=True)
+    done = await uploads.append(upload.id, kept, chunks(1), finish=True, caller=LOCAL)
     assert done.complete
     assert done.size_bytes == kept + PIECE_BYTES
 
@@ -99,10 +100,10 @@ async def test_no_job_is_taken_and_those_that_run_go_on(
     kiosk = make_kiosk(ImageFileReader(LimitSettings()))
     monkeypatch.setattr(kiosk.service, "_room", room)
     upload_id = await kiosk.upload(tiff(spots((40, 40))))
-    job = await kiosk.service.segment(upload_id=upload_id, model="bright")
+    job = await kiosk.service.segment(upload_id=upload_id, model="bright", caller=LOCAL)
     free["/one"] = 0
     with pytest.raises(Overloaded):
-        await kiosk.service.segment(upload_id=upload_id, model="bright")
+        await kiosk.service.segment(upload_id=upload_id, model="bright", caller=LOCAL)
     monkeypatch.undo()
     await kiosk.work()
     assert JobState.SUCCEEDED is (await kiosk.queue.get(job.id)).state

@@ -1,15 +1,14 @@
 -- Store a job and list its plan part.
--- ARGV: prefix, job id, owner, request id or "", fingerprint, class or "", retention ms,
---   most open jobs, most of one owner, most open parts, interactive jobs of one owner, window,
---   request (JSON)
+-- ARGV: prefix, job id, owner, request id or "", class or "", retention ms, most open jobs,
+--   most of one owner, most open parts, interactive jobs of one owner, window, request (JSON)
 -- Returns {"new" | "known" | "conflict" | "full" | "full for owner", job id or {job id, record}}
-local id, owner, request, fingerprint, class = ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6]
-local retention_ms, window = tonumber(ARGV[7]), tonumber(ARGV[12])
+local id, owner, request, class = ARGV[2], ARGV[3], ARGV[4], ARGV[5]
+local retention_ms, window, asked = tonumber(ARGV[6]), tonumber(ARGV[11]), ARGV[12]
 local key = job_key(id)
 if request ~= "" then
   local known = redis.call("HGET", P .. ":requests:" .. owner, request)
   if known then
-    if redis.call("HGET", job_key(known), "print") ~= fingerprint then return {"conflict", known} end
+    if redis.call("GET", job_key(known) .. ":request") ~= asked then return {"conflict", known} end
     return {"known", {known, record(known)}}
   end
 end
@@ -17,17 +16,16 @@ end
 if redis.call("EXISTS", key) == 1 then return {"known", {id, record(id)}} end
 local backlog = redis.call("HMGET", BACKLOG, "jobs", "parts")
 local open = tonumber(redis.call("HGET", OPEN, owner) or "0")
-if tonumber(backlog[1] or "0") >= tonumber(ARGV[8]) then return {"full", ""} end
-if open >= tonumber(ARGV[9]) then return {"full for owner", ""} end
-if tonumber(backlog[2] or "0") >= tonumber(ARGV[10]) then return {"full", ""} end
-if class == "" then class = open < tonumber(ARGV[11]) and "interactive" or "batch" end
+if tonumber(backlog[1] or "0") >= tonumber(ARGV[7]) then return {"full", ""} end
+if open >= tonumber(ARGV[8]) then return {"full for owner", ""} end
+if tonumber(backlog[2] or "0") >= tonumber(ARGV[9]) then return {"full", ""} end
+if class == "" then class = open < tonumber(ARGV[10]) and "interactive" or "batch" end
 
 local now = raw_ms()
 redis.call("HSET", key, "state", "queued", "owner", owner, "class", class, "v", 0,
   "create_ms", now, "expire_ms", now + retention_ms)
-redis.call("SET", key .. ":request", ARGV[13])
+redis.call("SET", key .. ":request", asked)
 if request ~= "" then
-  redis.call("HSET", key, "print", fingerprint)
   redis.call("HSET", P .. ":requests:" .. owner, request, id)
 end
 redis.call("SADD", OWNERS, owner)
