@@ -117,6 +117,7 @@ async def test_what_goes_wrong_with_triton_is_told_apart(triton: Triton) -> None
         while client.is_model_ready("halve"):
             pass
         assert await reason_of(ask) == "MODEL_NOT_LOADED"
+        assert await inference.absent() == {"halve"}
         client.load_model("halve")
     assert (await ask())["mean"] == 1
 
