@@ -160,7 +160,7 @@ async def test_one_model_that_is_not_loaded_does_not_hold_up_the_others(kiosk: F
     waiting = await kiosk.service.segment(upload_id=upload_id, model="other", caller=LOCAL)
     kiosk.inference.cards = [card]
     job = await submitted(kiosk)
-    kiosk.queue._delay_s = 0.02
+    kiosk.queue._policy = replace(kiosk.queue._policy, retry_delay_s=0.02)
     async with Running(kiosk.consumer(parts_in_flight=1)):
         assert JobState.SUCCEEDED is (await ended(kiosk, job)).state
         assert JobState.RUNNING is (await kiosk.queue.get(waiting.id)).state
