@@ -12,6 +12,7 @@ from functools import partial
 
 from kiosk.errors import (
     DISK_FULL,
+    MODEL_NOT_LOADED,
     MODEL_SERVER_AWAY,
     STORE_AWAY,
     InvalidRequest,
@@ -253,7 +254,7 @@ class Consumer:
         raise Outage(
             f"Version {lease.job.model_version} of the model '{lease.job.model}' is not loaded"
             " at present.",
-            reason="MODEL_NOT_LOADED",
+            reason=MODEL_NOT_LOADED,
         )
 
     async def _succeed(self, lease: Lease, parts: int = 0, notes: Sequence[str] = ()) -> None:

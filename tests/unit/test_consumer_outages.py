@@ -232,3 +232,14 @@ async def test_what_a_late_consumer_leaves_is_removed(kiosk: FakeKiosk, now: lis
     kiosk.store.objects |= plan
     await kiosk.consumer("late").work(late)
     assert await kiosk.store.list(f"jobs/{job.id}/") == []
+
+
+# ---------------------------------------------------------------- submitting
+
+
+async def test_a_model_that_is_being_loaded_is_not_unknown(kiosk: FakeKiosk) -> None:
+    kiosk.inference.loading = ["bright"]
+    with pytest.raises(Outage, match="'bright' is not loaded at present"):
+        await submitted(kiosk)
+    kiosk.inference.loading = []
+    await submitted(kiosk)
