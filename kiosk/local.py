@@ -135,7 +135,7 @@ def up(settings: Settings, roles: Roles | None = None, say: Say | None = None) -
                     repository = settings.model_repository.absolute()
                     with (
                         triton(addresses.triton_address, addresses.triton_secret) as client,
-                        watching(repository, client, say),
+                        watching(repository, client, shared_memory_prefix(home), say),
                     ):
                         supervisor.run()
             finally:

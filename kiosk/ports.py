@@ -277,6 +277,9 @@ class InferenceClient(Protocol):
     async def models(self) -> list[ModelCard]:
         """Cards of all models that are ready. Raises TransientError when Triton is not."""
 
+    async def absent(self) -> set[str]:
+        """Names of models that Triton has, but that are not loaded at present or being changed."""
+
     async def check(self) -> None:
         """Raises Outage while no model can be asked."""
 

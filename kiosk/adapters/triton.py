@@ -11,7 +11,14 @@ import numpy as np
 import tritonclient.grpc.aio as triton
 from tritonclient.utils import InferenceServerException, np_to_triton_dtype
 
-from kiosk.errors import MODEL_SERVER_AWAY, KioskError, Outage, PermanentError, TransientError
+from kiosk.errors import (
+    MODEL_NOT_LOADED,
+    MODEL_SERVER_AWAY,
+    KioskError,
+    Outage,
+    PermanentError,
+    TransientError,
+)
 from kiosk.models import ModelCard, card_from_config
 from kiosk.triton_secret import TritonSecret
 
@@ -19,6 +26,9 @@ log = logging.getLogger(__name__)
 
 # Cards are asked for again after this long, so that a new model appears without a restart.
 CARDS_KEPT_S = 5.0
+# And after this long while a model is being loaded.
+CHANGING_KEPT_S = 1.0
+_CHANGING = {"LOADING", "UNLOADING"}
 
 # Questions about models are answered from memory; who takes longer is not well.
 ANSWER_S = 10.0
@@ -49,6 +59,7 @@ class TritonInference:
         self._timeout_s = timeout_s
         self._client: Any = None
         self._cards: list[ModelCard] = []
+        self._absent: set[str] = set()
         self._cards_until_s = 0.0
 
     async def close(self) -> None:
@@ -62,10 +73,13 @@ class TritonInference:
             index = await self._connected().get_model_repository_index(
                 as_json=True, client_timeout=ANSWER_S
             )
+            entries = index.get("models", [])
             versions: dict[str, list[str]] = {}
-            for entry in index.get("models", []):
+            for entry in entries:
                 if entry.get("state") == "READY":
                     versions.setdefault(entry["name"], []).append(entry["version"])
+            absent = {e["name"] for e in entries if e.get("state") in _CHANGING}
+            absent |= {e["name"] for e in entries}.difference(versions)
             configs = [await self._config(name) for name in sorted(versions)]
         except InferenceServerException as error:
             raise _translated(error) from error
@@ -78,8 +92,14 @@ class TritonInference:
             except PermanentError as error:
                 # One bad card must not take the other models away.
                 log.error("%s", error)
-        self._cards_until_s = time.monotonic() + CARDS_KEPT_S
+        self._absent = absent
+        kept_s = CHANGING_KEPT_S if absent else CARDS_KEPT_S
+        self._cards_until_s = time.monotonic() + kept_s
         return self._cards
+
+    async def absent(self) -> set[str]:
+        await self.models()
+        return self._absent
 
     async def check(self) -> None:
         try:
@@ -120,6 +140,9 @@ class TritonInference:
                 channel_args=[
                     # Triton is never behind the proxy that an institute sets for the world.
                     ("grpc.enable_http_proxy", 0),
+                    # A Triton that comes back is noticed soon; gRPC would wait up to two minutes.
+                    ("grpc.initial_reconnect_backoff_ms", 200),
+                    ("grpc.max_reconnect_backoff_ms", 2000),
                     ("grpc.max_receive_message_length", -1),
                     ("grpc.max_send_message_length", -1),
                 ],
@@ -133,7 +156,7 @@ def _translated(error: InferenceServerException) -> KioskError:
     status, text = str(error.status()), str(error.message()).split("\n")[0][:300]
     words = text.lower()
     if any(word in words for word in _NOT_LOADED):
-        return Outage(f"The model is not loaded at present: {text}.", reason="MODEL_NOT_LOADED")
+        return Outage(f"The model is not loaded at present: {text}.", reason=MODEL_NOT_LOADED)
     if status in _PERMANENT:
         return PermanentError(f"The model refused the image: {text}.")
     if status == "StatusCode.DEADLINE_EXCEEDED":

@@ -44,6 +44,7 @@ class FakeInference:
         calls: shapes of the tiles that came in.
         linked: versions of linking networks that were asked, one per call.
         failures: errors to raise, one per call, before answering normally.
+        loading: names of models that are not loaded at present.
     """
 
     def __init__(self, cards: Sequence[ModelCard] | None = None) -> None:
@@ -52,10 +53,14 @@ class FakeInference:
         self.linked: list[str] = []
         self.failures: list[Exception] = []
         self.is_down = False
+        self.loading: list[str] = []
 
     async def models(self) -> list[ModelCard]:
         await self.check()
         return self.cards
+
+    async def absent(self) -> set[str]:
+        return set(self.loading)
 
     async def check(self) -> None:
         if self.is_down:

@@ -25,8 +25,21 @@ TARGETS = {
     "kiosk": 4,  # the supervisor: all at once
 }
 KILLED_SHARE = 0.6
-PAUSE_S = (1.0, 5.0)
-STOPPED_S = (0.5, 12.0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rhythm:
+    """How fast one fault follows the other: shortest and longest times.
+
+    Attributes:
+        pause_s: from one fault to the next.
+        stopped_s: from SIGSTOP to SIGCONT.
+        supervisor: whether it is killed too.
+    """
+
+    pause_s: tuple[float, float] = (1.0, 5.0)
+    stopped_s: tuple[float, float] = (0.5, 12.0)
+    supervisor: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,13 +64,14 @@ class Blow:
     missed: bool = False  # there was no such process at that moment
 
 
-def schedule(seed: int) -> Iterator[Fault]:
+def schedule(seed: int, rhythm: Rhythm) -> Iterator[Fault]:
     """Faults without end; the same seed gives the same ones."""
     dice = random.Random(seed)
-    names, weights = list(TARGETS), list(TARGETS.values())
+    names = [name for name in TARGETS if name != "kiosk" or rhythm.supervisor]
+    weights = [TARGETS[name] for name in names]
     while True:
         target = dice.choices(names, weights)[0]
-        pause_s, stopped_s = dice.uniform(*PAUSE_S), dice.uniform(*STOPPED_S)
+        pause_s, stopped_s = dice.uniform(*rhythm.pause_s), dice.uniform(*rhythm.stopped_s)
         killed = dice.random() < KILLED_SHARE or target in ("kiosk", "backend")
         yield Fault(target=target, pause_s=pause_s, stopped_s=0.0 if killed else stopped_s)
 

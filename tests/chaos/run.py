@@ -13,24 +13,69 @@ from rich.console import Console
 from kiosk.client import AsyncKiosk
 from kiosk.machine import RunningKiosk
 from tests.chaos.dead import DeadPart, dead_parts
-from tests.chaos.faults import Blow, schedule, strike
+from tests.chaos.faults import Blow, Rhythm, schedule, strike
 from tests.chaos.inputs import Input, Kind, choose, distinct, make_inputs
 from tests.chaos.leftovers import delete_everything, files_left, keys_left
 from tests.chaos.storm import Callers, Outcome
 from tests.chaos.victim import Victim
 
-# Short, so that what takes minutes in earnest is over in seconds here.
-SETTINGS = {
-    "KIOSK_QUEUE__LEASE_S": "5",
-    "KIOSK_CONSUMER__PART_TIMEOUT_S": "20",
-    "KIOSK_TRITON__TIMEOUT_S": "8",
-    "KIOSK_LISTEN__SWEEP_S": "2",
-}
 ATTEMPTS = 3
-SETTLE_S = 150.0
-"""After the last fault everything must be over within this time."""
 SWEPT_S = 20.0
 """So long it may take until what dead consumers have left is swept."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Size:
+    """How much is done in a run, and how long the kiosk waits for what.
+
+    Attributes:
+        storm_s: faults are done for so long, and only while there is work.
+        settle_s: after the last fault everything must be over within this time.
+        lease_s, part_timeout_s, tile_timeout_s: short, so that what takes minutes in earnest is
+            over in seconds here.
+    """
+
+    jobs: int
+    stack_frames: int
+    storm_s: float
+    settle_s: float
+    lease_s: float
+    part_timeout_s: float
+    tile_timeout_s: float
+    rhythm: Rhythm
+
+    @property
+    def settings(self) -> dict[str, str]:
+        return {
+            "KIOSK_QUEUE__LEASE_S": str(self.lease_s),
+            "KIOSK_QUEUE__ATTEMPTS": str(ATTEMPTS),
+            "KIOSK_CONSUMER__PART_TIMEOUT_S": str(self.part_timeout_s),
+            "KIOSK_TRITON__TIMEOUT_S": str(self.tile_timeout_s),
+            "KIOSK_LISTEN__SWEEP_S": "2",
+        }
+
+
+FULL = Size(
+    jobs=300,
+    stack_frames=200,
+    storm_s=300.0,
+    settle_s=150.0,
+    lease_s=5.0,
+    part_timeout_s=20.0,
+    tile_timeout_s=8.0,
+    rhythm=Rhythm(),
+)
+# For every change: about a minute. The supervisor stays alive, since starting anew takes long.
+SHORT = Size(
+    jobs=30,
+    stack_frames=30,
+    storm_s=15.0,
+    settle_s=90.0,
+    lease_s=2.5,
+    part_timeout_s=6.0,
+    tile_timeout_s=3.0,
+    rhythm=Rhythm(pause_s=(0.3, 1.5), stopped_s=(0.5, 4.0), supervisor=False),
+)
 
 
 @dataclass(kw_only=True)
@@ -48,28 +93,14 @@ class Result:
 
 
 class Run:
-    """One run with a seed.
+    """One run with a seed, in a folder of its own."""
 
-    Args:
-        storm_s: faults are done for at most this long, and only while there is work.
-    """
-
-    def __init__(
-        self,
-        folder: Path,
-        console: Console,
-        *,
-        seed: int,
-        jobs: int,
-        storm_s: float,
-        stack_frames: int,
-        settings: dict[str, str],
-    ) -> None:
-        self._victim = Victim(folder, SETTINGS | settings)
+    def __init__(self, folder: Path, console: Console, seed: int, size: Size) -> None:
+        self._victim = Victim(folder, size.settings)
         self._console = console
         self._seed = seed
-        self._storm_s = storm_s
-        self._inputs = choose(make_inputs(seed, stack_frames), jobs, seed)
+        self._size = size
+        self._inputs = choose(make_inputs(seed, size.stack_frames), size.jobs, seed)
         self.result = Result()
 
     def do(self) -> Result:
@@ -105,19 +136,21 @@ class Run:
         await self._check_leftovers(self._victim.running())
 
     async def _storm(self, kiosk: RunningKiosk) -> None:
-        began_s = time.monotonic()
-        callers = Callers(kiosk.grpc_address, began_s + self._storm_s + SETTLE_S)
+        began_s, size = time.monotonic(), self._size
+        callers = Callers(kiosk.grpc_address, began_s + size.storm_s + size.settle_s)
         enough = asyncio.Event()
         work = asyncio.create_task(callers.bring_through(self._inputs, self._seed))
-        faults = asyncio.create_task(strike(self._victim, schedule(self._seed), enough))
-        await asyncio.wait({work, faults}, timeout=self._storm_s, return_when="FIRST_COMPLETED")
+        faults = asyncio.create_task(
+            strike(self._victim, schedule(self._seed, size.rhythm), enough)
+        )
+        await asyncio.wait({work, faults}, timeout=size.storm_s, return_when="FIRST_COMPLETED")
         enough.set()
         result = self.result
         result.blows = await faults
         self._console.print(f"{len(result.blows)} faults were done; now it may settle.")
-        await asyncio.wait({work}, timeout=SETTLE_S)
+        await asyncio.wait({work}, timeout=size.settle_s)
         if not work.done():
-            result.violations.append(f"Not over {SETTLE_S:g} s after the last fault.")
+            result.violations.append(f"Not over {size.settle_s:g} s after the last fault.")
             work.cancel()
         await asyncio.gather(work, return_exceptions=True)
         result.outcomes, result.bridged = callers.outcomes, callers.bridged

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from segmented import spots, tiff
 
@@ -40,7 +41,7 @@ def kiosk(now: list[float]) -> FakeKiosk:
 
 
 async def submitted(kiosk: FakeKiosk) -> Job:
-    upload_id = await kiosk.upload(tiff(spots((40, 40))))
+    upload_id = await kiosk.upload(tiff(np.stack([spots((40, 40))] * 2)))
     return await kiosk.service.segment(upload_id=upload_id, model="bright", caller=LOCAL)
 
 
@@ -231,3 +232,14 @@ async def test_what_a_late_consumer_leaves_is_removed(kiosk: FakeKiosk, now: lis
     kiosk.store.objects |= plan
     await kiosk.consumer("late").work(late)
     assert await kiosk.store.list(f"jobs/{job.id}/") == []
+
+
+# ---------------------------------------------------------------- submitting
+
+
+async def test_a_model_that_is_being_loaded_is_not_unknown(kiosk: FakeKiosk) -> None:
+    kiosk.inference.loading = ["bright"]
+    with pytest.raises(Outage, match="'bright' is not loaded at present"):
+        await submitted(kiosk)
+    kiosk.inference.loading = []
+    await submitted(kiosk)

@@ -80,3 +80,36 @@ async def test_looking_whether_it_is_back_tells_an_outage_too() -> None:
     for call in (inference.check, inference.models):
         with pytest.raises(Outage, match="does not answer"):
             await call()
+
+
+class Index:
+    """A Triton that has these models, as (name, version, state)."""
+
+    def __init__(self, *entries: tuple[str, str, str]) -> None:
+        self._entries = entries
+
+    async def get_model_repository_index(self, **_: object) -> dict[str, object]:
+        names = ("name", "version", "state")
+        return {"models": [dict(zip(names, entry, strict=True)) for entry in self._entries]}
+
+    async def get_model_config(self, name: str, **_: object) -> dict[str, object]:
+        return {"config": {"name": name}}
+
+
+@pytest.mark.parametrize(
+    ("entries", "absent"),
+    [
+        ([("a", "1", "READY"), ("a", "2", "READY")], set()),
+        ([("a", "1", "READY"), ("a", "2", "LOADING")], {"a"}),  # or the latest would be version 1
+        ([("a", "1", "UNLOADING"), ("b", "1", "READY")], {"a"}),
+        ([("a", "", "UNAVAILABLE")], {"a"}),
+        ([("a", "1", "UNAVAILABLE"), ("a", "2", "READY")], set()),  # version 1 cannot be loaded
+        ([], set()),
+    ],
+)
+async def test_models_that_are_loaded_at_this_moment_are_named(
+    entries: list[tuple[str, str, str]], absent: set[str]
+) -> None:
+    inference = TritonInference("127.0.0.1:1", 1.0)
+    inference._client = Index(*entries)
+    assert await inference.absent() == absent
