@@ -22,6 +22,7 @@ from aiohttp import web
 from kiosk.authentication import Authentication
 from kiosk.certificate import Certificate
 from kiosk.errors import PermanentError
+from kiosk.exposure import is_loopback
 from kiosk.previews import Previews
 from kiosk.service import KioskService
 from kiosk.web.answers import add_headers, as_problems
@@ -60,7 +61,10 @@ class WebServer:
         self.port = port
         self._host = host
         self._previews = previews
-        self.app = make_app(service, previews, authentication, frontend, public_url)
+        is_local = is_loopback(host) and not authentication.required
+        self.app = make_app(
+            service, previews, authentication, frontend, public_url, is_local=is_local
+        )
         self._runner = web.AppRunner(self.app, shutdown_timeout=SHUTDOWN_S)
 
     async def start(self) -> None:
@@ -87,10 +91,16 @@ def make_app(
     authentication: Authentication,
     frontend: Path,
     public_url: str = "",
+    *,
+    is_local: bool = False,
 ) -> web.Application:
     """The aiohttp application behind `WebServer`; tests use it without a port."""
     app = web.Application(
-        middlewares=[as_problems, audited, Recognition(authentication, public_url).middleware],
+        middlewares=[
+            as_problems,
+            audited,
+            Recognition(authentication, public_url, is_local=is_local).middleware,
+        ],
         client_max_size=BODY_BYTES,
     )
     app.on_response_prepare.append(add_headers)

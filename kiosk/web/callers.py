@@ -43,9 +43,11 @@ def recognised(request: web.Request, caller: Caller) -> None:
 class Recognition:
     """The middleware that finds the caller of each request."""
 
-    def __init__(self, authentication: Authentication, public_url: str = "") -> None:
+    def __init__(
+        self, authentication: Authentication, public_url: str = "", *, is_local: bool = False
+    ) -> None:
         self._authentication = authentication
-        self._same_origin = SameOrigin(public_url)
+        self._same_origin = SameOrigin(public_url, is_local=is_local)
 
     @web.middleware
     async def middleware(self, request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -58,12 +60,12 @@ class Recognition:
 
     async def _caller(self, request: web.Request) -> Caller:
         address = request.remote or ""
-        if guest := await self._guest(request):
-            return guest.at(address)
         credentials = request.headers.get("Authorization", "")
         session = request.cookies.get(SESSION_COOKIE, "")
         by_cookie = bool(session) and not credentials
         self._same_origin.check(request, by_cookie=by_cookie)
+        if guest := await self._guest(request):
+            return guest.at(address)
         if by_cookie:
             credentials = f"Bearer {session}"
         return await self._authentication.caller(credentials, address)
