@@ -111,12 +111,14 @@ class JobCalls:
         answer: pb.Job = await self._connection.call("GetJob", pb.GetJobRequest(name=job_name(job)))
         return answer
 
-    async def jobs(self, limit: int = 50) -> list[pb.Job]:
-        """The newest jobs."""
+    async def jobs(self, limit: int = 50, *, all_owners: bool = False) -> list[pb.Job]:
+        """The newest jobs; with `all_owners` those of everybody, for administrators."""
         found: list[pb.Job] = []
         token = ""
         while len(found) < limit:
-            request = pb.ListJobsRequest(page_size=min(500, limit - len(found)), page_token=token)
+            request = pb.ListJobsRequest(
+                page_size=min(500, limit - len(found)), page_token=token, all_owners=all_owners
+            )
             answer = await self._connection.call("ListJobs", request)
             found += answer.jobs
             token = answer.next_page_token
