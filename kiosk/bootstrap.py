@@ -12,6 +12,7 @@ import signal
 from pathlib import Path
 from typing import BinaryIO
 
+from kiosk.adapters.decoder.decoding_files import DecodingImageFiles
 from kiosk.adapters.image_files import ImageFileReader
 from kiosk.adapters.object_store import ObstoreObjectStore
 from kiosk.adapters.redis_queue import QueuePolicy, RedisQueue
@@ -59,8 +60,13 @@ def make_store(settings: Settings) -> ObstoreObjectStore:
     return ObstoreObjectStore(settings.object_store_url)
 
 
+def make_images(settings: Settings) -> DecodingImageFiles:
+    """The reader of images for files that come from anybody."""
+    return DecodingImageFiles(settings.limits, settings.decoding)
+
+
 def local_files() -> ImageFileReader:
-    """The reader of images for files on this machine."""
+    """The reader of images for files on this machine, in the process of the one who owns them."""
     return ImageFileReader(Settings().limits)
 
 
@@ -71,7 +77,7 @@ async def run_server(settings: Settings) -> None:
     choose_scratch(settings.scratch_dir)
     stopping = _stop_on_signals()
     queue, inference, store = make_queue(settings), make_inference(settings), make_store(settings)
-    images = ImageFileReader(settings.limits)
+    images = make_images(settings)
     uploads = Uploads(
         store,
         settings.limits.upload_bytes,
@@ -90,6 +96,7 @@ async def run_server(settings: Settings) -> None:
     previews = Previews(queue=queue, store=store, images=images)
     listen = settings.listen
     await queue.prepare()
+    await asyncio.to_thread(images.prepare)
     grpc_server = _make_grpc_server(service, listen.host, listen.grpc_port)
     web_server = WebServer(service, previews, settings.frontend, listen.host, listen.web_port)
     await grpc_server.start()
@@ -101,6 +108,7 @@ async def run_server(settings: Settings) -> None:
     await asyncio.gather(grpc_server.stop(SERVER_GRACE_S), web_server.stop())
     await queue.close()
     await inference.close()
+    images.close()
 
 
 async def run_consumer(settings: Settings) -> bool:
@@ -109,13 +117,18 @@ async def run_consumer(settings: Settings) -> bool:
     configure_logging(settings.log_level)
     choose_scratch(settings.scratch_dir)
     stopping = _stop_on_signals()
-    queue, inference = make_queue(settings), make_inference(settings)
+    queue, inference, images = (
+        make_queue(settings),
+        make_inference(settings),
+        make_images(settings),
+    )
+    await asyncio.to_thread(images.prepare)
     consumer = Consumer(
         # A restarted process must not pass for the one before it.
         name=f"{platform.node()}-{os.getpid()}-{secrets.token_hex(4)}",
         queue=queue,
         store=make_store(settings),
-        images=ImageFileReader(settings.limits),
+        images=images,
         inference=inference,
         options=SegmentationOptions(
             tiles_in_flight=settings.consumer.tiles_in_flight,
@@ -136,6 +149,7 @@ async def run_consumer(settings: Settings) -> bool:
     await running
     await queue.close()
     await inference.close()
+    images.close()
     return not consumer.has_hung_thread
 
 

@@ -8,6 +8,7 @@
     │   └── TooLarge            over a limit that is a setting
     ├── Overloaded              too much work at present; try again later
     ├── TransientError          an outside system failed; worth another attempt
+    ├── ReaderFailed            the process that reads an image died over it, or was too slow
     ├── PermanentError          failed, and another attempt would fail alike
     │   └── JobFailed           raised by the client library for a job that did not succeed
     └── LeaseLost               somebody else owns the part now; drop the work
@@ -87,6 +88,16 @@ class TransientError(KioskError):
     """An outside system did not answer as it should; another attempt may succeed."""
 
     reason = "UNAVAILABLE"
+
+
+class ReaderFailed(KioskError):
+    """The process that reads an image died over it or had to be stopped; the attempt counts.
+
+    Another attempt may succeed, because memory may have been short or the machine slow; but most
+    likely it is the image.
+    """
+
+    reason = "READER_FAILED"
 
 
 class PermanentError(KioskError):

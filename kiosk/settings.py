@@ -149,6 +149,35 @@ class ConsumerSettings(Group):
     )
 
 
+class DecodingSettings(Group):
+    """The processes that read images, one for each; their files come from anybody."""
+
+    memory_bytes: int = Field(
+        4 * GIB,
+        ge=512 * MIB,
+        description="Most memory for reading one image, the program itself (100 MB) included. The"
+        " largest planes that other limits allow take below 3 GiB.",
+    )
+    file_bytes: int = Field(
+        16 * GIB,
+        gt=0,
+        description="Longest temporary file for reading one image: a member of a zip unpacked, or a"
+        " copy for a reader that needs a path. Twice the largest upload.",
+    )
+    open_timeout_s: float = Field(
+        30.0,
+        gt=0,
+        description="Longest time for the headers of an image, which take milliseconds; some files"
+        " are made so that it takes hours. Waiting for the object store does not count.",
+    )
+    plane_timeout_s: float = Field(
+        300.0,
+        gt=0,
+        description="Longest time for one plane, or a window of it. A gigabyte of compressed pixels"
+        " takes half a minute.",
+    )
+
+
 class TritonSettings(Group):
     """The Triton Inference Server."""
 
@@ -223,6 +252,7 @@ class Settings(BaseSettings):
     limits: LimitSettings = LimitSettings()
     queue: QueueSettings = QueueSettings()
     consumer: ConsumerSettings = ConsumerSettings()
+    decoding: DecodingSettings = DecodingSettings()
     triton: TritonSettings = TritonSettings()
     listen: ServerSettings = ServerSettings()
     local: LocalSettings = LocalSettings()
@@ -239,6 +269,32 @@ class Settings(BaseSettings):
 def child_environment(settings: Settings, **overrides: str) -> dict[str, str]:
     """The environment of a child process: ours plus the given KIOSK_ variables."""
     return {**os.environ, "KIOSK_HOME": str(settings.home), **overrides}
+
+
+# What a process needs to find its libraries, and nothing of what it could tell.
+_LIBRARIES = ("PATH", "PYTHONPATH", "LD_LIBRARY_PATH", "LANG", "LC_ALL", "TZ")
+# What buckets are opened with.
+_STORES = ("AWS_", "GOOGLE_", "SSL_CERT_", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
+
+
+def reader_environment() -> dict[str, str]:
+    """The environment of the processes that read images: no addresses, no secrets, no threads."""
+    ours = {name: os.environ[name] for name in _LIBRARIES if name in os.environ}
+    # No threads: what forks must have none, and many readers run side by side.
+    alone = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
+    return {**ours, **alone, "ARROW_DEFAULT_MEMORY_POOL": "system"}
+
+
+def store_environment() -> dict[str, str]:
+    """The variables that buckets are opened with, secrets included."""
+    return {
+        name: value for name, value in os.environ.items() if name.upper().startswith(_STORES)
+    } | {name: os.environ[name] for name in ("HOME",) if name in os.environ}
+
+
+def take_environment(variables: dict[str, str]) -> None:
+    """Have libraries of this process see variables of another one."""
+    os.environ.update(variables)
 
 
 def leave_children_alone() -> None:
