@@ -15,7 +15,7 @@ from typing import BinaryIO
 from kiosk.adapters.decoder.decoding_files import DecodingImageFiles
 from kiosk.adapters.image_files import ImageFileReader
 from kiosk.adapters.object_store import ObstoreObjectStore
-from kiosk.adapters.redis_queue import QueuePolicy, RedisQueue
+from kiosk.adapters.redis_queue import RedisQueue
 from kiosk.adapters.triton import TritonInference
 from kiosk.allocator import keep_few_arenas
 from kiosk.consumer import Consumer
@@ -25,6 +25,7 @@ from kiosk.grpc_api import GrpcServer
 from kiosk.inspection import inspect_file
 from kiosk.pipelines.context import SegmentationOptions
 from kiosk.previews import Previews
+from kiosk.queue_policy import QueuePolicy
 from kiosk.reading import InspectedImage, ReadOptions
 from kiosk.scratch import choose_scratch
 from kiosk.service import KioskService
@@ -44,9 +45,14 @@ def make_queue(settings: Settings) -> RedisQueue:
     policy = QueuePolicy(
         lease_s=settings.queue.lease_s,
         attempts=settings.queue.attempts,
+        outages=settings.queue.outages,
         retry_delay_s=settings.queue.retry_delay_s,
         window_parts=settings.queue.window_parts,
+        owner_parts=settings.queue.owner_parts,
+        interactive_jobs=settings.queue.interactive_jobs,
         open_jobs=settings.limits.open_jobs,
+        owner_open_jobs=settings.limits.owner_open_jobs,
+        open_parts=settings.limits.open_parts,
         retention_s=settings.listen.retention_s,
     )
     return RedisQueue(settings.queue.redis_url.get_secret_value(), policy)
@@ -95,14 +101,13 @@ async def run_server(settings: Settings) -> None:
     )
     previews = Previews(queue=queue, store=store, images=images)
     listen = settings.listen
-    await queue.prepare()
     await asyncio.to_thread(images.prepare)
     grpc_server = _make_grpc_server(service, listen.host, listen.grpc_port)
     web_server = WebServer(service, previews, settings.frontend, listen.host, listen.web_port)
     await grpc_server.start()
     await web_server.start()
     log.info("serving gRPC on port %d and HTTP on port %d", grpc_server.port, web_server.port)
-    sweeper = asyncio.create_task(_sweep(service, queue, listen.sweep_s))
+    sweeper = asyncio.create_task(_sweep(service, listen.sweep_s))
     await stopping.wait()
     sweeper.cancel()
     await asyncio.gather(grpc_server.stop(SERVER_GRACE_S), web_server.stop())
@@ -162,11 +167,10 @@ def _make_grpc_server(service: KioskService, host: str, port: int) -> GrpcServer
         ) from error
 
 
-async def _sweep(service: KioskService, queue: RedisQueue, every_s: float) -> None:
+async def _sweep(service: KioskService, every_s: float) -> None:
     while True:
         try:
             await service.sweep()
-            await queue.forget_idle_consumers()
         except KioskError as error:
             log.warning("sweeping: %s", error)
         except Exception:

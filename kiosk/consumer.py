@@ -218,6 +218,7 @@ class Consumer:
         """Remove what the parts left; if this fails, the job's expiry removes it."""
         with contextlib.suppress(KioskError):
             await self._store.delete_prefix(parts_prefix(lease.job.id))
+            await self._queue.cleaned(lease.job.id)
 
     async def _keep(self, lease: Lease, work: asyncio.Task[object]) -> None:
         """Renew the lease; when it is lost, cancel the work."""

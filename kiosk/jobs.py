@@ -43,6 +43,13 @@ class PartKind(StrEnum):
     JOIN = "join"
 
 
+class Priority(StrEnum):
+    """Which jobs go first. Batch jobs get one turn in five while interactive ones wait."""
+
+    INTERACTIVE = "interactive"  # somebody is waiting for it
+    BATCH = "batch"  # one of many, overnight
+
+
 PLAN_INDEX = -1
 JOIN_INDEX = -2
 
@@ -60,6 +67,7 @@ class Job:
     parameters: Mapping[str, Any] = field(default_factory=dict)
     owner: str = ""
     request_id: str = ""
+    priority: Priority | None = None  # None: the queue decides, by how many jobs the owner has open
     state: JobState = JobState.QUEUED
     stage: Stage = Stage.WAITING
     parts_total: int = 0
@@ -67,6 +75,7 @@ class Job:
     error: str = ""
     error_reason: str = ""
     notes: tuple[str, ...] = ()  # what the kiosk read, guessed or left out
+    waiting_for: str = ""  # the outage that holds it up at present, in a sentence
     create_time_s: float = 0.0
     start_time_s: float = 0.0
     end_time_s: float = 0.0
@@ -96,6 +105,8 @@ class Lease:
         consumer: who holds the lease.
         token: identifies the hand-out; a lost lease has a token that no longer matches.
         attempt: 1 for the first attempt at this part.
+        suspect: an earlier attempt ended without a word. The part may have killed its consumer, so
+            nothing else should be done beside it.
     """
 
     job: Job
@@ -103,6 +114,7 @@ class Lease:
     consumer: str
     token: str
     attempt: int
+    suspect: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,9 +127,11 @@ class JobEvent:
 
 @dataclass(frozen=True, kw_only=True)
 class DeadLetter:
-    """A part that was given up, with the reason of its last attempt."""
+    """A part that was given up, with the reason of its last attempt. A job has at most one."""
 
     job_id: str
+    owner: str
+    file_name: str
     part_index: int
     kind: PartKind
     attempts: int

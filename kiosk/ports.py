@@ -31,12 +31,15 @@ class JobQueue(Protocol):
     async def submit(self, job: Job) -> Job:
         """Store a job and queue its plan part; a known request_id returns the job of then.
 
-        Raises AlreadyExists when the request_id came before with other content, and
-        Overloaded when too many jobs are open.
+        Raises AlreadyExists when the request_id came before with other content, and Overloaded
+        when too much is open already, of this owner or of all.
         """
 
     async def lease(self, consumer: str, wait_s: float) -> Lease | None:
-        """The next part for this consumer, or None when none came within `wait_s`."""
+        """The next part for this consumer, or None when none came within `wait_s`.
+
+        Interactive jobs go first; owners take turns, and so do the jobs of each.
+        """
 
     async def renew(self, lease: Lease) -> None:
         """Keep a lease. Raises LeaseLost when it is gone or the job is no longer open."""
@@ -47,11 +50,22 @@ class JobQueue(Protocol):
     async def complete(self, lease: Lease) -> None:
         """End of a part; the last one of a job releases its join."""
 
-    async def succeed(self, lease: Lease) -> None:
-        """End of a join: the job has succeeded."""
+    async def succeed(self, lease: Lease, parts: int = 0, notes: Sequence[str] = ()) -> None:
+        """The job has succeeded: end of a join, or of a plan whose few parts were done at once.
+
+        Args:
+            parts, notes: of such a plan; left out for a join.
+        """
 
     async def retry(self, lease: Lease, reason: str) -> None:
         """Give a part back for another attempt, or to the dead letters after the last one."""
+
+    async def postpone(self, lease: Lease, reason: str) -> None:
+        """Give a part back because an outside system is out of order.
+
+        It is handed out again after a delay that grows, the attempt does not count, and the job
+        shows the reason. After many such delays of one part it counts as an attempt after all.
+        """
 
     async def release(self, lease: Lease) -> None:
         """Give a part back at once, without counting the attempt: its consumer is stopping."""
@@ -62,8 +76,14 @@ class JobQueue(Protocol):
     async def get(self, job_id: str) -> Job:
         """The job as it stands. Raises NotFound."""
 
-    async def list_jobs(self, limit: int, before: str = "") -> tuple[list[Job], str]:
-        """Newest first: at most `limit` jobs and the token for the page that follows ('' = end)."""
+    async def list_jobs(
+        self, limit: int, before: str = "", owner: str | None = None
+    ) -> tuple[list[Job], str]:
+        """Newest first: at most `limit` jobs and the token for the page that follows ('' = end).
+
+        Args:
+            owner: only jobs of this owner; None for those of all.
+        """
 
     async def cancel(self, job_id: str) -> Job:
         """Stop an open job; a finished one is left as it is."""
@@ -71,17 +91,35 @@ class JobQueue(Protocol):
     async def delete(self, job_id: str) -> None:
         """Forget a finished job. Raises WrongState while it is open."""
 
+    async def extend(self, job_id: str, expire_time_s: float) -> Job:
+        """Keep a job until then. Raises NotFound."""
+
+    async def redrive(self, job_id: str) -> Job:
+        """Begin a failed or cancelled job anew, with all of its attempts.
+
+        Raises WrongState for any other job, and while what it left is still being removed.
+        """
+
     def watch(self, job_id: str, after: str = "") -> AsyncIterator[JobEvent]:
-        """The events of a job after the given id, until one is final."""
+        """The job now (or as soon as it has changed since the event `after`), then its changes.
+
+        Changes that come faster than they are taken are told as one. Ends with a final state.
+        """
 
     async def expired(self) -> list[str]:
         """Ids of jobs whose expire time has passed."""
 
+    async def litter(self) -> list[str]:
+        """Ids of closed jobs whose intermediate files are due to be removed; see `cleaned`."""
+
+    async def cleaned(self, job_id: str) -> None:
+        """The intermediate files of a closed job are gone."""
+
     async def backlog(self) -> Backlog:
         """How much work there is, in constant time."""
 
-    async def dead_letters(self, limit: int = 100) -> list[DeadLetter]:
-        """Parts that were given up, newest first."""
+    async def dead_letters(self, limit: int = 100, owner: str | None = None) -> list[DeadLetter]:
+        """Parts that were given up, newest first; each goes with its job."""
 
 
 class ObjectStore(Protocol):

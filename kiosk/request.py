@@ -66,10 +66,11 @@ class SegmentationRequest:
 
     def as_parameters(self) -> dict[str, Any]:
         """As it stands in the record of a job: JSON values, without what was not asked."""
-        values: dict[str, Any] = {
-            "channel": self.channel,
-            "postprocessing": dict(self.postprocessing),
-        }
+        values: dict[str, Any] = {}
+        if self.channel:
+            values["channel"] = self.channel
+        if self.postprocessing:
+            values["postprocessing"] = dict(self.postprocessing)
         if reading := self.reading.as_dict():
             values["reading"] = reading
         if self.region is not None:

@@ -319,8 +319,7 @@ class KioskService:
         )
 
     def watch_job(self, job_id: str, after: str = "") -> AsyncIterator[JobEvent]:
-        milliseconds, _, sequence = after.partition("-")
-        if after and not (_is_number(milliseconds) and _is_number(sequence)):
+        if after and not _is_number(after):
             raise InvalidRequest("This event id is not one of ours.", field="after_event_id")
         return self._queue.watch(job_id, after)
 
@@ -389,6 +388,10 @@ class KioskService:
                 await self.delete_job(job_id)
             except KioskError as error:
                 log.warning("job %s could not be swept: %s", job_id, error)
+        for job_id in await self._queue.litter():
+            # What a consumer that was lost, or a job that was cancelled, has left.
+            await self._store.delete_prefix(parts_prefix(job_id))
+            await self._queue.cleaned(job_id)
         await self.uploads.sweep()
 
     async def _card(self, model: str, version: str, pipeline: str) -> tuple[ModelCard, str]:

@@ -78,7 +78,19 @@ class LimitSettings(Group):
         " them is in memory while the archive is read (about 90 MB).",
     )
     open_jobs: int = Field(
-        10_000, gt=0, description="Most unfinished jobs; more are answered 'try again later'."
+        100_000,
+        gt=0,
+        description="Most unfinished jobs; more are answered 'try again later'. Each takes about"
+        " 1 KB of Redis' memory.",
+    )
+    owner_open_jobs: int = Field(
+        50_000, gt=0, description="Most unfinished jobs of one owner: a large screen, overnight."
+    )
+    open_parts: int = Field(
+        2_000_000,
+        gt=0,
+        description="Most parts that wait or are being done; while there are more, no new job is"
+        " taken. A job has at most as many parts as it has planes or blocks.",
     )
 
 
@@ -105,6 +117,24 @@ class QueueSettings(Group):
         gt=0,
         description="Parts of one job that are handed out at a time, so that a long job leaves"
         " room for short ones.",
+    )
+    owner_parts: int = Field(
+        0,
+        ge=0,
+        description="Parts of one owner that are handed out at a time; 0 = any number. Owners take"
+        " turns anyway; a bound keeps some consumers free for whoever comes next.",
+    )
+    interactive_jobs: int = Field(
+        8,
+        ge=0,
+        description="A job whose priority nobody chose is interactive while its owner has fewer"
+        " unfinished jobs than this, and batch from there on: who sends thousands can wait.",
+    )
+    outages: int = Field(
+        20,
+        gt=0,
+        description="So often a part is put off because Triton, the store or the disk is out of"
+        " order, a minute apart at most, before that counts as an attempt.",
     )
 
 

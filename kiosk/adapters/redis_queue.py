@@ -1,59 +1,48 @@
-"""The job queue on Redis Streams: one Lua script per transition, so every step is atomic.
+"""The job queue on Redis: one Lua script per transition, so every step is atomic.
 
-A part is an entry of one stream; the consumer group's pending list is the list of leases. A
-lease is kept by claiming the entry anew (its idle time restarts) and runs out when nobody does.
-The keys are described in `lua/_common.lua`.
+Owners take turns, and so do the jobs of each; nothing is handed out before a consumer asks. A lease
+is a token in a sorted set and runs out when nobody renews it. The keys are described in
+`lua/_common.lua`.
 """
 
 from __future__ import annotations
 
-import hashlib
+import asyncio
 import json
-import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+import math
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from typing import Any
 
 import redis.asyncio as redis
+from redis.asyncio.retry import Retry
+from redis.backoff import ConstantBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from kiosk.errors import AlreadyExists, LeaseLost, NotFound, Overloaded, TransientError, WrongState
-from kiosk.jobs import (
-    JOIN_INDEX,
-    PLAN_INDEX,
-    DeadLetter,
-    Job,
-    JobEvent,
-    JobState,
-    Lease,
-    Part,
-    PartKind,
-    Stage,
+from kiosk.adapters.redis_records import (
+    dead_letter_of,
+    job_of,
+    kind_of,
+    request_json,
+    version_of,
 )
+from kiosk.adapters.redis_watch import ChangeListener
+from kiosk.errors import AlreadyExists, LeaseLost, NotFound, Overloaded, TransientError, WrongState
+from kiosk.jobs import DeadLetter, Job, JobEvent, JobState, Lease, Part
 from kiosk.ports import Backlog
+from kiosk.queue_policy import BATCH_TURN, LITTER_LEASES, LONGEST_DELAY_S, QueuePolicy
 
-GROUP = "consumers"
-WATCH_WAIT_MS = 5_000
-# Blocking reads last a few seconds; an answer later than this means a dead connection.
-SOCKET_TIMEOUT_S = 30.0
-IDLE_CONSUMER_MS = 3_600_000
-
-
-@dataclass(frozen=True, kw_only=True)
-class QueuePolicy:
-    """The numbers that decide how parts are handed out; see settings.QueueSettings."""
-
-    lease_s: float = 30.0
-    attempts: int = 3
-    retry_delay_s: float = 1.0
-    window_parts: int = 16
-    open_jobs: int = 10_000
-    retention_s: float = 7 * 24 * 3600.0
+# An answer later than this means a dead connection; blocking reads last two seconds.
+SOCKET_TIMEOUT_S = 10.0
+RETRY_S = 0.1
+# Above this share of its memory Redis takes no new jobs: those it has need some to go on.
+FULL_SHARE = 0.85
+MEMORY_LOOK_S = 1.0
+MOST_AT_A_TIME = 100
 
 
 class RedisQueue:
@@ -62,103 +51,109 @@ class RedisQueue:
     def __init__(self, url: str, policy: QueuePolicy, prefix: str = "{kiosk}") -> None:
         # Any: redis-py's types allow bytes and None everywhere, which decode_responses rules out.
         self._redis: Any = redis.Redis.from_url(
-            url, decode_responses=True, socket_timeout=SOCKET_TIMEOUT_S, health_check_interval=15
+            url,
+            decode_responses=True,
+            socket_timeout=SOCKET_TIMEOUT_S,
+            health_check_interval=15,
+            # Once more on a new connection: every step may be sent twice. Then the caller decides.
+            retry=Retry(ConstantBackoff(RETRY_S), 1),
         )
         self._policy = policy
         self._prefix = prefix
-        self._parts = f"{prefix}:parts"
+        self._changes = ChangeListener(self._redis)
         self._scripts = {
             name: self._redis.register_script(source) for name, source in script_sources().items()
         }
+        self._memory_looked_s = -math.inf
+        self._memory_is_full = False
 
     async def close(self) -> None:
+        await self._changes.close()
         await self._redis.aclose()
-
-    async def prepare(self) -> None:
-        """Make the consumer group; harmless when it is there."""
-        async with _translated():
-            try:
-                # From the very beginning: parts queued before the first consumer count too.
-                await self._redis.xgroup_create(self._parts, GROUP, id="0", mkstream=True)
-            except ResponseError as error:
-                if "BUSYGROUP" not in str(error):
-                    raise
 
     # ------------------------------------------------------------------ submitting
 
     async def submit(self, job: Job) -> Job:
-        request = f"{job.owner}:{job.request_id}" if job.request_id else ""
-        fields = {
-            "pipeline": job.pipeline,
-            "upload_id": job.upload_id,
-            "file_name": job.file_name,
-            "model": job.model,
-            "model_version": job.model_version,
-            "parameters": json.dumps(job.parameters, sort_keys=True),
-            "owner": job.owner,
-            "request_id": job.request_id,
-        }
-        fingerprint = hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()
-        verdict, job_id = await self._run(
+        policy = self._policy
+        await self._check_memory()
+        verdict, answer = await self._run(
             "submit",
             job.id,
-            request,
-            fingerprint,
-            self._policy.open_jobs,
-            round(self._policy.retention_s * 1000),
-            *(text for pair in fields.items() for text in pair),
+            job.owner,
+            job.request_id,
+            job.priority.value if job.priority else "",
+            round(policy.retention_s * 1000),
+            policy.open_jobs,
+            policy.owner_open_jobs,
+            policy.open_parts,
+            policy.interactive_jobs,
+            policy.window_parts,
+            request_json(job),
         )
         if verdict == "conflict":
             raise AlreadyExists(
                 f"The request id '{job.request_id}' was used before for another request (job"
-                f" {job_id}). Use a new id for a new request.",
+                f" {answer}). Use a new id for a new request.",
                 field="request_id",
             )
         if verdict == "full":
+            raise Overloaded("This kiosk has as much work waiting as it takes. Try again later.")
+        if verdict == "full for owner":
             raise Overloaded(
-                f"There are {self._policy.open_jobs} unfinished jobs already. Try again later."
+                f"You have {policy.owner_open_jobs} unfinished jobs already. Try again when some"
+                " are done."
             )
-        return await self.get(job_id)
+        stored_id, stored = answer
+        return job_of(stored_id, stored)
+
+    async def _check_memory(self) -> None:
+        """Raises Overloaded while Redis has nearly used up the memory it may use."""
+        now = asyncio.get_running_loop().time()
+        if now - self._memory_looked_s > MEMORY_LOOK_S:
+            async with _translated():
+                memory = await self._redis.info("memory")
+            self._memory_looked_s = now
+            most = memory.get("maxmemory", 0)
+            self._memory_is_full = 0 < most * FULL_SHARE < memory["used_memory"]
+        if self._memory_is_full:
+            raise Overloaded(
+                "The job queue's memory (Redis) is nearly full, so no new jobs are taken until some"
+                " are done or deleted. Try again later."
+            )
 
     # ------------------------------------------------------------------ consuming
 
     async def lease(self, consumer: str, wait_s: float) -> Lease | None:
-        begun = None
-        while not begun:  # an entry of a closed job is dropped, and the next one may be for us
-            entry = await self._run("reclaim", consumer, round(self._policy.lease_s * 1000))
-            entry = entry or await self._read(consumer, wait_s)
-            if not entry:
+        policy = self._policy
+        until = asyncio.get_running_loop().time() + wait_s
+        while True:
+            verdict, *answer = await self._run(
+                "lease",
+                consumer,
+                round(policy.lease_s * 1000),
+                policy.attempts,
+                policy.window_parts,
+                policy.owner_parts,
+                BATCH_TURN,
+                self._litter_ms,
+            )
+            if verdict == "part":
+                return _lease(consumer, *answer)
+            if verdict == "more":
+                continue
+            rest_s = until - asyncio.get_running_loop().time()
+            if rest_s <= 0:
                 return None
-            begun = await self._run("begin", consumer, entry, self._policy.attempts)
-        record, index, payload, attempt = begun
-        job = _job(_pairs(record))
-        part = Part(
-            job_id=job.id, kind=_kind(int(index)), index=int(index), payload=json.loads(payload)
-        )
-        return Lease(job=job, part=part, consumer=consumer, token=entry, attempt=int(attempt))
+            due_s = answer[0] / 1000 if answer[0] >= 0 else rest_s
+            await self._sleep(min(rest_s, due_s))
 
-    async def _read(self, consumer: str, wait_s: float) -> str | None:
+    async def _sleep(self, longest_s: float) -> None:
+        """Until something may be there to do."""
         async with _translated():
-            try:
-                # None: do not block (Redis takes 0 for "for ever" and rounds up to 100 ms)
-                answer = await self._redis.xreadgroup(
-                    GROUP, consumer, {self._parts: ">"}, 1, block=round(wait_s * 1000) or None
-                )
-            except ResponseError as error:
-                if "NOGROUP" not in str(error):
-                    raise
-                await self.prepare()  # Redis was emptied under us
-                return None
-        if not answer:
-            return None
-        streams = answer.values() if isinstance(answer, dict) else [item[1] for item in answer]
-        entries = next(iter(streams))
-        if entries and isinstance(entries[0], list):  # RESP3 wraps the entries once more
-            entries = entries[0]
-        return str(entries[0][0]) if entries else None
+            await self._redis.blpop([f"{self._prefix}:bell"], timeout=max(longest_s, 0.01))
 
     async def renew(self, lease: Lease) -> None:
-        await self._with_lease("renew", lease)
+        await self._with_lease("renew", lease, round(self._policy.lease_s * 1000))
 
     async def planned(self, lease: Lease, parts: Sequence[Part], notes: Sequence[str]) -> None:
         payloads = [json.dumps(part.payload) for part in parts]
@@ -166,41 +161,65 @@ class RedisQueue:
         await self._with_lease("planned", lease, window, json.dumps(list(notes)), *payloads)
 
     async def complete(self, lease: Lease) -> None:
-        await self._with_lease("complete", lease)
+        await self._with_lease("complete", lease, self._policy.window_parts)
 
-    async def succeed(self, lease: Lease) -> None:
-        await self._with_lease("finish", lease, JobState.SUCCEEDED.value, "", "")
+    async def succeed(self, lease: Lease, parts: int = 0, notes: Sequence[str] = ()) -> None:
+        said = json.dumps(list(notes))
+        await self._finish(lease, JobState.SUCCEEDED, "", "", str(parts or ""), said)
 
     async def fail(self, lease: Lease, reason: str, message: str) -> None:
-        await self._with_lease("finish", lease, JobState.FAILED.value, reason, message)
+        await self._finish(lease, JobState.FAILED, reason, message, "", "[]")
+
+    async def _finish(
+        self, lease: Lease, state: JobState, reason: str, message: str, parts: str, notes: str
+    ) -> None:
+        ending = (state.value, reason, message, self._litter_ms, parts, notes)
+        await self._with_lease("finish", lease, *ending)
 
     async def retry(self, lease: Lease, reason: str) -> None:
-        delay_ms = round(self._policy.retry_delay_s * 1000)
-        await self._with_lease("retry", lease, self._policy.attempts, delay_ms, reason)
+        await self._give_back(lease, reason, most_outages=0)
+
+    async def postpone(self, lease: Lease, reason: str) -> None:
+        await self._give_back(lease, reason, most_outages=self._policy.outages)
+
+    async def _give_back(self, lease: Lease, reason: str, most_outages: int) -> None:
+        policy = self._policy
+        await self._with_lease(
+            "retry",
+            lease,
+            policy.attempts,
+            round(policy.retry_delay_s * 1000),
+            round(LONGEST_DELAY_S * 1000),
+            reason,
+            self._litter_ms,
+            policy.window_parts,
+            most_outages,
+        )
 
     async def release(self, lease: Lease) -> None:
-        await self._with_lease("release", lease)
+        await self._with_lease("release", lease, self._policy.window_parts)
 
     # ------------------------------------------------------------------ reading and steering
 
     async def get(self, job_id: str) -> Job:
-        _check_id(job_id)
-        async with _translated():
-            record = await self._redis.hgetall(self._job_key(job_id))
-        if not record:
-            raise NotFound(f"There is no job '{job_id}'. It may have expired or been deleted.")
-        return _job(record)
+        return job_of(job_id, await self._record(job_id))
 
-    async def list_jobs(self, limit: int, before: str = "") -> tuple[list[Job], str]:
-        ids = await self._ids_before(limit + 1, before)
-        async with _translated(), self._redis.pipeline(transaction=False) as pipe:
-            for _, job_id in ids[:limit]:
-                pipe.hgetall(self._job_key(job_id))
-            records = await pipe.execute()
+    async def list_jobs(
+        self, limit: int, before: str = "", owner: str | None = None
+    ) -> tuple[list[Job], str]:
+        ids: list[tuple[int, str]] = []
+        for name in await self._owners() if owner is None else [owner]:
+            ids += await self._ids_before(name, limit + 1, before)
+        ids = sorted(ids, reverse=True)[: limit + 1]
+        records = await self._records([job_id for _, job_id in ids[:limit]])
         more = f"{ids[limit - 1][0]}-{ids[limit - 1][1]}" if len(ids) > limit else ""
-        return [_job(record) for record in records if record], more
+        return [job_of(job_id, stored) for job_id, stored in records.items()], more
 
-    async def _ids_before(self, count: int, before: str) -> list[tuple[int, str]]:
+    async def _owners(self) -> list[str]:
+        async with _translated():
+            return sorted(await self._redis.smembers(f"{self._prefix}:owners"))
+
+    async def _ids_before(self, owner: str, count: int, before: str) -> list[tuple[int, str]]:
         """(creation time in ms, id), newest first, strictly after the page token."""
         highest, _, last_id = before.partition("-")
         upper = highest or "+inf"
@@ -209,7 +228,12 @@ class RedisQueue:
         while len(found) < count:
             async with _translated():
                 rows = await self._redis.zrevrangebyscore(
-                    f"{self._prefix}:jobs", upper, "-inf", start=start, num=count, withscores=True
+                    f"{self._prefix}:jobs:{owner}",
+                    upper,
+                    "-inf",
+                    start=start,
+                    num=count,
+                    withscores=True,
                 )
             if not rows:
                 break
@@ -223,101 +247,122 @@ class RedisQueue:
 
     async def cancel(self, job_id: str) -> Job:
         _check_id(job_id)
-        await self._run("cancel", job_id)
+        await self._run("cancel", job_id, self._litter_ms)
         return await self.get(job_id)
 
     async def delete(self, job_id: str) -> None:
-        _check_id(job_id)
-        verdict = await self._run("delete", job_id)
+        job = await self.get(job_id)
+        verdict = await self._run("delete", job_id, job.request_id)
         if verdict == 0:
-            raise NotFound(f"There is no job '{job_id}'. It may have expired or been deleted.")
+            raise _no_such_job(job_id)
         if verdict == -1:
             raise WrongState(f"Job '{job_id}' is not finished. Cancel it first, then delete it.")
 
-    async def watch(self, job_id: str, after: str = "") -> AsyncIterator[JobEvent]:
-        await self.get(job_id)  # NotFound before the first event
-        stream = f"{self._job_key(job_id)}:events"
-        if not after:
-            async with _translated():
-                rows = await self._redis.xrevrange(stream, count=1)
-            after = "0-0"
-            for event in map(_event, rows):
-                yield event
-                after = event.id
-                if event.job.state.is_final:
-                    return
-        while True:
-            events = await self._events_after(stream, after)
-            if not events and (job := await self.get(job_id)).state.is_final:
-                # The final event was seen before the break, or trimmed: say it once more.
-                yield JobEvent(id=after, job=job)
-                return
-            for event in events:
-                yield event
-                after = event.id
-                if event.job.state.is_final:
-                    return
+    async def extend(self, job_id: str, expire_time_s: float) -> Job:
+        _check_id(job_id)
+        if not await self._run("extend", job_id, round(expire_time_s * 1000)):
+            raise _no_such_job(job_id)
+        return await self.get(job_id)
 
-    async def _events_after(self, stream: str, after: str) -> list[JobEvent]:
-        async with _translated():
-            rows = await self._redis.xrange(stream, min=f"({after}", count=100)
-            if rows:
-                return [_event(row) for row in rows]
-            await self._redis.xread({stream: after}, count=1, block=WATCH_WAIT_MS)
-            rows = await self._redis.xrange(stream, min=f"({after}", count=100)
-        return [_event(row) for row in rows]
+    async def redrive(self, job_id: str) -> Job:
+        _check_id(job_id)
+        verdict = await self._run("redrive", job_id, self._policy.window_parts)
+        if verdict == 0:
+            raise _no_such_job(job_id)
+        if verdict == -1:
+            raise WrongState("Only a job that has failed or was cancelled can be begun anew.")
+        if verdict == -2:
+            raise WrongState(
+                "What this job left behind is still being removed. Try again in a minute.",
+                reason="STILL_CLEANING",
+            )
+        return await self.get(job_id)
+
+    async def watch(self, job_id: str, after: str = "") -> AsyncIterator[JobEvent]:
+        await self.get(job_id)  # NotFound before anything else
+        seen = int(after) if after else 0
+        async with _translated(), self._changes.following(self._job_key(job_id)) as changed:
+            while True:
+                stored = await self._record(job_id)
+                version, job = version_of(stored), job_of(job_id, stored)
+                # A watcher that comes back after the end is told the end once more.
+                if version > seen or job.state.is_final:
+                    yield JobEvent(id=str(version), job=job)
+                if job.state.is_final:
+                    return
+                seen = version
+                await changed.wait()
 
     async def expired(self) -> list[str]:
+        return list(await self._run("expired", MOST_AT_A_TIME))
+
+    async def litter(self) -> list[str]:
+        return list(await self._run("litter", self._litter_ms, MOST_AT_A_TIME))
+
+    async def cleaned(self, job_id: str) -> None:
         async with _translated():
-            now_ms = time.time() * 1000
-            return list(
-                await self._redis.zrangebyscore(f"{self._prefix}:expiry", "-inf", now_ms, 0, 100)
-            )
+            await self._redis.zrem(f"{self._prefix}:litter", job_id)
 
     async def backlog(self) -> Backlog:
         async with _translated():
             record = await self._redis.hgetall(f"{self._prefix}:backlog")
         return Backlog(parts=int(record.get("parts", 0)), jobs=int(record.get("jobs", 0)))
 
-    async def dead_letters(self, limit: int = 100) -> list[DeadLetter]:
-        async with _translated():
-            rows = await self._redis.xrevrange(f"{self._prefix}:dead", count=limit)
-        return [
-            DeadLetter(
-                job_id=fields["job"],
-                part_index=int(fields["index"]),
-                kind=PartKind(fields["kind"]),
-                attempts=int(fields["attempts"]),
-                reason=fields["reason"],
-                time_s=int(fields["time_ms"]) / 1000,
-            )
-            for _, fields in rows
-        ]
-
-    async def forget_idle_consumers(self) -> None:
-        """Remove consumers of the group that are long gone and hold nothing."""
-        async with _translated():
-            for row in await self._redis.xinfo_consumers(self._parts, GROUP):
-                if row["pending"] == 0 and row["idle"] > IDLE_CONSUMER_MS:
-                    await self._redis.xgroup_delconsumer(self._parts, GROUP, row["name"])
+    async def dead_letters(self, limit: int = 100, owner: str | None = None) -> list[DeadLetter]:
+        found: list[DeadLetter] = []
+        start = 0
+        while len(found) < limit:
+            async with _translated():
+                rows = await self._redis.zrevrange(
+                    f"{self._prefix}:dead", start, start + MOST_AT_A_TIME - 1, withscores=True
+                )
+            if not rows:
+                break
+            start += len(rows)
+            records = await self._records([job_id for job_id, _ in rows])
+            for job_id, time_ms in rows:
+                if job_id not in records:
+                    continue
+                job = job_of(job_id, records[job_id])
+                if owner is None or job.owner == owner:
+                    found.append(dead_letter_of(job, records[job_id][2], time_ms / 1000))
+        return found[:limit]
 
     # ------------------------------------------------------------------ inner
+
+    @property
+    def _litter_ms(self) -> int:
+        return round(LITTER_LEASES * self._policy.lease_s * 1000)
 
     def _job_key(self, job_id: str) -> str:
         return f"{self._prefix}:job:{job_id}"
 
+    async def _record(self, job_id: str) -> list[Any]:
+        """Raises NotFound."""
+        _check_id(job_id)
+        records = await self._records([job_id])
+        if not records:
+            raise _no_such_job(job_id)
+        return records[job_id]
+
+    async def _records(self, job_ids: Sequence[str]) -> dict[str, list[Any]]:
+        """The records of those jobs that are there, each read in one step."""
+        if not job_ids:
+            return {}
+        async with _translated(), self._redis.pipeline(transaction=True) as pipe:
+            for job_id in job_ids:
+                key = self._job_key(job_id)
+                pipe.hgetall(key).get(f"{key}:request").hgetall(f"{key}:said")
+            rows = await pipe.execute()
+        records = zip(job_ids, zip(rows[::3], rows[1::3], rows[2::3], strict=True), strict=True)
+        return {job_id: list(stored) for job_id, stored in records if stored[0]}
+
     async def _run(self, name: str, *arguments: Any) -> Any:
         async with _translated():
-            try:
-                return await self._scripts[name](keys=[], args=[self._prefix, *arguments])
-            except ResponseError as error:
-                if "NOGROUP" not in str(error):
-                    raise
-                await self.prepare()
-                return await self._scripts[name](keys=[], args=[self._prefix, *arguments])
+            return await self._scripts[name](keys=[], args=[self._prefix, *arguments])
 
     async def _with_lease(self, name: str, lease: Lease, *arguments: Any) -> None:
-        if not await self._run(name, lease.consumer, lease.token, *arguments):
+        if not await self._run(name, lease.token, *arguments):
             raise LeaseLost(f"Part {lease.part.index} of job {lease.job.id} is no longer ours.")
 
 
@@ -342,55 +387,38 @@ async def _translated() -> AsyncIterator[None]:
     except (RedisConnectionError, RedisTimeoutError, OSError) as error:
         raise TransientError("The job queue (Redis) does not answer. Try again soon.") from error
     except ResponseError as error:
-        # LOADING, OOM, READONLY and the like: the server is there, but not able.
+        if "OOM" in str(error):
+            raise Overloaded(
+                "The job queue's memory (Redis) is full, so no new jobs are taken until some are"
+                " done or deleted. Try again later."
+            ) from error
+        # LOADING, READONLY and the like: the server is there, but not able.
         raise TransientError(f"The job queue (Redis) refused a step: {error}.") from error
     except RedisError as error:
         raise TransientError(f"The job queue (Redis) failed: {error}.") from error
 
 
+def _no_such_job(job_id: str) -> NotFound:
+    return NotFound(f"There is no job '{job_id}'. It may have expired or been deleted.")
+
+
 def _check_id(job_id: str) -> None:
     """Refuse what could name another key than that of a job, such as "<id>:parts"."""
-    if not job_id.isalnum():
+    if not (job_id.isascii() and job_id.isalnum()):
         raise NotFound(f"There is no job '{job_id}'.")
 
 
-def _pairs(flat: Sequence[str]) -> dict[str, str]:
-    return dict(zip(flat[::2], flat[1::2], strict=True))
-
-
-def _kind(index: int) -> PartKind:
-    return {PLAN_INDEX: PartKind.PLAN, JOIN_INDEX: PartKind.JOIN}.get(index, PartKind.PART)
-
-
-def _event(row: tuple[str, Mapping[str, str]]) -> JobEvent:
-    return JobEvent(id=row[0], job=_job(_pairs(json.loads(row[1]["record"]))))
-
-
-def _seconds(record: Mapping[str, str]) -> Callable[[str], float]:
-    return lambda name: int(record.get(name, "0") or "0") / 1000
-
-
-def _job(record: Mapping[str, str]) -> Job:
-    seconds = _seconds(record)
-    return Job(
-        id=record["id"],
-        pipeline=record["pipeline"],
-        upload_id=record["upload_id"],
-        file_name=record["file_name"],
-        model=record["model"],
-        model_version=record["model_version"],
-        parameters=json.loads(record["parameters"]),
-        owner=record["owner"],
-        request_id=record["request_id"],
-        state=JobState(record["state"]),
-        stage=Stage(record["stage"]),
-        parts_total=int(record.get("parts_total", "0")),
-        parts_done=int(record.get("parts_done", "0")),
-        error=record.get("error", ""),
-        error_reason=record.get("error_reason", ""),
-        notes=tuple(json.loads(record.get("notes", "[]"))),
-        create_time_s=seconds("create_ms"),
-        start_time_s=seconds("start_ms"),
-        end_time_s=seconds("end_ms"),
-        expire_time_s=seconds("expire_ms"),
+def _lease(
+    consumer: str, index: int, payload: str, attempt: int, suspect: int, token: str, stored: Any
+) -> Lease:
+    job = job_of(token.split("/", 1)[0], stored)
+    index = int(index)
+    part = Part(job_id=job.id, kind=kind_of(index), index=index, payload=json.loads(payload))
+    return Lease(
+        job=job,
+        part=part,
+        consumer=consumer,
+        token=token,
+        attempt=int(attempt),
+        suspect=bool(suspect),
     )

@@ -1,11 +1,12 @@
-"""`ports.JobQueue` in memory, on a clock that the test moves."""
+"""`ports.JobQueue` in memory, on a clock that the test moves; it decides exactly as Redis does."""
 
 from __future__ import annotations
 
 import asyncio
+import math
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import dataclass, field
+from typing import Any
 
 from kiosk.errors import (
     AlreadyExists,
@@ -24,58 +25,49 @@ from kiosk.jobs import (
     Lease,
     Part,
     PartKind,
+    Priority,
     Stage,
 )
 from kiosk.ports import Backlog
+from kiosk.queue_policy import BATCH_TURN, LITTER_LEASES, LONGEST_DELAY_S, QueuePolicy
+from kiosk.testing.memory_record import HeldLease, MemoryRecord
 
-OPEN = (JobState.QUEUED, JobState.RUNNING)
-
-
-@dataclass
-class _Record:
-    """A job and what the queue knows of its parts."""
-
-    job: Job
-    parts: dict[int, Part] = field(default_factory=dict)
-    done: set[int] = field(default_factory=set)
-    attempts: dict[int, int] = field(default_factory=dict)
-    released: int = 0
-    open_parts: int = 0
-    events: list[JobEvent] = field(default_factory=list)
-
-
-@dataclass
-class _Held:
-    consumer: str
-    job_id: str
-    index: int
-    until_s: float
+STOPPED = (
+    "The consumer stopped without a word, each time. The image may need more memory than there is."
+)
+ASKED = ("pipeline", "upload_id", "file_name", "model", "model_version", "parameters")
 
 
 class MemoryQueue:
-    """`ports.JobQueue` in memory, on a clock that the test moves (`clock` gives seconds)."""
+    """`ports.JobQueue` in memory, on a clock that the test moves.
+
+    Args:
+        clock: gives seconds; the time of the event loop by default.
+        longest_tick_s: the queue's own clock moves on by no more than this from one step to the
+            next. Redis has five seconds; tests that jump ahead to let a lease run out need more.
+        policy: the fields of QueuePolicy.
+    """
 
     def __init__(
         self,
         *,
-        lease_s: float = 30.0,
-        attempts: int = 3,
-        retry_delay_s: float = 1.0,
-        window_parts: int = 16,
-        open_jobs: int = 10_000,
-        retention_s: float = 7 * 24 * 3600.0,
         clock: Callable[[], float] | None = None,
+        longest_tick_s: float = math.inf,
+        **policy: Any,
     ) -> None:
-        self._lease_s, self._most, self._delay_s = lease_s, attempts, retry_delay_s
-        self._window, self._open_jobs, self._retention_s = window_parts, open_jobs, retention_s
+        self._policy = QueuePolicy(**policy)
         self._clock = clock or (lambda: asyncio.get_running_loop().time())
-        self._records: dict[str, _Record] = {}
-        self._requests: dict[str, tuple[str, Job]] = {}
-        self._waiting: deque[tuple[str, int]] = deque()
+        self._longest_tick_s = longest_tick_s
+        self._seen_s: float | None = None
+        self._ticked_s = 0.0
+        self._records: dict[str, MemoryRecord] = {}
+        self._requests: dict[tuple[str, str], tuple[str, Job]] = {}
+        self._ready: dict[Priority, dict[str, deque[str]]] = {p: {} for p in Priority}
+        self._turns: dict[tuple[Priority, str], int] = {}
+        self._turn = 0
+        self._held: dict[str, HeldLease] = {}
         self._delayed: list[tuple[float, str, int]] = []
-        self._held: dict[str, _Held] = {}
-        self._dead: list[DeadLetter] = []
-        self._serial = 0
+        self._litter: dict[str, float] = {}
         self._changed = asyncio.Condition()
 
     # ------------------------------------------------------------------ submitting
@@ -86,39 +78,45 @@ class MemoryQueue:
             return known
         if job.id in self._records:
             return self._records[job.id].job
-        if sum(r.job.state in OPEN for r in self._records.values()) >= self._open_jobs:
-            raise Overloaded(f"There are {self._open_jobs} unfinished jobs already.")
+        open_jobs = [record.job for record in self._records.values() if record.is_open]
+        own = sum(other.owner == job.owner for other in open_jobs)
+        policy = self._policy
+        if len(open_jobs) >= policy.open_jobs or self._parts() >= policy.open_parts:
+            raise Overloaded("This kiosk has as much work waiting as it takes.")
+        if own >= policy.owner_open_jobs:
+            raise Overloaded(f"You have {policy.owner_open_jobs} unfinished jobs already.")
+        few = own < policy.interactive_jobs
         now = self._clock()
-        job = job.evolve(create_time_s=now, expire_time_s=now + self._retention_s)
-        record = self._records[job.id] = _Record(job=job, open_parts=1)
+        job = job.evolve(
+            create_time_s=now,
+            expire_time_s=now + policy.retention_s,
+            priority=job.priority or (Priority.INTERACTIVE if few else Priority.BATCH),
+        )
+        record = self._records[job.id] = MemoryRecord(job=job, open_parts=1)
         record.parts[PLAN_INDEX] = Part(job_id=job.id, kind=PartKind.PLAN, index=PLAN_INDEX)
         if job.request_id:
-            self._requests[f"{job.owner}:{job.request_id}"] = (job.id, job)
-        self._waiting.append((job.id, PLAN_INDEX))
+            self._requests[job.owner, job.request_id] = (job.id, job)
+        self._offer(record)
         await self._event(record)
         return job
 
     def _known(self, job: Job) -> Job | None:
-        before = self._requests.get(f"{job.owner}:{job.request_id}") if job.request_id else None
-        if before is None:
+        before = self._requests.get((job.owner, job.request_id)) if job.request_id else None
+        if before is None or before[0] not in self._records:
             return None
         job_id, request = before
-        same = ("pipeline", "upload_id", "file_name", "model", "model_version", "parameters")
-        if any(getattr(request, name) != getattr(job, name) for name in same):
+        if any(getattr(request, name) != getattr(job, name) for name in ASKED):
             raise AlreadyExists(f"The request id '{job.request_id}' was used before.")
-        return self._records[job_id].job if job_id in self._records else None
+        return self._records[job_id].job
 
     # ------------------------------------------------------------------ consuming
 
     async def lease(self, consumer: str, wait_s: float) -> Lease | None:
         deadline = self._clock() + wait_s
         while True:
-            taken = self._take(consumer)
-            if taken is not None:
-                lease = await self._begin(*taken)
-                if lease is not None:
-                    return lease
-                continue  # a part of a closed job; the next one may be for us
+            lease = await self._hand_out(consumer)
+            if lease is not None:
+                return lease
             remaining = deadline - self._clock()
             if remaining <= 0:
                 return None
@@ -128,118 +126,214 @@ class MemoryQueue:
             except TimeoutError:
                 pass
 
-    def _take(self, consumer: str) -> tuple[str, _Held] | None:
-        now = self._clock()
-        due = [item for item in self._delayed if item[0] <= now]
-        self._delayed = [item for item in self._delayed if item[0] > now]
-        self._waiting.extend((job_id, index) for _, job_id, index in sorted(due))
-        for token, held in self._held.items():
-            if held.until_s <= now:
-                held.consumer, held.until_s = consumer, now + self._lease_s
-                return token, held
-        if not self._waiting:
-            return None
-        job_id, index = self._waiting.popleft()
-        self._serial += 1
-        held = _Held(consumer, job_id, index, now + self._lease_s)
-        self._held[str(self._serial)] = held
-        return str(self._serial), held
+    async def _hand_out(self, consumer: str) -> Lease | None:
+        now = self._tick()
+        self._wake(now)
+        for held in self._held.values():
+            if held.lease.consumer == consumer:
+                return held.lease
+        order = list(Priority)
+        if (self._turn + 1) % BATCH_TURN == 0:
+            order.reverse()
+        while True:
+            waiting = [priority for priority in order if self._first(priority) is not None]
+            if not waiting:
+                return None
+            lease = await self._look(waiting[0], consumer, now)
+            if lease is not None:
+                return lease
 
-    async def _begin(self, token: str, held: _Held) -> Lease | None:
-        record = self._records.get(held.job_id)
-        if record is None or record.job.state not in OPEN or held.index in record.done:
-            del self._held[token]
+    def _tick(self) -> float:
+        now = self._clock()
+        if self._seen_s is None:
+            self._ticked_s = now
+        else:
+            self._ticked_s += max(0.0, min(now - self._seen_s, self._longest_tick_s))
+        self._seen_s = now
+        return self._ticked_s
+
+    def _wake(self, now: float) -> None:
+        """Parts whose delay is over, and before them those whose consumer is gone."""
+        due = sorted(item for item in self._delayed if item[0] <= now)
+        self._delayed = [item for item in self._delayed if item[0] > now]
+        for _, job_id, index in due:
+            self._records[job_id].again.append(index)
+            self._offer(self._records[job_id])
+        late = [(h.until_s, token) for token, h in self._held.items() if h.until_s <= now]
+        for _, token in sorted(late):
+            part = self._held.pop(token).lease.part
+            record = self._records[part.job_id]
+            record.suspects.add(part.index)
+            record.again.appendleft(part.index)
+            self._offer(record)
+
+    def _is_capped(self, owner: str) -> bool:
+        busy = sum(held.lease.job.owner == owner for held in self._held.values())
+        return 0 < self._policy.owner_parts <= busy
+
+    def _first(self, priority: Priority) -> str | None:
+        """The owner whose turn it is."""
+        owners = [
+            owner
+            for owner, jobs in self._ready[priority].items()
+            if jobs and not self._is_capped(owner)
+        ]
+        return min(owners, key=lambda owner: (self._turns[priority, owner], owner), default=None)
+
+    async def _look(self, priority: Priority, consumer: str, now: float) -> Lease | None:
+        owner = self._first(priority)
+        assert owner is not None
+        record = self._records.get(self._ready[priority][owner].popleft())
+        if record is None or not record.is_open:
             return None
-        attempt = record.attempts.get(held.index, 0) + 1
-        record.attempts[held.index] = attempt
-        if attempt > self._most:
-            del self._held[token]
-            await self._give_up(record, held.index, self._most, "The consumer stopped.")
+        record.is_listed = False
+        index = await self._next_index(record)
+        attempt = await self._begin(record, index)
+        if index is None or attempt is None:
+            self._offer(record)
             return None
+        self._turn += 1
+        lease = Lease(
+            job=record.job,
+            part=record.parts[index],
+            consumer=consumer,
+            token=f"{record.job.id}/{index}/{self._turn}/{consumer}",
+            attempt=attempt,
+            suspect=index in record.suspects,
+        )
+        self._held[lease.token] = HeldLease(lease, now + self._policy.lease_s)
+        self._turns[priority, owner] = self._turn
+        self._offer(record)
+        return lease
+
+    async def _next_index(self, record: MemoryRecord) -> int | None:
         if record.job.state is JobState.QUEUED:
             record.job = record.job.evolve(
                 state=JobState.RUNNING, stage=Stage.PLANNING, start_time_s=self._clock()
             )
             await self._event(record)
-        return Lease(
-            job=record.job,
-            part=record.parts[held.index],
-            consumer=held.consumer,
-            token=token,
-            attempt=attempt,
-        )
+            return PLAN_INDEX
+        if record.again:
+            return record.again.popleft()
+        if record.next >= record.job.parts_total:
+            return None
+        record.next += 1
+        return record.next - 1
+
+    async def _begin(self, record: MemoryRecord, index: int | None) -> int | None:
+        """The number of the attempt, or None when there is nothing to do (any more)."""
+        if index is None or index in record.done:
+            return None
+        attempt = record.attempts.get(index, 0) + 1
+        record.attempts[index] = attempt
+        if attempt <= self._policy.attempts:
+            return attempt
+        await self._give_up(record, index, self._policy.attempts, STOPPED)
+        return None
+
+    def _offer(self, record: MemoryRecord) -> None:
+        """List a job among those of its owner, if it has something and room in its window."""
+        out = sum(held.lease.job.id == record.job.id for held in self._held.values())
+        if record.is_listed or not record.has_more or out >= self._policy.window_parts:
+            return
+        record.is_listed = True
+        owners = self._ready[record.priority]
+        owner = record.job.owner
+        jobs = owners.setdefault(owner, deque())
+        if not jobs:
+            self._turns[record.priority, owner] = self._turn
+        jobs.append(record.job.id)
 
     async def renew(self, lease: Lease) -> None:
-        held = self._held.get(lease.token)
-        if held is None or held.consumer != lease.consumer:
+        if lease.token not in self._held:
             raise LeaseLost("The part is no longer ours.")
-        record = self._records.get(held.job_id)
-        if record is None or record.job.state not in OPEN:
-            del self._held[lease.token]
-            raise LeaseLost("The job is closed.")
-        held.until_s = self._clock() + self._lease_s
+        self._held[lease.token].until_s = self._tick() + self._policy.lease_s
 
     async def planned(self, lease: Lease, parts: Sequence[Part], notes: Sequence[str]) -> None:
         record = self._end(lease)
         record.parts.update({part.index: part for part in parts})
         record.parts[JOIN_INDEX] = Part(job_id=record.job.id, kind=PartKind.JOIN, index=JOIN_INDEX)
         record.open_parts += len(parts)
-        record.released = min(self._window, len(parts))
+        record.attempts.clear()
+        record.suspects.clear()
+        record.outages.clear()
         record.job = record.job.evolve(
-            stage=Stage.PARTS, parts_total=len(parts), notes=tuple(notes)
+            stage=Stage.PARTS, parts_total=len(parts), notes=tuple(notes), waiting_for=""
         )
-        self._waiting.extend((record.job.id, index) for index in range(record.released))
         if not parts:
             record.job = record.job.evolve(stage=Stage.JOINING)
-            self._waiting.append((record.job.id, JOIN_INDEX))
+            record.again.append(JOIN_INDEX)
+        self._offer(record)
         await self._event(record)
 
     async def complete(self, lease: Lease) -> None:
         record = self._end(lease)
-        if lease.part.index in record.done:
-            return
-        record.done.add(lease.part.index)
-        record.open_parts -= 1
-        record.job = record.job.evolve(parts_done=record.job.parts_done + 1)
-        if record.released < record.job.parts_total:
-            self._waiting.append((record.job.id, record.released))
-            record.released += 1
-        if record.job.parts_done == record.job.parts_total:
-            record.job = record.job.evolve(stage=Stage.JOINING)
-            self._waiting.append((record.job.id, JOIN_INDEX))
+        index = lease.part.index
+        record.attempts.pop(index, None)
+        record.suspects.discard(index)
+        record.outages.pop(index, None)
+        record.job = record.job.evolve(waiting_for="")
+        if index not in record.done:
+            record.done.add(index)
+            record.open_parts -= 1
+            record.job = record.job.evolve(parts_done=record.job.parts_done + 1)
+            if record.job.parts_done == record.job.parts_total:
+                record.job = record.job.evolve(stage=Stage.JOINING)
+                record.again.append(JOIN_INDEX)
+        self._offer(record)
         await self._event(record)
 
-    async def succeed(self, lease: Lease) -> None:
-        await self._close(self._end(lease), JobState.SUCCEEDED)
+    async def succeed(self, lease: Lease, parts: int = 0, notes: Sequence[str] = ()) -> None:
+        record = self._end(lease)
+        if parts:
+            record.job = record.job.evolve(parts_total=parts, parts_done=parts)
+        if notes:
+            record.job = record.job.evolve(notes=tuple(notes))
+        await self._close(record, JobState.SUCCEEDED)
 
     async def fail(self, lease: Lease, reason: str, message: str) -> None:
         await self._close(self._end(lease), JobState.FAILED, reason, message)
 
     async def retry(self, lease: Lease, reason: str) -> None:
         record = self._end(lease)
-        attempts = record.attempts[lease.part.index]
-        if attempts >= self._most:
-            await self._give_up(record, lease.part.index, attempts, reason)
+        await self._later(record, lease.part.index, record.attempts[lease.part.index], reason)
+
+    async def postpone(self, lease: Lease, reason: str) -> None:
+        record, index = self._end(lease), lease.part.index
+        times = record.attempts[index]
+        record.outages[index] = record.outages.get(index, 0) + 1
+        if record.outages[index] < self._policy.outages:
+            record.attempts[index] -= 1
+            times = record.outages[index]
+        record.job = record.job.evolve(waiting_for=reason)
+        await self._later(record, index, times, reason)
+
+    async def _later(self, record: MemoryRecord, index: int, times: int, reason: str) -> None:
+        if record.attempts[index] >= self._policy.attempts:
+            await self._give_up(record, index, record.attempts[index], reason)
             return
-        due = self._clock() + self._delay_s * 2 ** (attempts - 1)
-        self._delayed.append((due, record.job.id, lease.part.index))
+        delay_s = min(self._policy.retry_delay_s * 2 ** (times - 1), LONGEST_DELAY_S)
+        self._delayed.append((self._tick() + delay_s, record.job.id, index))
+        self._offer(record)
+        await self._event(record)
 
     async def release(self, lease: Lease) -> None:
         record = self._end(lease)
         record.attempts[lease.part.index] -= 1
-        self._waiting.append((record.job.id, lease.part.index))
+        record.again.appendleft(lease.part.index)
+        self._offer(record)
         await self._notify()
 
     # ------------------------------------------------------------------ reading and steering
 
     async def get(self, job_id: str) -> Job:
-        if job_id not in self._records:
-            raise NotFound(f"There is no job '{job_id}'.")
-        return self._records[job_id].job
+        return self._record(job_id).job
 
-    async def list_jobs(self, limit: int, before: str = "") -> tuple[list[Job], str]:
+    async def list_jobs(
+        self, limit: int, before: str = "", owner: str | None = None
+    ) -> tuple[list[Job], str]:
         jobs = sorted(
-            (record.job for record in self._records.values()),
+            (r.job for r in self._records.values() if owner is None or r.job.owner == owner),
             key=lambda job: (int(job.create_time_s * 1000), job.id),
             reverse=True,
         )
@@ -253,63 +347,99 @@ class MemoryQueue:
         return page, token
 
     async def cancel(self, job_id: str) -> Job:
-        job = await self.get(job_id)
-        if job.state in OPEN:
-            await self._close(self._records[job_id], JobState.CANCELLED)
-        return await self.get(job_id)
+        record = self._record(job_id)
+        if record.is_open:
+            await self._close(record, JobState.CANCELLED)
+        return record.job
 
     async def delete(self, job_id: str) -> None:
-        if (await self.get(job_id)).state in OPEN:
+        if self._record(job_id).is_open:
             raise WrongState(f"Job '{job_id}' is not finished.")
         del self._records[job_id]
+        await self._notify()
+
+    async def extend(self, job_id: str, expire_time_s: float) -> Job:
+        record = self._record(job_id)
+        record.job = record.job.evolve(expire_time_s=expire_time_s)
+        await self._event(record)
+        return record.job
+
+    async def redrive(self, job_id: str) -> Job:
+        record = self._record(job_id)
+        if record.job.state not in (JobState.FAILED, JobState.CANCELLED):
+            raise WrongState("Only a job that has failed or was cancelled can be begun anew.")
+        if job_id in self._litter:
+            raise WrongState("Still being cleaned.", reason="STILL_CLEANING")
+        for jobs in self._ready[record.priority].values():
+            while job_id in jobs:
+                jobs.remove(job_id)
+        asked = ("id", "owner", "request_id", "priority", "create_time_s", "expire_time_s", *ASKED)
+        job = Job(**{name: getattr(record.job, name) for name in asked})
+        new = self._records[job_id] = MemoryRecord(job=job, open_parts=1, version=record.version)
+        new.parts[PLAN_INDEX] = Part(job_id=job_id, kind=PartKind.PLAN, index=PLAN_INDEX)
+        self._offer(new)
+        await self._event(new)
+        return job
 
     async def watch(self, job_id: str, after: str = "") -> AsyncIterator[JobEvent]:
-        await self.get(job_id)
-        last = (
-            int(after.split("-", maxsplit=1)[0]) if after else len(self._records[job_id].events) - 1
-        )
+        seen = int(after) if after else 0
         while True:
-            record = self._records.get(job_id)
-            if record is None:
-                raise NotFound(f"There is no job '{job_id}'.")
-            for event in record.events[last:]:
-                yield event
-                last += 1
-                if event.job.state.is_final:
-                    return
-            if record.job.state.is_final:
-                yield JobEvent(id=f"{last}-0", job=record.job)
+            record = self._record(job_id)
+            job, version = record.job, record.version
+            if version > seen or job.state.is_final:
+                yield JobEvent(id=str(version), job=job)
+            if job.state.is_final:
                 return
+            seen = version
             async with self._changed:
-                await self._changed.wait()
+                if self._records.get(job_id) is record and record.version <= seen:
+                    await self._changed.wait()
 
     async def expired(self) -> list[str]:
         now = self._clock()
         return [key for key, record in self._records.items() if record.job.expire_time_s <= now]
 
-    async def backlog(self) -> Backlog:
-        open_records = [r for r in self._records.values() if r.job.state in OPEN]
-        return Backlog(parts=sum(r.open_parts for r in open_records), jobs=len(open_records))
+    async def litter(self) -> list[str]:
+        now = self._clock()
+        due = [job_id for job_id, time_s in self._litter.items() if time_s <= now]
+        self._litter.update(dict.fromkeys(due, now + LITTER_LEASES * self._policy.lease_s))
+        return due
 
-    async def dead_letters(self, limit: int = 100) -> list[DeadLetter]:
-        return self._dead[::-1][:limit]
+    async def cleaned(self, job_id: str) -> None:
+        self._litter.pop(job_id, None)
+
+    async def backlog(self) -> Backlog:
+        return Backlog(self._parts(), sum(record.is_open for record in self._records.values()))
+
+    async def dead_letters(self, limit: int = 100, owner: str | None = None) -> list[DeadLetter]:
+        letters = [record.dead for record in self._records.values() if record.dead]
+        own = [letter for letter in letters if owner is None or letter.owner == owner]
+        return sorted(own, key=lambda x: (x.time_s, x.job_id), reverse=True)[:limit]
 
     # ------------------------------------------------------------------ inner
 
-    def _end(self, lease: Lease) -> _Record:
+    def _record(self, job_id: str) -> MemoryRecord:
+        if job_id not in self._records:
+            raise NotFound(f"There is no job '{job_id}'.")
+        return self._records[job_id]
+
+    def _parts(self) -> int:
+        return sum(record.open_parts for record in self._records.values() if record.is_open)
+
+    def _end(self, lease: Lease) -> MemoryRecord:
         """Take the part off the list of leases, if it is still this consumer's."""
-        held = self._held.get(lease.token)
-        if held is None or held.consumer != lease.consumer:
+        if self._held.pop(lease.token, None) is None:
             raise LeaseLost("The part is no longer ours.")
-        del self._held[lease.token]
-        record = self._records.get(held.job_id)
-        if record is None or record.job.state not in OPEN:
-            raise LeaseLost("The job is closed.")
-        return record
+        return self._records[lease.part.job_id]
 
     async def _close(
-        self, record: _Record, state: JobState, reason: str = "", message: str = ""
+        self, record: MemoryRecord, state: JobState, reason: str = "", message: str = ""
     ) -> None:
+        job_id = record.job.id
+        self._held = {t: h for t, h in self._held.items() if h.lease.job.id != job_id}
+        self._delayed = [item for item in self._delayed if item[1] != job_id]
+        if record.job.state is JobState.RUNNING:
+            self._litter[job_id] = self._clock() + LITTER_LEASES * self._policy.lease_s
         record.open_parts = 0
         record.job = record.job.evolve(
             state=state,
@@ -317,24 +447,28 @@ class MemoryQueue:
             end_time_s=self._clock(),
             error=message,
             error_reason=reason,
+            waiting_for="",
         )
         await self._event(record)
 
-    async def _give_up(self, record: _Record, index: int, attempts: int, reason: str) -> None:
-        letter = DeadLetter(
+    async def _give_up(self, record: MemoryRecord, index: int, attempts: int, reason: str) -> None:
+        record.dead = DeadLetter(
             job_id=record.job.id,
+            owner=record.job.owner,
+            file_name=record.job.file_name,
             part_index=index,
             kind=record.parts[index].kind,
             attempts=attempts,
             reason=reason,
             time_s=self._clock(),
         )
-        self._dead.append(letter)
-        message = f"This job was given up after {attempts} attempts. {reason}"
+        message = (
+            f"This job was given up after {attempts} attempts. The last one ended with: {reason}"
+        )
         await self._close(record, JobState.FAILED, "ATTEMPTS_EXHAUSTED", message)
 
-    async def _event(self, record: _Record) -> None:
-        record.events.append(JobEvent(id=f"{len(record.events) + 1}-0", job=record.job))
+    async def _event(self, record: MemoryRecord) -> None:
+        record.version += 1
         await self._notify()
 
     async def _notify(self) -> None:

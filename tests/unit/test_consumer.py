@@ -375,8 +375,8 @@ async def test_stop_gives_late_parts_back_without_counting_the_attempt(
     await asyncio.wait_for(inference.asked.wait(), 10)
     await stopped(consumer, task)
     found = {}
-    for _ in range(3):
-        lease = await take(kiosk, "other")
+    for number in range(3):
+        lease = await take(kiosk, f"other{number}")
         found[lease.part.index] = lease.attempt
     assert found == {0: 1, 1: 1, 2: 1}
     assert JobState.RUNNING is await state(kiosk, job)
@@ -414,7 +414,7 @@ async def test_hung_part_costs_an_attempt_and_the_consumer(
     consumer = kiosk.consumer(parts_in_flight=1, part_timeout_s=0.05)
     await asyncio.wait_for(running(consumer), 10)  # stops by itself
     assert consumer.has_hung_thread
-    attempts = [(await take(kiosk)).attempt for _ in range(3)]
+    attempts = [(await take(kiosk, f"c{number}")).attempt for number in range(3)]
     assert sorted(attempts) == [1, 1, 2]
     assert JobState.RUNNING is await state(kiosk, job)
 

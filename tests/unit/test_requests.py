@@ -311,7 +311,7 @@ def test_a_request_comes_back_from_its_record() -> None:
         within="abc",
     )
     assert SegmentationRequest.from_parameters(request.as_parameters()) == request
-    assert SegmentationRequest().as_parameters() == {"channel": "", "postprocessing": {}}
+    assert SegmentationRequest().as_parameters() == {}
 
 
 @pytest.mark.parametrize(

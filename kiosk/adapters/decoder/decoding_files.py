@@ -11,10 +11,10 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from kiosk.adapters.decoder.facts import ImageFacts, entries_from, facts_from
-from kiosk.adapters.decoder.readers import Reader, Readers
+from kiosk.adapters.decoder.readers import Reader, Readers, no_sense
 from kiosk.adapters.decoder.wire import Broken
 from kiosk.adapters.images.signatures import HEAD_BYTES, VENDORS
-from kiosk.errors import ReaderFailed, TransientError
+from kiosk.errors import TransientError
 from kiosk.ports import File, ImageEntry, ImageSource, Window
 from kiosk.reading import ReadOptions
 from kiosk.settings import DecodingSettings, LimitSettings, store_environment
@@ -32,12 +32,17 @@ class DecodingImageFiles:
 
     One process reads one image and ends with it: whose fault a death is, is certain, nothing leaks
     from one image to the next, and starting one takes a millisecond.
+
+    Args:
+        modules: to be loaded in the readers: those of formats that are not built in.
     """
 
-    def __init__(self, limits: LimitSettings, decoding: DecodingSettings) -> None:
+    def __init__(
+        self, limits: LimitSettings, decoding: DecodingSettings, modules: Sequence[str] = ()
+    ) -> None:
         self._decoding = decoding
-        self._readers = Readers(limits, decoding, [ZARR])
-        self._vendor_readers = Readers(limits, decoding, [ZARR, *VENDOR_MODULES])
+        self._readers = Readers(limits, decoding, [ZARR, *modules])
+        self._vendor_readers = Readers(limits, decoding, [ZARR, *VENDOR_MODULES, *modules])
 
     def prepare(self) -> None:
         """Start what starts readers, so that the first image does not wait for it."""
@@ -71,14 +76,6 @@ class DecodingImageFiles:
         """End all readers; to be called when no image is in use."""
         self._readers.close()
         self._vendor_readers.close()
-
-
-def no_sense(file_name: str) -> ReaderFailed:
-    """The error for a reader whose answer cannot be."""
-    return ReaderFailed(
-        f"The reader of '{file_name}' gave an answer that makes no sense, as damaged files can make"
-        " it. Save the image anew, for example as OME-TIFF, and try that."
-    )
 
 
 class _Opening:

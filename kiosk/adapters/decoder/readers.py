@@ -226,8 +226,11 @@ class Reader:
         except TimeoutError as error:
             self.end()
             raise _too_slow(file_name, limit_s, setting) from error
-        except (OSError, wire.Broken, KeyError, TypeError, ValueError) as error:
-            raise self._failure(file_name) from error
+        except (OSError, wire.Gone) as error:
+            raise self._death(file_name) from error
+        except (wire.Broken, KeyError, TypeError, ValueError) as error:
+            self.end()
+            raise no_sense(file_name) from error
         finally:
             if self._ended.is_set():
                 self._tidy()
@@ -250,14 +253,13 @@ class Reader:
             wire.send_bytes(self._socket, _piece(file, answer["read"]))
             deadline_s += time.monotonic() - before_s
 
-    def _failure(self, file_name: str) -> ReaderFailed:
-        """The error for a reader that is gone or no longer makes sense."""
-        if self._ended.is_set():
-            return ReaderFailed(f"The reading of '{file_name}' was given up.")
+    def _death(self, file_name: str) -> ReaderFailed:
+        """The error for a reader that is gone."""
         with self._ending:
+            if self._ended.is_set():
+                return ReaderFailed(f"The reading of '{file_name}' was given up.")
             status = self._readers.status(self._zygote, self.pid)
             self._ended.set()
-        self._tidy()
         return _ended_abruptly(file_name, status)
 
     def end(self) -> None:
@@ -307,6 +309,14 @@ def _too_slow(file_name: str, limit_s: float, setting: str) -> ReaderFailed:
         f"Reading '{file_name}' took longer than {limit_s:g} seconds ({setting}) and was stopped."
         f" {_INSTEAD}",
         reason="TOO_SLOW",
+    )
+
+
+def no_sense(file_name: str) -> ReaderFailed:
+    """The error for a reader whose answer cannot be."""
+    return ReaderFailed(
+        f"The reader of '{file_name}' gave an answer that makes no sense, as damaged files can make"
+        f" it. {_INSTEAD}"
     )
 
 

@@ -25,11 +25,14 @@ LONGEST_READ_BYTES = 4 * 1024 * 1024
 MOST_FDS = 1
 _LENGTH = struct.Struct("!q")
 FAILED = -1
-_GONE = "the other side has gone"
 
 
 class Broken(Exception):
-    """The other side has gone, or sends what is no message."""
+    """The other side sends what is no message."""
+
+
+class Gone(Broken):
+    """The other side has gone."""
 
 
 def send(sock: socket.socket, message: Any, fds: Sequence[int] = ()) -> None:
@@ -60,7 +63,7 @@ def receive_with_file(sock: socket.socket) -> tuple[Any, int | None]:
     """The next message and the descriptor that came with it, if any. Raises Broken."""
     head, fds, _, _ = socket.recv_fds(sock, _LENGTH.size, MOST_FDS)
     if not head:
-        raise Broken(_GONE)
+        raise Gone
     (length,) = _LENGTH.unpack(head + _exactly(sock, _LENGTH.size - len(head), None))
     return _parsed(_exactly(sock, length, None)), (fds[0] if fds else None)
 
@@ -117,9 +120,9 @@ def _fill(sock: socket.socket, left: memoryview, deadline_s: float | None) -> No
         except TimeoutError:
             raise
         except OSError as error:
-            raise Broken(_GONE) from error
+            raise Gone from error
         if not count:
-            raise Broken(_GONE)
+            raise Gone
         left = left[count:]
 
 

@@ -1,23 +1,18 @@
--- End of a part: count it once, hand out the next; the last one hands out the join.
--- ARGV: prefix, consumer, entry.  Returns 1 = done, 0 = lease lost
-local id, index = held(ARGV[3], ARGV[2])
+-- End of a part: count it once; the last one lets the join be handed out.
+-- ARGV: prefix, token, window.  Returns 1 = done, 0 = lease lost
+local id, index = end_lease(ARGV[2])
 if not id then return 0 end
-drop_entry(ARGV[3])
-local key = job_key(id)
-if not is_open(redis.call("HGET", key, "state") or "") then return 0 end
-if redis.call("SETBIT", key .. ":done", index, 1) == 1 then return 1 end
-redis.call("HDEL", key .. ":attempts", index)
-open_parts(id, -1)
-local done = redis.call("HINCRBY", key, "parts_done", 1)
-local total = tonumber(redis.call("HGET", key, "parts_total"))
-local released = tonumber(redis.call("HGET", key, "parts_released"))
-if released < total then
-  hand_out(id, released)
-  redis.call("HINCRBY", key, "parts_released", 1)
+local key, window = job_key(id), tonumber(ARGV[3])
+redis.call("HDEL", key .. ":attempts", index, index .. "!", index .. "~")
+redis.call("HDEL", key .. ":said", "waiting_for")
+if redis.call("SETBIT", key .. ":done", index, 1) == 0 then
+  open_parts(id, -1)
+  local done = redis.call("HINCRBY", key, "done", 1)
+  if done == tonumber(redis.call("HGET", key, "total")) then
+    redis.call("HSET", key, "stage", "joining")
+    redis.call("RPUSH", key .. ":again", JOIN)
+  end
 end
-if done == total then
-  redis.call("HSET", key, "stage", "joining")
-  hand_out(id, JOIN)
-end
-event(id)
+offer(id, window)
+changed(id)
 return 1

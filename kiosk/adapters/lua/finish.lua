@@ -1,9 +1,13 @@
--- Close a job from within one of its parts: succeeded after the join, or failed for good.
--- ARGV: prefix, consumer, entry, state, reason, message.  Returns 1 = done, 0 = lease lost
-local id, index = held(ARGV[3], ARGV[2])
+-- Close a job from within one of its parts: succeeded after the join, or failed for good. A plan
+-- may end a job too, when it has done the few parts itself.
+-- ARGV: prefix, token, state, reason, message, litter ms, parts or "", notes (JSON)
+-- Returns 1 = done, 0 = lease lost
+local id, index = end_lease(ARGV[2])
 if not id then return 0 end
-drop_entry(ARGV[3])
-if not is_open(redis.call("HGET", job_key(id), "state") or "") then return 0 end
-if ARGV[4] == "succeeded" and index ~= JOIN then return 0 end
-close(id, ARGV[4], ARGV[5], ARGV[6])
+local key = job_key(id)
+if ARGV[7] ~= "" then
+  redis.call("HSET", key, "total", ARGV[7], "done", ARGV[7])
+  if ARGV[8] ~= "[]" then redis.call("HSET", key .. ":said", "notes", ARGV[8]) end
+end
+close(id, ARGV[3], ARGV[4], ARGV[5], tonumber(ARGV[6]))
 return 1

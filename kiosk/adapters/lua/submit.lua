@@ -1,33 +1,38 @@
--- Store a job and hand out its plan part.
--- ARGV: prefix, job id, request key or "", fingerprint, open job limit, retention ms, field, value, ...
--- Returns {"new" | "known" | "conflict" | "full", job id}
-local id, request, fingerprint = ARGV[2], ARGV[3], ARGV[4]
-local limit, retention_ms = tonumber(ARGV[5]), tonumber(ARGV[6])
+-- Store a job and list its plan part.
+-- ARGV: prefix, job id, owner, request id or "", class or "", retention ms, most open jobs,
+--   most of one owner, most open parts, interactive jobs of one owner, window, request (JSON)
+-- Returns {"new" | "known" | "conflict" | "full" | "full for owner", job id or {job id, record}}
+local id, owner, request, class = ARGV[2], ARGV[3], ARGV[4], ARGV[5]
+local retention_ms, window, asked = tonumber(ARGV[6]), tonumber(ARGV[11]), ARGV[12]
+local key = job_key(id)
 if request ~= "" then
-  local known = redis.call("GET", P .. ":request:" .. request)
+  local known = redis.call("HGET", P .. ":requests:" .. owner, request)
   if known then
-    local before = cjson.decode(known)
-    if before.fingerprint ~= fingerprint then return {"conflict", before.id} end
-    if redis.call("EXISTS", job_key(before.id)) == 1 then return {"known", before.id} end
+    if redis.call("GET", job_key(known) .. ":request") ~= asked then return {"conflict", known} end
+    return {"known", {known, record(known)}}
   end
 end
 -- A submission may be sent again when its answer was lost on the way.
-if redis.call("EXISTS", job_key(id)) == 1 then return {"known", id} end
-if tonumber(redis.call("HGET", BACKLOG, "jobs") or "0") >= limit then return {"full", ""} end
+if redis.call("EXISTS", key) == 1 then return {"known", {id, record(id)}} end
+local backlog = redis.call("HMGET", BACKLOG, "jobs", "parts")
+local open = tonumber(redis.call("HGET", OPEN, owner) or "0")
+if tonumber(backlog[1] or "0") >= tonumber(ARGV[7]) then return {"full", ""} end
+if open >= tonumber(ARGV[8]) then return {"full for owner", ""} end
+if tonumber(backlog[2] or "0") >= tonumber(ARGV[9]) then return {"full", ""} end
+if class == "" then class = open < tonumber(ARGV[10]) and "interactive" or "batch" end
 
-local now = now_ms()
-local fields = {}
-for i = 7, #ARGV do fields[#fields + 1] = ARGV[i] end
-redis.call("HSET", job_key(id), "id", id, "create_ms", now, "expire_ms", now + retention_ms,
-  "state", "queued", "stage", "waiting", "open_parts", 0, unpack(fields))
-redis.call("ZADD", P .. ":jobs", now, id)
-redis.call("ZADD", P .. ":expiry", now + retention_ms, id)
-redis.call("HINCRBY", BACKLOG, "jobs", 1)
-open_parts(id, 1)
-hand_out(id, PLAN)
-event(id)
+local now = raw_ms()
+redis.call("HSET", key, "state", "queued", "owner", owner, "class", class, "v", 0,
+  "create_ms", now, "expire_ms", now + retention_ms)
+redis.call("SET", key .. ":request", asked)
 if request ~= "" then
-  redis.call("SET", P .. ":request:" .. request,
-    cjson.encode({id = id, fingerprint = fingerprint}), "PX", retention_ms)
+  redis.call("HSET", P .. ":requests:" .. owner, request, id)
 end
-return {"new", id}
+redis.call("SADD", OWNERS, owner)
+redis.call("ZADD", P .. ":jobs:" .. owner, now, id)
+redis.call("ZADD", EXPIRY, now + retention_ms, id)
+count_open_jobs(owner, 1)
+open_parts(id, 1)
+offer(id, window)
+changed(id)
+return {"new", {id, record(id)}}
