@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import BinaryIO
 
 from kiosk.adapters.decoder.decoding_files import DecodingImageFiles
-from kiosk.adapters.image_files import ImageFileReader
 from kiosk.adapters.object_store import ObstoreObjectStore
 from kiosk.adapters.redis_queue import RedisQueue
 from kiosk.adapters.triton import TritonInference
@@ -24,6 +23,7 @@ from kiosk.folder_zip import zipped_folder
 from kiosk.grpc_api import GrpcServer
 from kiosk.inspection import inspect_file
 from kiosk.pipelines.context import SegmentationOptions
+from kiosk.ports import ImageFiles
 from kiosk.previews import Previews
 from kiosk.queue_policy import QueuePolicy
 from kiosk.reading import InspectedImage, ReadOptions
@@ -71,9 +71,11 @@ def make_images(settings: Settings) -> DecodingImageFiles:
     return DecodingImageFiles(settings.limits, settings.decoding)
 
 
-def local_files() -> ImageFileReader:
+def local_files(settings: Settings) -> ImageFiles:
     """The reader of images for files on this machine, in the process of the one who owns them."""
-    return ImageFileReader(Settings().limits)
+    from kiosk.adapters.image_files import ImageFileReader  # servers do without
+
+    return ImageFileReader(settings.limits)
 
 
 async def run_server(settings: Settings) -> None:
@@ -190,7 +192,7 @@ def inspect_local(
     settings: Settings, path: Path, reading: ReadOptions, *, thumbnail_px: int = 0
 ) -> list[InspectedImage]:
     """What the kiosk sees in a file of this machine. Raises InvalidRequest."""
-    files = ImageFileReader(settings.limits)
+    files = local_files(settings)
 
     def opened() -> BinaryIO:
         return stack.enter_context(zipped_folder(path)) if path.is_dir() else path.open("rb")

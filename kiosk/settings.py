@@ -310,9 +310,9 @@ _STORES = ("AWS_", "GOOGLE_", "SSL_CERT_", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROX
 def reader_environment() -> dict[str, str]:
     """The environment of the processes that read images: no addresses, no secrets, no threads."""
     ours = {name: os.environ[name] for name in _LIBRARIES if name in os.environ}
-    # No threads: what forks must have none, and many readers run side by side.
+    # No threads, not even for tidying up: what forks must have none.
     alone = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
-    return {**ours, **alone, "ARROW_DEFAULT_MEMORY_POOL": "system"}
+    return {**ours, **alone, "JE_ARROW_MALLOC_CONF": "background_thread:false"}
 
 
 def store_environment() -> dict[str, str]:

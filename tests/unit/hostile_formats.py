@@ -6,11 +6,15 @@ which it is called: `HOSTILE segfault open`, `HOSTILE segfault plane`.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
+import importlib
 import os
 import socket
+import stat
 import tempfile
 import time
+from collections.abc import Callable
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -118,15 +122,39 @@ def nothing() -> None:
     pass
 
 
+def look_around() -> list[str]:
+    """What it could do to others, by name."""
+    tries: dict[str, Callable[[], Any]] = {
+        "read a file": lambda: open("/etc/hostname", "rb").read(),  # noqa: SIM115
+        "list a folder": lambda: os.listdir("/etc"),
+        "list its folder": lambda: os.listdir(tempfile.gettempdir()),
+        "write a file": lambda: open("/var/tmp/kiosk_evil", "wb").close(),
+        "make a folder": lambda: os.mkdir(tempfile.gettempdir() + "/kiosk_evil"),
+        "signal its owner": lambda: os.kill(os.getppid(), 0),
+        "connect": lambda: socket.create_connection(("127.0.0.1", 9), timeout=1),
+        "listen": lambda: socket.create_server(("127.0.0.1", 0)),
+        "use a temporary file": lambda: tempfile.TemporaryFile().write(b"x"),  # noqa: SIM115
+        "load a module": lambda: importlib.import_module("colorsys"),
+    }
+    done = []
+    for name, attempt in tries.items():
+        try:
+            attempt()
+            done.append(name)
+        except ConnectionRefusedError:
+            done.append(name)
+        except OSError:
+            continue
+    return done
+
+
 def _sockets() -> list[socket.socket]:
     """The one that answers go through."""
     found = []
-    for name in os.listdir("/proc/self/fd"):
-        try:
-            if os.readlink(f"/proc/self/fd/{name}").startswith("socket:"):
-                found.append(socket.socket(fileno=os.dup(int(name))))
-        except OSError:
-            continue
+    for fd in range(3, 50):
+        with contextlib.suppress(OSError):
+            if stat.S_ISSOCK(os.fstat(fd).st_mode):
+                found.append(socket.socket(fileno=os.dup(fd)))
     return found
 
 
@@ -147,7 +175,7 @@ class HostileImage:
         # What a reader can see of its process.
         self.notes = [*sorted(os.environ), tempfile.gettempdir()]
         if step == "open":
-            self._harm()
+            self.notes += self._harm() or []
 
     def plane(self, t: int, z: int, channels: Any, window: Any = None, level: int = 0) -> Any:
         if t == 1 and self._step == "plane":

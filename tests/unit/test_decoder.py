@@ -20,6 +20,7 @@ import numpy as np
 import pytest
 from image_makers import pixels, tiff
 
+from kiosk.adapters.decoder import landlock
 from kiosk.adapters.decoder.decoding_files import DecodedImage, DecodingImageFiles
 from kiosk.errors import InvalidRequest, KioskError, ReaderFailed, TooLarge, TransientError
 from kiosk.ports import ImageSource, Interruptible
@@ -184,6 +185,18 @@ def test_a_reader_knows_no_secrets(files: DecodingImageFiles, tmp_path: Path) ->
         assert set(SECRETS).intersection(source.notes) == {"AWS_SECRET_ACCESS_KEY"}
 
 
+@pytest.mark.skipif(landlock.version() < 6, reason="the kernel has no such Landlock")
+def test_a_reader_reaches_nothing_but_its_file(
+    files: DecodingImageFiles, on_disk: Callable[[bytes], Any]
+) -> None:
+    data = b"HOSTILE look_around open"
+    may = {"use a temporary file", "load a module"}
+    for file in (io.BytesIO(data), on_disk(data), on_disk(data).name):
+        where = f"file://{file}" if isinstance(file, str) else file
+        with contextlib.closing(files.open(where, "evil.tif")) as source:
+            assert {note for note in source.notes if " " in note} == may
+
+
 # ------------------------------------------------------------------ beside each other
 
 
@@ -298,6 +311,7 @@ def test_readers_end_with_their_owner(tmp_path: Path) -> None:
     (tmp_path / "image").write_bytes(b"HOSTILE nothing plane")
     program = f"""
 import os, sys, threading
+from kiosk.adapters.decoder import landlock
 from kiosk.adapters.decoder.decoding_files import DecodingImageFiles
 from kiosk.settings import DecodingSettings, LimitSettings
 files = DecodingImageFiles(LimitSettings(), DecodingSettings(), ["hostile_formats"])
@@ -321,6 +335,17 @@ sys.stdin.read()
     owner.communicate()
     for pid in pids:
         wait_for_end(pid)
+
+
+def test_what_forks_has_one_thread(files: DecodingImageFiles) -> None:
+    """A fork of a process with threads may find a lock that nobody will ever open."""
+    for data in (tiff(pixels(5, 6)), b"ZISRAWFILE".ljust(100)):
+        with contextlib.suppress(InvalidRequest):
+            files.open(io.BytesIO(data), "a").close()
+    for readers in (files._readers, files._vendor_readers):
+        assert readers._zygote is not None
+        assert readers._zygote._process is not None
+        assert len(os.listdir(f"/proc/{readers._zygote._process.pid}/task")) == 1
 
 
 # ------------------------------------------------------------------ as in one process

@@ -6,8 +6,13 @@ import ctypes
 import os
 import resource
 import signal
+import sys
+import tempfile
 from collections.abc import Collection
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from kiosk.adapters.decoder import landlock
 
 # `linux/prctl.h`
 _PR_SET_PDEATHSIG, _PR_SET_NO_NEW_PRIVS = 1, 38
@@ -15,6 +20,12 @@ _PR_SET_PDEATHSIG, _PR_SET_NO_NEW_PRIVS = 1, 38
 OPEN_FILES = 256
 # The kernel ends the process with the highest figure first when memory runs out.
 FIRST_TO_GO = 1000
+
+# What modules that are loaded late come from.
+_LIBRARIES = [
+    *{sys.prefix, sys.base_prefix, str(Path(__file__).parents[2])},
+    *("/usr", "/lib", "/lib64"),
+]
 
 # Loaded before anybody forks.
 _LIBC = ctypes.CDLL(None, use_errno=True)
@@ -47,6 +58,27 @@ def confine(*, parent: int, memory_bytes: int, file_bytes: int, kept_fds: Collec
         os.dup2(nowhere, stream)
     os.close(nowhere)
     Path("/proc/self/oom_score_adj").write_text(str(FIRST_TO_GO))
+
+
+def shut_in(*, fd: int | None, url: str) -> None:
+    """Leave this process the one file that it is to read, its libraries and room for scratch.
+
+    Who reads from a bucket keeps the network, and may read what credentials can lie in.
+
+    Args:
+        fd: the file; None where its bytes are asked for.
+        url: the address of a file or folder instead; or "".
+    """
+    parts = urlsplit(url)
+    is_far = parts.scheme not in ("", "file")
+    allowed: list[tuple[str | int, int]] = [(tempfile.gettempdir(), landlock.SCRATCH)]
+    allowed += [(os.devnull, landlock.SCRATCH)]
+    allowed += [(place, landlock.READ) for place in (["/"] if is_far else _LIBRARIES)]
+    if fd is not None:
+        allowed.append((fd, landlock.READ))
+    if parts.scheme == "file":
+        allowed.append((os.path.realpath(unquote(parts.path)), landlock.READ))
+    landlock.restrict(allowed, network=is_far)
 
 
 def _close_all_but(kept: Collection[int]) -> None:

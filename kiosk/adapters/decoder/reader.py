@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from kiosk.adapters.decoder import wire
+from kiosk.adapters.decoder import confinement, wire
 from kiosk.adapters.decoder.facts import entries_as_list, facts_of
 from kiosk.adapters.store_reader import READ_AHEAD_BYTES
 from kiosk.errors import KioskError, TooLarge, TransientError
@@ -122,6 +122,7 @@ class ImageReader:
     def _file(self, asked: dict[str, Any], fd: int | None) -> File:
         """What is to be read: a descriptor, an address, or bytes that have to be asked for."""
         self._file_name = asked["file_name"]
+        confinement.shut_in(fd=fd, url=asked["url"])
         if asked["url"]:
             take_environment(asked["environment"])
             return str(asked["url"])

@@ -136,6 +136,7 @@ def main() -> None:
     gc.freeze()
     control.send(b"0")
     zygote.serve()
+    os._exit(0)  # the end of readers is news for nobody any more
 
 
 if __name__ == "__main__":
