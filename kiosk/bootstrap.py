@@ -142,6 +142,7 @@ async def run_consumer(settings: Settings) -> bool:
             block_px=settings.consumer.block_px,
             block_halo_px=settings.consumer.block_halo_px,
             job_px=settings.limits.job_px,
+            table_bytes=settings.limits.table_bytes,
         ),
         parts_in_flight=settings.consumer.parts_in_flight,
         lease_s=settings.queue.lease_s,

@@ -61,6 +61,11 @@ class LimitSettings(Group):
         description="Most pixels of a frame that is tracked, all planes along z together: it is"
         " whole in memory, about 15 bytes for each pixel.",
     )
+    table_bytes: int = Field(
+        512 * MIB,
+        gt=0,
+        description="Longest corrected table of tracks, which is read as a whole: ten million rows.",
+    )
     unpack_ratio: int = Field(
         2_000,
         gt=0,

@@ -42,6 +42,7 @@ class SegmentationOptions:
     block_px: int = 2560
     block_halo_px: int = 128
     job_px: int = 200_000_000_000
+    table_bytes: int = 512 * 1024 * 1024
 
 
 @dataclass(frozen=True, kw_only=True)
