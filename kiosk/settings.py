@@ -64,7 +64,8 @@ class LimitSettings(Group):
     table_bytes: int = Field(
         512 * MIB,
         gt=0,
-        description="Longest corrected table of tracks, which is read as a whole: ten million rows.",
+        description="Longest corrected table of tracks, which is read as a whole (ten million"
+        " rows).",
     )
     unpack_ratio: int = Field(
         2_000,
