@@ -17,6 +17,7 @@ from kiosk.adapters.object_store import ObstoreObjectStore
 from kiosk.adapters.redis_queue import RedisQueue
 from kiosk.adapters.triton import TritonInference
 from kiosk.allocator import keep_few_arenas
+from kiosk.authentication import Authentication
 from kiosk.consumer import Consumer
 from kiosk.errors import KioskError, PermanentError
 from kiosk.folder_zip import zipped_folder
@@ -104,8 +105,11 @@ async def run_server(settings: Settings) -> None:
     previews = Previews(queue=queue, store=store, images=images)
     listen = settings.listen
     await asyncio.to_thread(images.prepare)
-    grpc_server = _make_grpc_server(service, listen.host, listen.grpc_port)
-    web_server = WebServer(service, previews, settings.frontend, listen.host, listen.web_port)
+    authentication = Authentication()
+    grpc_server = _make_grpc_server(service, authentication, listen.host, listen.grpc_port)
+    web_server = WebServer(
+        service, previews, authentication, settings.frontend, listen.host, listen.web_port
+    )
     await grpc_server.start()
     await web_server.start()
     log.info("serving gRPC on port %d and HTTP on port %d", grpc_server.port, web_server.port)
@@ -161,9 +165,11 @@ async def run_consumer(settings: Settings) -> bool:
     return not consumer.has_hung_thread
 
 
-def _make_grpc_server(service: KioskService, host: str, port: int) -> GrpcServer:
+def _make_grpc_server(
+    service: KioskService, authentication: Authentication, host: str, port: int
+) -> GrpcServer:
     try:
-        return GrpcServer(service, host, port)
+        return GrpcServer(service, authentication, host, port)
     except RuntimeError as error:
         raise PermanentError(
             f"Port {port} is in use. Choose another with --grpc-port or KIOSK_LISTEN__GRPC_PORT."

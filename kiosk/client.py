@@ -32,6 +32,7 @@ from kiosk.client_arguments import (
     as_labels,
     format_list,
     mask_axes,
+    priority_of,
     read_options,
     region_of,
     stack_axes,
@@ -40,6 +41,7 @@ from kiosk.connection import ATTEMPTS, FIRST_PAUSE_S, Connection, Progress, Prog
 from kiosk.ctc_folder import is_ctc_zip, unpack
 from kiosk.errors import InvalidRequest, JobFailed
 from kiosk.folder_zip import zipped_folder
+from kiosk.job_calls import JobCalls, job_name
 from kiosk.job_files import check_free
 from kiosk.jobs import result_stem
 from kiosk.linked import name_in
@@ -51,7 +53,7 @@ from kiosk.tracking import Tracking
 _FINAL = {pb.JOB_STATE_SUCCEEDED, pb.JOB_STATE_FAILED, pb.JOB_STATE_CANCELLED}
 
 
-class AsyncKiosk:
+class AsyncKiosk(JobCalls):
     """A connection to a kiosk.
 
     Args:
@@ -285,10 +287,12 @@ class AsyncKiosk:
         formats: Sequence[str] | str = (),
         within: str = "",
         request_id: str = "",
+        priority: str = "",
     ) -> pb.Job:
         """Queue the segmentation of an upload; a request_id of yours makes it repeatable.
 
-        A model may be given as NAME or as NAME:VERSION.
+        A model may be given as NAME or as NAME:VERSION. The priority is "interactive", "batch", or
+        left to the kiosk.
         """
         model, _, named = model.partition(":")
         request = pb.SegmentRequest(
@@ -304,6 +308,7 @@ class AsyncKiosk:
             volume=volume,
             formats=format_list(formats),
             within=within,
+            priority=priority_of(priority),
         )
         job: pb.Job = await self._connection.call("Segment", request)
         return job
@@ -329,6 +334,7 @@ class AsyncKiosk:
         correct_drift: bool = True,
         mend: bool = True,
         request_id: str = "",
+        priority: str = "",
     ) -> pb.Job:
         """Queue the tracking of an upload; labels and tracks are names of uploads too."""
         model, _, named = model.partition(":")
@@ -351,6 +357,7 @@ class AsyncKiosk:
             no_divisions=not divisions,
             no_drift_correction=not correct_drift,
             no_mending=not mend,
+            priority=priority_of(priority),
         )
         job: pb.Job = await self._connection.call("Track", request)
         return job
@@ -360,7 +367,7 @@ class AsyncKiosk:
         after, failures = "", 0
         while True:
             try:
-                request = pb.WatchJobRequest(name=_name(job), after_event_id=after)
+                request = pb.WatchJobRequest(name=job_name(job), after_event_id=after)
                 async for event in self._connection.stub.WatchJob(request):
                     after, failures = event.id, 0
                     yield event.job
@@ -387,7 +394,9 @@ class AsyncKiosk:
 
     async def results(self, job: str) -> list[pb.Result]:
         """The result files of a succeeded job."""
-        answer = await self._connection.call("ListResults", pb.ListResultsRequest(job=_name(job)))
+        answer = await self._connection.call(
+            "ListResults", pb.ListResultsRequest(job=job_name(job))
+        )
         return list(answer.results)
 
     async def fetch(self, job: str) -> Segmentation:
@@ -429,35 +438,6 @@ class AsyncKiosk:
             partial.replace(path)
         return [unpack(path) if is_ctc_zip(path) else path for path in paths]
 
-    async def job(self, job: str) -> pb.Job:
-        """A job as it stands."""
-        answer: pb.Job = await self._connection.call("GetJob", pb.GetJobRequest(name=_name(job)))
-        return answer
-
-    async def jobs(self, limit: int = 50) -> list[pb.Job]:
-        """The newest jobs."""
-        found: list[pb.Job] = []
-        token = ""
-        while len(found) < limit:
-            request = pb.ListJobsRequest(page_size=min(500, limit - len(found)), page_token=token)
-            answer = await self._connection.call("ListJobs", request)
-            found += answer.jobs
-            token = answer.next_page_token
-            if not token:
-                break
-        return found
-
-    async def cancel(self, job: str) -> pb.Job:
-        """Stop a job."""
-        answer: pb.Job = await self._connection.call(
-            "CancelJob", pb.CancelJobRequest(name=_name(job))
-        )
-        return answer
-
-    async def delete(self, job: str) -> None:
-        """Delete a finished job and its results."""
-        await self._connection.call("DeleteJob", pb.DeleteJobRequest(name=_name(job)))
-
 
 class Kiosk(Blocking):
     """`AsyncKiosk` for programs that are not asynchronous: the same methods, blocking.
@@ -471,10 +451,6 @@ class Kiosk(Blocking):
 
     def __enter__(self) -> Kiosk:
         return self
-
-
-def _name(job: str) -> str:
-    return job if job.startswith("jobs/") else f"jobs/{job}"
 
 
 def _id(job: str) -> str:

@@ -41,6 +41,15 @@ def format_list(formats: Sequence[str] | str) -> Sequence[str]:
     return formats.split(",") if isinstance(formats, str) and formats else formats
 
 
+def priority_of(priority: str) -> Any:
+    """A pb.Priority. Raises InvalidRequest for a word that is none."""
+    if priority not in ("", "interactive", "batch"):
+        raise InvalidRequest(
+            f"The priority '{priority}' is neither interactive nor batch.", field="priority"
+        )
+    return pb.Priority.Value(f"PRIORITY_{priority.upper() or 'UNSPECIFIED'}")
+
+
 def as_labels(mask: np.ndarray) -> np.ndarray:
     """True is label 1."""
     return mask.astype(np.uint8) if mask.dtype == np.bool_ else mask

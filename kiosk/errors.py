@@ -6,6 +6,8 @@
     │   ├── AlreadyExists       the same request id with another content
     │   ├── WrongState          not possible in the present state (e.g. results of a running job)
     │   └── TooLarge            over a limit that is a setting
+    ├── Unauthenticated         no credentials, or none that hold (any more)
+    ├── PermissionDenied        the caller is known and may not do this
     ├── Overloaded              too much work at present; try again later
     ├── TransientError          an outside system failed; worth another attempt
     ├── ReaderFailed            the process that reads an image died over it, or was too slow
@@ -76,6 +78,18 @@ class TooLarge(InvalidRequest):
     """Over a limit of this kiosk."""
 
     reason = "TOO_LARGE"
+
+
+class Unauthenticated(KioskError):
+    """Nobody knows who calls: there are no credentials, or they do not hold."""
+
+    reason = "UNAUTHENTICATED"
+
+
+class PermissionDenied(KioskError):
+    """The caller is known and may not do this."""
+
+    reason = "PERMISSION_DENIED"
 
 
 class Overloaded(KioskError):

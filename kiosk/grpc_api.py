@@ -14,6 +14,8 @@ from grpc_reflection.v1alpha import reflection
 from kiosk import wire
 from kiosk._proto import kiosk_pb2 as pb
 from kiosk._proto import kiosk_pb2_grpc as pb_grpc
+from kiosk.authentication import Authentication
+from kiosk.callers import Caller
 from kiosk.errors import InvalidRequest, KioskError, TooLarge, WrongState
 from kiosk.service import KioskService
 
@@ -35,12 +37,12 @@ async def _abort(context: Context, error: Exception) -> None:
 
 
 def _unary(method: Callable[..., Any]) -> Callable[..., Any]:
-    """Errors of a call with one answer, as gRPC statuses."""
+    """The caller of a call with one answer, and its errors as gRPC statuses."""
 
     @wraps(method)
     async def call(self: Any, request: Any, context: Context) -> Any:
         try:
-            return _sendable(await method(self, request, context))
+            return _sendable(await method(self, request, await self.caller(context)))
         except Exception as error:
             if isinstance(error, grpc.aio.AbortError):
                 raise
@@ -61,12 +63,12 @@ def _sendable(answer: Any) -> Any:
 
 
 def _streaming(method: Callable[..., Any]) -> Callable[..., Any]:
-    """Errors of a call with a stream of answers, as gRPC statuses."""
+    """The caller of a call with a stream of answers, and its errors as gRPC statuses."""
 
     @wraps(method)
     async def call(self: Any, request: Any, context: Context) -> AsyncIterator[Any]:
         try:
-            async for answer in method(self, request, context):
+            async for answer in method(self, request, await self.caller(context)):
                 yield answer
         except Exception as error:
             if isinstance(error, grpc.aio.AbortError):
@@ -77,47 +79,57 @@ def _streaming(method: Callable[..., Any]) -> Callable[..., Any]:
 
 
 class KioskServicer(pb_grpc.KioskServicer):
-    """kiosk.v1.Kiosk over a `KioskService`."""
+    """kiosk.v1.Kiosk over a `KioskService`. Each method gets the caller in place of a context."""
 
-    def __init__(self, service: KioskService) -> None:
+    def __init__(self, service: KioskService, authentication: Authentication) -> None:
         self._service = service
+        self._authentication = authentication
+
+    async def caller(self, context: Context) -> Caller:
+        """Who calls. Raises Unauthenticated."""
+        brought: dict[str, str | bytes] = dict(context.invocation_metadata() or ())
+        credentials = str(brought.get("authorization", ""))
+        return await self._authentication.caller(credentials, context.peer())
 
     @_unary
-    async def ListModels(self, request: pb.ListModelsRequest, context: Context) -> Any:
-        cards = await self._service.list_models()
+    async def ListModels(self, request: pb.ListModelsRequest, caller: Caller) -> Any:
+        cards = await self._service.list_models(caller=caller)
         return pb.ListModelsResponse(models=[wire.model_to_proto(card) for card in cards])
 
     @_unary
-    async def GetModel(self, request: pb.GetModelRequest, context: Context) -> Any:
+    async def GetModel(self, request: pb.GetModelRequest, caller: Caller) -> Any:
         return wire.model_to_proto(
-            await self._service.get_model(wire.id_of(request.name, "models"))
+            await self._service.get_model(wire.id_of(request.name, "models"), caller=caller)
         )
 
     @_unary
-    async def CreateUpload(self, request: pb.CreateUploadRequest, context: Context) -> Any:
+    async def CreateUpload(self, request: pb.CreateUploadRequest, caller: Caller) -> Any:
         if request.url:
             return wire.upload_to_proto(
-                await self._service.uploads.link(request.url, request.file_name)
+                await self._service.uploads.link(request.url, request.file_name, caller=caller)
             )
         size_bytes = request.size_bytes if request.size_bytes > 0 else -1
-        upload = await self._service.uploads.create(request.file_name, size_bytes, request.sha256)
+        upload = await self._service.uploads.create(
+            request.file_name, size_bytes, request.sha256, caller=caller
+        )
         return wire.upload_to_proto(upload)
 
     @_unary
-    async def GetUpload(self, request: pb.GetUploadRequest, context: Context) -> Any:
-        upload = await self._service.uploads.get(wire.id_of(request.name, "uploads"))
+    async def GetUpload(self, request: pb.GetUploadRequest, caller: Caller) -> Any:
+        upload = await self._service.uploads.get(wire.id_of(request.name, "uploads"), caller=caller)
         return wire.upload_to_proto(upload)
 
     @_unary
-    async def DeleteUpload(self, request: pb.DeleteUploadRequest, context: Context) -> Any:
-        await self._service.uploads.delete(wire.id_of(request.name, "uploads"))
+    async def DeleteUpload(self, request: pb.DeleteUploadRequest, caller: Caller) -> Any:
+        await self._service.uploads.delete(wire.id_of(request.name, "uploads"), caller=caller)
         return pb.DeleteUploadResponse()
 
     @_unary
-    async def InspectUpload(self, request: pb.InspectUploadRequest, context: Context) -> Any:
+    async def InspectUpload(self, request: pb.InspectUploadRequest, caller: Caller) -> Any:
         images = await self._service.inspect(
             wire.id_of(request.name, "uploads"),
             wire.reading_from_proto(request.reading),
+            caller=caller,
             thumbnail_px=request.thumbnail_px,
             list_only=request.list_only,
         )
@@ -125,78 +137,104 @@ class KioskServicer(pb_grpc.KioskServicer):
 
     @_unary
     async def WriteUpload(
-        self, requests: AsyncIterator[pb.WriteUploadRequest], context: Context
+        self, requests: AsyncIterator[pb.WriteUploadRequest], caller: Caller
     ) -> Any:
         incoming = _Incoming(requests)
         first = await incoming.first()
         upload_id = wire.id_of(first.name, "uploads")
         uploads = self._service.uploads
-        upload = await uploads.append(upload_id, first.offset_bytes, incoming.data())
+        upload = await uploads.append(upload_id, first.offset_bytes, incoming.data(), caller=caller)
         if incoming.finished and not upload.complete:
-            upload = await uploads.append(upload_id, upload.offset_bytes, _nothing(), finish=True)
+            upload = await uploads.append(
+                upload_id, upload.offset_bytes, _nothing(), finish=True, caller=caller
+            )
         return wire.upload_to_proto(upload)
 
     @_unary
-    async def Segment(self, request: pb.SegmentRequest, context: Context) -> Any:
+    async def Segment(self, request: pb.SegmentRequest, caller: Caller) -> Any:
         job = await self._service.segment(
             upload_id=wire.id_of(request.upload, "uploads"),
             model=request.model.removeprefix("models/"),
             model_version=request.model_version,
             request=wire.segmentation_from_proto(request),
             request_id=request.request_id,
+            priority=wire.priority_from_proto(request.priority),
+            caller=caller,
         )
         return wire.job_to_proto(job)
 
     @_unary
-    async def Track(self, request: pb.TrackRequest, context: Context) -> Any:
+    async def Track(self, request: pb.TrackRequest, caller: Caller) -> Any:
         job = await self._service.track(
             upload_id=wire.id_of(request.upload, "uploads"),
             model=request.model.removeprefix("models/"),
             model_version=request.model_version,
             request=wire.tracking_from_proto(request),
             request_id=request.request_id,
+            priority=wire.priority_from_proto(request.priority),
+            caller=caller,
         )
         return wire.job_to_proto(job)
 
     @_unary
-    async def GetJob(self, request: pb.GetJobRequest, context: Context) -> Any:
-        return wire.job_to_proto(await self._service.get_job(wire.id_of(request.name, "jobs")))
+    async def GetJob(self, request: pb.GetJobRequest, caller: Caller) -> Any:
+        job = await self._service.get_job(wire.id_of(request.name, "jobs"), caller=caller)
+        return wire.job_to_proto(job)
 
     @_unary
-    async def ListJobs(self, request: pb.ListJobsRequest, context: Context) -> Any:
-        jobs, token = await self._service.list_jobs(request.page_size, request.page_token)
+    async def ListJobs(self, request: pb.ListJobsRequest, caller: Caller) -> Any:
+        jobs, token = await self._service.list_jobs(
+            request.page_size, request.page_token, caller=caller, all_owners=request.all_owners
+        )
         return pb.ListJobsResponse(
             jobs=[wire.job_to_proto(job) for job in jobs], next_page_token=token
         )
 
     @_streaming
     async def WatchJob(
-        self, request: pb.WatchJobRequest, context: Context
+        self, request: pb.WatchJobRequest, caller: Caller
     ) -> AsyncIterator[pb.JobEvent]:
         job_id = wire.id_of(request.name, "jobs")
-        async for event in self._service.watch_job(job_id, request.after_event_id):
+        events = await self._service.watch_job(job_id, request.after_event_id, caller=caller)
+        async for event in events:
             yield wire.event_to_proto(event)
 
     @_unary
-    async def CancelJob(self, request: pb.CancelJobRequest, context: Context) -> Any:
-        return wire.job_to_proto(await self._service.cancel_job(wire.id_of(request.name, "jobs")))
+    async def CancelJob(self, request: pb.CancelJobRequest, caller: Caller) -> Any:
+        job = await self._service.cancel_job(wire.id_of(request.name, "jobs"), caller=caller)
+        return wire.job_to_proto(job)
 
     @_unary
-    async def DeleteJob(self, request: pb.DeleteJobRequest, context: Context) -> Any:
-        await self._service.delete_job(wire.id_of(request.name, "jobs"))
+    async def RedriveJob(self, request: pb.RedriveJobRequest, caller: Caller) -> Any:
+        job = await self._service.redrive_job(wire.id_of(request.name, "jobs"), caller=caller)
+        return wire.job_to_proto(job)
+
+    @_unary
+    async def ListDeadLetters(self, request: pb.ListDeadLettersRequest, caller: Caller) -> Any:
+        letters = await self._service.list_dead_letters(
+            request.page_size, caller=caller, all_owners=request.all_owners
+        )
+        listed = [wire.dead_letter_to_proto(letter) for letter in letters]
+        return pb.ListDeadLettersResponse(dead_letters=listed)
+
+    @_unary
+    async def DeleteJob(self, request: pb.DeleteJobRequest, caller: Caller) -> Any:
+        await self._service.delete_job(wire.id_of(request.name, "jobs"), caller=caller)
         return pb.DeleteJobResponse()
 
     @_unary
-    async def ListResults(self, request: pb.ListResultsRequest, context: Context) -> Any:
-        results = await self._service.list_results(wire.id_of(request.job, "jobs"))
+    async def ListResults(self, request: pb.ListResultsRequest, caller: Caller) -> Any:
+        results = await self._service.list_results(wire.id_of(request.job, "jobs"), caller=caller)
         return pb.ListResultsResponse(results=[wire.result_to_proto(item) for item in results])
 
     @_streaming
     async def DownloadResult(
-        self, request: pb.DownloadResultRequest, context: Context
+        self, request: pb.DownloadResultRequest, caller: Caller
     ) -> AsyncIterator[pb.DownloadResultResponse]:
-        result = await self._service.get_result(*wire.result_of(request.name))
-        async for data in self._service.read_result(result, request.offset_bytes):
+        job_id, file_name = wire.result_of(request.name)
+        result = await self._service.get_result(job_id, file_name, caller=caller)
+        chunks = await self._service.read_result(result, request.offset_bytes, caller=caller)
+        async for data in chunks:
             for start in range(0, len(data), DOWNLOAD_CHUNK_BYTES):
                 yield pb.DownloadResultResponse(data=data[start : start + DOWNLOAD_CHUNK_BYTES])
 
@@ -239,7 +277,9 @@ async def _nothing() -> AsyncIterator[bytes]:
 class GrpcServer:
     """A gRPC server with the Kiosk service, health and reflection."""
 
-    def __init__(self, service: KioskService, host: str, port: int) -> None:
+    def __init__(
+        self, service: KioskService, authentication: Authentication, host: str, port: int
+    ) -> None:
         self._server = grpc.aio.server(
             options=[
                 ("grpc.max_receive_message_length", MESSAGE_BYTES),
@@ -247,7 +287,8 @@ class GrpcServer:
                 ("grpc.so_reuseport", 0),  # a port in use must be an error, not a shared port
             ]
         )
-        pb_grpc.add_KioskServicer_to_server(KioskServicer(service), self._server)  # type: ignore[no-untyped-call]
+        servicer = KioskServicer(service, authentication)
+        pb_grpc.add_KioskServicer_to_server(servicer, self._server)  # type: ignore[no-untyped-call]
         self._health = health.aio.HealthServicer()  # type: ignore[attr-defined]
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         names = (SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME)

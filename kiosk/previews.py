@@ -16,6 +16,8 @@ from typing import Any, BinaryIO
 import numpy as np
 import tifffile
 
+from kiosk.access import job_of
+from kiosk.callers import Caller
 from kiosk.errors import InvalidRequest, NotFound, WrongState
 from kiosk.exports import chosen_formats
 from kiosk.exports.tracks import chosen_track_formats
@@ -76,9 +78,9 @@ class Previews:
         self._images = OpenImages(store, images)
         self._slots = asyncio.Semaphore(AT_A_TIME)
 
-    async def planes(self, job_id: str) -> PlaneList:
+    async def planes(self, job_id: str, *, caller: Caller) -> PlaneList:
         """What there is to see. Raises NotFound when the job or its image is gone."""
-        job = await self._queue.get(job_id)
+        job = await job_of(self._queue, job_id, caller=caller)
         async with self._image(job) as source:
             height, width = source.sizes["y"], source.sizes["x"]
             picture_height, picture_width = display_size(height, width, LONGEST_PX)
@@ -93,9 +95,9 @@ class Previews:
                 has_labels=job.state is JobState.SUCCEEDED and "labels" in _formats(job),
             )
 
-    async def picture(self, job_id: str, index: int) -> bytes:
+    async def picture(self, job_id: str, index: int, *, caller: Caller) -> bytes:
         """One plane as PNG, contrast stretched. Raises NotFound."""
-        job = await self._queue.get(job_id)
+        job = await job_of(self._queue, job_id, caller=caller)
         async with self._slots:
             async with self._image(job) as source:
                 places = plane_places(source.sizes)
@@ -111,9 +113,9 @@ class Previews:
                 )
             return await asyncio.to_thread(lambda: encode_png(display_plane(plane, LONGEST_PX)))
 
-    async def labels(self, job_id: str, index: int) -> LabelPicture:
+    async def labels(self, job_id: str, index: int, *, caller: Caller) -> LabelPicture:
         """Labels of one plane. Raises NotFound, and WrongState before the job has succeeded."""
-        job = await self._queue.get(job_id)
+        job = await job_of(self._queue, job_id, caller=caller)
         if job.state is not JobState.SUCCEEDED:
             raise WrongState(
                 f"The job is {job.state.value} and has no labels.", reason="NO_RESULTS"

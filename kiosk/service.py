@@ -4,26 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AsyncExitStack, contextmanager
 from dataclasses import replace
 from typing import Any
 
-from kiosk.errors import (
-    InvalidRequest,
-    KioskError,
-    NotFound,
-    Overloaded,
-    WrongState,
-)
+from kiosk.access import job_of
+from kiosk.admission import OPEN_TIMEOUT_S, Admission, patience
+from kiosk.callers import Caller, Scope
+from kiosk.errors import InvalidRequest, KioskError, NotFound, Overloaded, WrongState
 from kiosk.exports import kind_of
 from kiosk.exports.tracks import kind_of_track_file
 from kiosk.inspection import inspect_file
 from kiosk.jobs import (
+    DeadLetter,
     Job,
     JobEvent,
     JobState,
+    Priority,
     ResultFile,
     Upload,
     new_id,
@@ -31,21 +29,17 @@ from kiosk.jobs import (
     plain_name,
     results_prefix,
 )
-from kiosk.models import LINKING, SEGMENTATION, ModelCard
-from kiosk.pipelines import PIPELINES, tracking
+from kiosk.models import SEGMENTATION, ModelCard
 from kiosk.pipelines.context import OpenImages, open_upload
-from kiosk.pipelines.linking_model import LINKING_MODEL
 from kiosk.ports import Backlog, ImageFiles, InferenceClient, JobQueue, ObjectStore
 from kiosk.reading import InspectedImage, ReadOptions
 from kiosk.request import SegmentationRequest
 from kiosk.telemetry import BACKLOG_JOBS, BACKLOG_PARTS, JOBS
-from kiosk.tracking_request import GEOMETRIC, NETWORK, TrackingRequest
+from kiosk.tracking_request import TrackingRequest
 from kiosk.uploads import LONGEST_FILE_NAME, Uploads
 
 log = logging.getLogger(__name__)
 
-# Reading headers takes milliseconds; some files are made so that it takes minutes.
-OPEN_TIMEOUT_S = 60.0
 # Thumbnails read pixels, which takes as long as the file has many; what is there by then is shown.
 INSPECT_PATIENCE_S = 15.0
 INSPECTIONS_AT_A_TIME = 2
@@ -53,10 +47,15 @@ INSPECTIONS_AT_A_TIME = 2
 THUMBNAILS_BYTES = 2 * 1024 * 1024
 PAGE_SIZE = 50
 LARGEST_PAGE_SIZE = 500
+DEAD_LETTERS, MOST_DEAD_LETTERS = 100, 1000
 
 
 class KioskService:
-    """Models, uploads, jobs and results; every error is a `KioskError` with a plain sentence."""
+    """Models, uploads, jobs and results; every error is a `KioskError` with a plain sentence.
+
+    Every call names its caller. Besides what is listed, each raises PermissionDenied for what the
+    caller may not do, and NotFound for what belongs to others.
+    """
 
     def __init__(
         self,
@@ -71,31 +70,26 @@ class KioskService:
     ) -> None:
         self._queue = queue
         self._store = store
-        self._inference = inference
         self._files = images
-        self._images = OpenImages(store, images)
-        self._job_px, self._frame_px = job_px, frame_px
+        self._admission = Admission(
+            inference=inference,
+            images=OpenImages(store, images),
+            job_px=job_px,
+            frame_px=frame_px,
+        )
         # Threads of their own: thumbnails take seconds, and nobody else shall wait for them.
         self._inspectors = ThreadPoolExecutor(INSPECTIONS_AT_A_TIME, "inspect")
         self.uploads = uploads
 
     # ------------------------------------------------------------------ models
 
-    async def list_models(self) -> list[ModelCard]:
-        return sorted(await self._inference.models(), key=lambda card: card.name)
+    async def list_models(self, *, caller: Caller) -> list[ModelCard]:
+        caller.require(Scope.READ)
+        return await self._admission.cards()
 
-    async def get_model(self, name: str) -> ModelCard:
-        cards = await self.list_models()
-        for card in cards:
-            if card.name == name:
-                return card
-        # Nobody asks for the network that links.
-        known = ", ".join(c.name for c in cards if c.pipeline != LINKING) or "none at present"
-        raise NotFound(
-            f"There is no model '{name}'. The models are: {known}.",
-            reason="MODEL_NOT_FOUND",
-            field="model",
-        )
+    async def get_model(self, name: str, *, caller: Caller) -> ModelCard:
+        caller.require(Scope.READ)
+        return await self._admission.card(name)
 
     # ------------------------------------------------------------------ uploads
 
@@ -104,6 +98,7 @@ class KioskService:
         upload_id: str,
         reading: ReadOptions = ReadOptions(),
         *,
+        caller: Caller,
         thumbnail_px: int = 0,
         list_only: bool = False,
     ) -> list[InspectedImage]:
@@ -114,7 +109,7 @@ class KioskService:
             WrongState: the upload is not complete.
             InvalidRequest: the file cannot be read at all.
         """
-        upload = await self._complete_upload(upload_id)
+        upload = await self._complete_upload(upload_id, caller)
         begun = False
 
         def inspect() -> list[InspectedImage]:
@@ -131,7 +126,7 @@ class KioskService:
                 patience_s=INSPECT_PATIENCE_S,
             )
 
-        with _patience(upload):
+        with patience(upload):
             try:
                 async with asyncio.timeout(OPEN_TIMEOUT_S):
                     loop = asyncio.get_running_loop()
@@ -151,23 +146,22 @@ class KioskService:
         model_version: str = "",
         request: SegmentationRequest = SegmentationRequest(),
         request_id: str = "",
-        owner: str = "",
+        priority: Priority | None = None,
+        caller: Caller,
     ) -> Job:
         """Accept a segmentation job.
-
-        The image is opened here already (headers only), so that a file that cannot be read or a
-        channel that is not there is answered at once and not by a failed job.
 
         Raises:
             NotFound: no such upload, model or version.
             WrongState: the upload is not complete.
             InvalidRequest: the image cannot go through this model as asked.
         """
-        card, version = await self._card(model, model_version, SEGMENTATION)
-        upload = await self._complete_upload(upload_id)
+        caller.require(Scope.WRITE)
+        card, version = await self._admission.model(model, model_version, SEGMENTATION)
+        upload = await self._complete_upload(upload_id, caller)
         if request.within:
-            await self._check_mask(request.within, upload)
-        await self._check_image(upload, card, request)
+            await self._check_mask(request.within, upload, caller)
+        await self._admission.check_image(upload, card, request)
         return await self._accept(
             upload,
             request.reading,
@@ -176,7 +170,8 @@ class KioskService:
             model_version=version,
             parameters=request.as_parameters(),
             request_id=request_id,
-            owner=owner,
+            priority=priority,
+            owner=caller.owner,
         )
 
     async def _accept(self, upload: Upload, reading: ReadOptions, **fields: Any) -> Job:
@@ -191,8 +186,8 @@ class KioskService:
         JOBS.labels(job.pipeline).inc()
         return accepted
 
-    async def _complete_upload(self, upload_id: str) -> Upload:
-        upload = await self.uploads.get(upload_id)
+    async def _complete_upload(self, upload_id: str, caller: Caller) -> Upload:
+        upload = await self.uploads.get(upload_id, caller=caller)
         if not upload.complete:
             raise WrongState(
                 f"The upload is not complete: {upload.offset_bytes} bytes have arrived. Send the"
@@ -201,24 +196,14 @@ class KioskService:
             )
         return upload
 
-    async def _check_mask(self, within: str, upload: Upload) -> None:
+    async def _check_mask(self, within: str, upload: Upload, caller: Caller) -> None:
         if within == upload.id:
             raise InvalidRequest(
                 "The mask is the image itself. Upload the mask as a file of its own.",
                 reason="BAD_MASK",
                 field="within",
             )
-        await self._complete_upload(within)
-
-    async def _check_image(
-        self, upload: Upload, card: ModelCard, request: SegmentationRequest
-    ) -> None:
-        with _patience(upload):
-            async with (
-                asyncio.timeout(OPEN_TIMEOUT_S),
-                self._images.use(upload.id, upload.file_name, request.reading) as source,
-            ):
-                PIPELINES[card.pipeline].check(source, card, request, self._job_px)
+        await self._complete_upload(within, caller)
 
     async def track(
         self,
@@ -228,7 +213,8 @@ class KioskService:
         model_version: str = "",
         request: TrackingRequest = TrackingRequest(),
         request_id: str = "",
-        owner: str = "",
+        priority: Priority | None = None,
+        caller: Caller,
     ) -> Job:
         """Accept a tracking job; as `segment`, for all frames of a movie and their links.
 
@@ -240,16 +226,19 @@ class KioskService:
             WrongState: an upload is not complete.
             InvalidRequest: the movie cannot be tracked as asked.
         """
+        caller.require(Scope.WRITE)
         card, version = None, ""
         if not request.labels:
-            card, version = await self._card(model, model_version, SEGMENTATION)
-        upload = await self._complete_upload(upload_id)
-        labels = await self._complete_upload(request.labels) if request.labels else None
-        tracks = await self._complete_upload(request.tracks) if request.tracks else None
-        await self._check_movie(upload, labels, card, request)
+            card, version = await self._admission.model(model, model_version, SEGMENTATION)
+        upload = await self._complete_upload(upload_id, caller)
+        labels, tracks = [
+            await self._complete_upload(name, caller) if name else None
+            for name in (request.labels, request.tracks)
+        ]
+        await self._admission.check_movie(upload, labels, card, request)
         request = replace(
             request,
-            linking_version=await self._linking_version(request),
+            linking_version=await self._admission.linking_version(request),
             labels_name=plain_name(labels.file_name) if labels else request.labels_name,
             tracks_name=plain_name(tracks.file_name) if tracks else request.tracks_name,
         )
@@ -261,52 +250,29 @@ class KioskService:
             model_version=version,
             parameters=request.as_parameters(),
             request_id=request_id,
-            owner=owner,
+            priority=priority,
+            owner=caller.owner,
         )
 
-    async def _check_movie(
+    async def get_job(self, job_id: str, *, caller: Caller) -> Job:
+        return await job_of(self._queue, job_id, caller=caller)
+
+    async def list_jobs(
         self,
-        upload: Upload,
-        labels: Upload | None,
-        card: ModelCard | None,
-        request: TrackingRequest,
-    ) -> None:
-        reading = request.segmentation.reading
-        with _patience(upload):
-            async with asyncio.timeout(OPEN_TIMEOUT_S), AsyncExitStack() as opened:
-                # In the order of their ids: two requests of which each has the other's movie as
-                # its labels would wait for each other for ever.
-                wanted = {upload.id: (upload.id, upload.file_name, reading)}
-                if labels is not None:
-                    wanted.setdefault(labels.id, (labels.id, labels.file_name, ReadOptions()))
-                sources = {
-                    name: await opened.enter_async_context(self._images.use(*wanted[name]))
-                    for name in sorted(wanted)
-                }
-                given = sources[labels.id] if labels is not None else None
-                limits = {"job_px": self._job_px, "frame_px": self._frame_px}
-                tracking.check(sources[upload.id], card, request, labels=given, **limits)
+        page_size: int = 0,
+        page_token: str = "",
+        *,
+        caller: Caller,
+        all_owners: bool = False,
+    ) -> tuple[list[Job], str]:
+        """The caller's jobs, newest first, and the token of the next page.
 
-    async def _linking_version(self, request: TrackingRequest) -> str:
-        """The version of the network that will link; "" where none does."""
-        if not request.is_linked or request.linker == GEOMETRIC:
-            return ""
-        for card in await self._inference.models():
-            if card.name == LINKING_MODEL and card.pipeline == LINKING:
-                return card.latest
-        if request.linker == NETWORK:
-            raise NotFound(
-                f"This kiosk hosts no linking network (a model named '{LINKING_MODEL}'); choose the"
-                f" linker '{GEOMETRIC}'.",
-                reason="MODEL_NOT_FOUND",
-                field="linker",
-            )
-        return ""
-
-    async def get_job(self, job_id: str) -> Job:
-        return await self._queue.get(job_id)
-
-    async def list_jobs(self, page_size: int = 0, page_token: str = "") -> tuple[list[Job], str]:
+        Args:
+            all_owners: those of everybody; for administrators.
+        """
+        caller.require(Scope.READ)
+        if all_owners:
+            caller.require(Scope.ADMIN)
         if page_size < 0:
             raise InvalidRequest("The page size must not be negative.", field="page_size")
         if page_token and not _is_number(page_token.partition("-")[0]):
@@ -314,45 +280,80 @@ class KioskService:
                 "This page token is not one of ours. Use next_page_token as it was given.",
                 field="page_token",
             )
+        # Without an owner there is nobody to tell apart: a kiosk without authentication.
+        everybody = all_owners or not caller.owner
         return await self._queue.list_jobs(
-            min(page_size or PAGE_SIZE, LARGEST_PAGE_SIZE), page_token
+            min(page_size or PAGE_SIZE, LARGEST_PAGE_SIZE),
+            page_token,
+            owner=None if everybody else caller.owner,
         )
 
-    def watch_job(self, job_id: str, after: str = "") -> AsyncIterator[JobEvent]:
+    async def watch_job(
+        self, job_id: str, after: str = "", *, caller: Caller
+    ) -> AsyncIterator[JobEvent]:
+        """The events of a job; what is wrong with the request is raised at once."""
         if after and not _is_number(after):
             raise InvalidRequest("This event id is not one of ours.", field="after_event_id")
+        await job_of(self._queue, job_id, caller=caller)
         return self._queue.watch(job_id, after)
 
-    async def cancel_job(self, job_id: str) -> Job:
+    async def cancel_job(self, job_id: str, *, caller: Caller) -> Job:
+        await job_of(self._queue, job_id, caller=caller, scope=Scope.WRITE)
         job = await self._queue.cancel(job_id)
         if job.state is JobState.CANCELLED:
             await self._store.delete_prefix(parts_prefix(job_id))
         return job
 
-    async def delete_job(self, job_id: str) -> None:
-        if (await self._queue.get(job_id)).state.is_final:
+    async def delete_job(self, job_id: str, *, caller: Caller) -> None:
+        await self._forget(await job_of(self._queue, job_id, caller=caller, scope=Scope.WRITE))
+
+    async def _forget(self, job: Job) -> None:
+        if job.state.is_final:
             # Results first: if the store fails, the job is still there to be deleted again.
-            await self._store.delete_prefix(f"jobs/{job_id}/")
-        await self._queue.delete(job_id)
+            await self._store.delete_prefix(f"jobs/{job.id}/")
+        await self._queue.delete(job.id)
+
+    async def redrive_job(self, job_id: str, *, caller: Caller) -> Job:
+        """Begin a failed or cancelled job anew.
+
+        Raises WrongState for any other, and NotFound when its upload is gone.
+        """
+        job = await job_of(self._queue, job_id, caller=caller, scope=Scope.WRITE)
+        await self.uploads.get(job.upload_id, caller=caller)
+        return await self._queue.redrive(job_id)
+
+    async def list_dead_letters(
+        self, page_size: int = 0, *, caller: Caller, all_owners: bool = False
+    ) -> list[DeadLetter]:
+        """Parts that were given up, newest first; each goes with its job."""
+        caller.require(Scope.READ)
+        if all_owners:
+            caller.require(Scope.ADMIN)
+        everybody = all_owners or not caller.owner
+        most = min(max(page_size, 0) or DEAD_LETTERS, MOST_DEAD_LETTERS)
+        return await self._queue.dead_letters(most, owner=None if everybody else caller.owner)
 
     # ------------------------------------------------------------------ results
 
-    async def list_results(self, job_id: str) -> list[ResultFile]:
-        job = await self._succeeded(job_id)
+    async def list_results(self, job_id: str, *, caller: Caller) -> list[ResultFile]:
+        job = await self._succeeded(job_id, caller)
         prefix = results_prefix(job_id)
         return [
             _result_file(job, key.removeprefix(prefix), size)
             for key, size in await self._store.list(prefix)
         ]
 
-    async def get_result(self, job_id: str, file_name: str) -> ResultFile:
-        for result in await self.list_results(job_id):
+    async def get_result(self, job_id: str, file_name: str, *, caller: Caller) -> ResultFile:
+        for result in await self.list_results(job_id, caller=caller):
             if result.file_name == file_name:
                 return result
         raise NotFound(f"The job '{job_id}' has no result named '{file_name}'.")
 
-    def read_result(self, result: ResultFile, offset_bytes: int = 0) -> AsyncIterator[bytes]:
+    async def read_result(
+        self, result: ResultFile, offset_bytes: int = 0, *, caller: Caller
+    ) -> AsyncIterator[bytes]:
         """The bytes of a result from an offset on. Raises InvalidRequest beyond its end."""
+        await job_of(self._queue, result.job_id, caller=caller)
         if not 0 <= offset_bytes <= result.size_bytes:
             raise InvalidRequest(
                 f"The offset {offset_bytes} is outside of the file, which has"
@@ -363,8 +364,8 @@ class KioskService:
         key = results_prefix(result.job_id) + result.file_name
         return self._store.read(key, offset_bytes)
 
-    async def _succeeded(self, job_id: str) -> Job:
-        job = await self._queue.get(job_id)
+    async def _succeeded(self, job_id: str, caller: Caller) -> Job:
+        job = await job_of(self._queue, job_id, caller=caller)
         if job.state is not JobState.SUCCEEDED:
             hint = "Wait until it has succeeded." if not job.state.is_final else "It has none."
             raise WrongState(
@@ -374,7 +375,9 @@ class KioskService:
 
     # ------------------------------------------------------------------ upkeep
 
-    async def backlog(self) -> Backlog:
+    async def backlog(self, *, caller: Caller) -> Backlog:
+        """How much work there is; also sets the gauges."""
+        caller.require(Scope.READ, Scope.METRICS)
         backlog = await self._queue.backlog()
         BACKLOG_PARTS.set(backlog.parts)
         BACKLOG_JOBS.set(backlog.jobs)
@@ -384,8 +387,7 @@ class KioskService:
         """Delete what has expired: jobs with their results, and uploads."""
         for job_id in await self._queue.expired():
             try:
-                await self._queue.cancel(job_id)
-                await self.delete_job(job_id)
+                await self._forget(await self._queue.cancel(job_id))
             except KioskError as error:
                 log.warning("job %s could not be swept: %s", job_id, error)
         for job_id in await self._queue.litter():
@@ -393,36 +395,6 @@ class KioskService:
             await self._store.delete_prefix(parts_prefix(job_id))
             await self._queue.cleaned(job_id)
         await self.uploads.sweep()
-
-    async def _card(self, model: str, version: str, pipeline: str) -> tuple[ModelCard, str]:
-        if not model:
-            raise InvalidRequest("The request names no model. Name one.", field="model")
-        card = await self.get_model(model)
-        if card.pipeline != pipeline:
-            raise InvalidRequest(
-                f"The model '{model}' is for {card.pipeline}, not for {pipeline}.", field="model"
-            )
-        if version and version not in card.versions:
-            raise NotFound(
-                f"The model '{model}' has no version '{version}'. Its versions are:"
-                f" {', '.join(card.versions)}.",
-                reason="MODEL_VERSION_NOT_FOUND",
-                field="model_version",
-            )
-        return card, version or card.latest
-
-
-@contextmanager
-def _patience(upload: Upload) -> Iterator[None]:
-    """A sentence instead of a TimeoutError."""
-    try:
-        yield
-    except TimeoutError as error:
-        raise InvalidRequest(
-            f"The headers of '{upload.file_name}' take longer than {OPEN_TIMEOUT_S:g} seconds"
-            " to read. Save the image anew as one plain or OME-TIFF stack.",
-            reason="TOO_COMPLEX",
-        ) from error
 
 
 def _is_number(text: str) -> bool:

@@ -15,6 +15,7 @@ import time
 from collections.abc import AsyncIterator
 from dataclasses import asdict, replace
 
+from kiosk.callers import Caller, Scope
 from kiosk.errors import InvalidRequest, NotFound, TooLarge, WrongState
 from kiosk.jobs import Upload, link_key, new_id, plain_name, upload_key
 from kiosk.linked import check_url, name_in
@@ -29,7 +30,11 @@ LONGEST_FILE_NAME = 255
 
 
 class Uploads:
-    """All uploads of a kiosk, in its object store."""
+    """All uploads of a kiosk, in its object store.
+
+    Every call names its caller and raises PermissionDenied for what that one may not do, NotFound
+    for uploads of others.
+    """
 
     def __init__(
         self, store: ObjectStore, limit_bytes: int, retention_s: float, allowed_urls: str = ""
@@ -44,26 +49,30 @@ class Uploads:
     def limit_bytes(self) -> int:
         return self._limit_bytes
 
-    async def create(self, file_name: str, size_bytes: int, sha256: str, owner: str = "") -> Upload:
+    async def create(
+        self, file_name: str, size_bytes: int, sha256: str, *, caller: Caller
+    ) -> Upload:
         """Begin an upload; size < 0 when it is not known in advance.
 
         Raises InvalidRequest for a missing name or an odd checksum, TooLarge for the size.
         """
+        caller.require(Scope.WRITE)
         if not file_name.strip():
             raise InvalidRequest("The upload has no file name. Give one.", field="file_name")
         if sha256 and (len(sha256) != 64 or not set(sha256.lower()) <= set("0123456789abcdef")):
             raise InvalidRequest("The SHA-256 must be 64 hexadecimal digits.", field="sha256")
         self._check_size(size_bytes)
-        upload = self._new(file_name, size_bytes, owner)
+        upload = self._new(file_name, size_bytes, caller.owner)
         return await self._begin(replace(upload, sha256=sha256.lower()))
 
-    async def link(self, url: str, file_name: str = "", owner: str = "") -> Upload:
+    async def link(self, url: str, file_name: str = "", *, caller: Caller) -> Upload:
         """An upload that points to where the image already is; complete at once.
 
         Raises InvalidRequest for an address that is not below one of the allowed ones.
         """
+        caller.require(Scope.WRITE)
         check_url(url, self._allowed_urls)
-        upload = self._new(file_name or name_in(url), 0, owner)
+        upload = self._new(file_name or name_in(url), 0, caller.owner)
         await self._store.put(link_key(upload.id), url.rstrip("/").encode())
         return await self._begin(replace(upload, complete=True))
 
@@ -83,24 +92,37 @@ class Uploads:
         await self._store.put(f"expiring/{int(upload.expire_time_s):012d}-{upload.id}", b"")
         return upload
 
-    async def get(self, upload_id: str) -> Upload:
+    async def get(self, upload_id: str, *, caller: Caller) -> Upload:
         """The upload and how much of it has arrived. Raises NotFound."""
+        caller.require(Scope.READ, Scope.WRITE)
+        return await self._get(upload_id, caller)
+
+    async def _get(self, upload_id: str, caller: Caller) -> Upload:
+        missing = NotFound(
+            f"There is no upload '{upload_id}'. It may have expired; upload the file again."
+        )
         if not upload_id.isalnum():
-            raise NotFound(f"There is no upload '{upload_id}'.")
+            raise missing
         try:
             record = json.loads(await self._store.get(f"uploads/{upload_id}/upload.json"))
-        except NotFound as error:
-            raise NotFound(
-                f"There is no upload '{upload_id}'. It may have expired; upload the file again."
-            ) from error
+        except NotFound:
+            raise missing from None
         upload = Upload(**record)
+        if not caller.sees_upload(upload.owner):
+            raise missing
         if upload.complete:
             return upload
         pieces = await self._pieces(upload_id)
         return replace(upload, offset_bytes=sum(size for _, size in pieces))
 
     async def append(
-        self, upload_id: str, offset_bytes: int, data: AsyncIterator[bytes], finish: bool = False
+        self,
+        upload_id: str,
+        offset_bytes: int,
+        data: AsyncIterator[bytes],
+        finish: bool = False,
+        *,
+        caller: Caller,
     ) -> Upload:
         """Add bytes at the end of what has arrived; on a break, what came in is kept.
 
@@ -113,7 +135,8 @@ class Uploads:
             TooLarge: more bytes than announced or allowed.
             InvalidRequest: the checksum is wrong; the upload is removed.
         """
-        upload = await self.get(upload_id)
+        caller.require(Scope.WRITE)
+        upload = await self._get(upload_id, caller)
         if upload.complete:
             raise WrongState("This upload is complete already.", reason="UPLOAD_COMPLETE")
         if offset_bytes != upload.offset_bytes:
@@ -135,8 +158,9 @@ class Uploads:
         finally:
             self._writing.discard(upload_id)
 
-    async def delete(self, upload_id: str) -> None:
-        await self.get(upload_id)
+    async def delete(self, upload_id: str, *, caller: Caller) -> None:
+        caller.require(Scope.WRITE)
+        await self._get(upload_id, caller)
         await self._store.delete_prefix(f"uploads/{upload_id}/")
 
     async def sweep(self) -> int:

@@ -18,12 +18,14 @@ from kiosk.errors import (
     NotFound,
     Overloaded,
     PermanentError,
+    PermissionDenied,
     ReaderFailed,
     TooLarge,
     TransientError,
+    Unauthenticated,
     WrongState,
 )
-from kiosk.jobs import Job, JobEvent, ResultFile, Upload
+from kiosk.jobs import DeadLetter, Job, JobEvent, Priority, ResultFile, Upload
 from kiosk.models import ModelCard
 from kiosk.reading import InspectedImage, ReadOptions
 from kiosk.request import Region, SegmentationRequest
@@ -40,6 +42,8 @@ STATUS_OF_ERROR: dict[type[KioskError], tuple[grpc.StatusCode, int]] = {
     # A limit on one request; RESOURCE_EXHAUSTED would make clients try again.
     TooLarge: (grpc.StatusCode.INVALID_ARGUMENT, 413),
     InvalidRequest: (grpc.StatusCode.INVALID_ARGUMENT, 400),
+    Unauthenticated: (grpc.StatusCode.UNAUTHENTICATED, 401),
+    PermissionDenied: (grpc.StatusCode.PERMISSION_DENIED, 403),
     Overloaded: (grpc.StatusCode.RESOURCE_EXHAUSTED, 429),
     TransientError: (grpc.StatusCode.UNAVAILABLE, 503),
     # Most likely it is the image; a caller who tries the same again gets the same.
@@ -236,10 +240,34 @@ def job_to_proto(job: Job) -> pb.Job:
         end_time=_timestamp(job.end_time_s),
         expire_time=_timestamp(job.expire_time_s),
         parameters=json_format.ParseDict(dict(job.parameters), struct_pb2.Struct()),
+        owner=job.owner,
+        priority=f"PRIORITY_{job.priority.name if job.priority else 'UNSPECIFIED'}",
+        waiting_for=job.waiting_for,
     )
     if job.error:
         message.error.CopyFrom(pb.JobError(reason=job.error_reason, message=job.error))
     return message
+
+
+def priority_from_proto(value: int) -> Priority | None:
+    """None where the queue shall decide. Raises InvalidRequest for a number that is none."""
+    if value not in pb.Priority.values():
+        raise InvalidRequest(f"There is no priority {value}.", field="priority")
+    name = pb.Priority.Name(value).removeprefix("PRIORITY_")
+    return None if name == "UNSPECIFIED" else Priority[name]
+
+
+def dead_letter_to_proto(letter: DeadLetter) -> pb.DeadLetter:
+    return pb.DeadLetter(
+        job=f"jobs/{letter.job_id}",
+        file_name=letter.file_name,
+        owner=letter.owner,
+        kind=letter.kind.value,
+        part_index=letter.part_index,
+        attempts=letter.attempts,
+        reason=letter.reason,
+        time=_timestamp(letter.time_s),
+    )
 
 
 def image_to_proto(image: InspectedImage) -> pb.Image:
@@ -305,6 +333,10 @@ def upload_to_json(upload: Upload) -> dict[str, Any]:
 def job_to_json(job: Job) -> dict[str, Any]:
     """The proto message as JSON, with the bare id and the state in lower case beside it."""
     return {**_json(job_to_proto(job)), "id": job.id, "state": job.state.value}
+
+
+def dead_letter_to_json(letter: DeadLetter) -> dict[str, Any]:
+    return _json(dead_letter_to_proto(letter))
 
 
 def image_to_json(image: InspectedImage) -> dict[str, Any]:

@@ -19,12 +19,21 @@ class JobState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     JOB_STATE_SUCCEEDED: _ClassVar[JobState]
     JOB_STATE_FAILED: _ClassVar[JobState]
     JOB_STATE_CANCELLED: _ClassVar[JobState]
+
+class Priority(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    PRIORITY_UNSPECIFIED: _ClassVar[Priority]
+    PRIORITY_INTERACTIVE: _ClassVar[Priority]
+    PRIORITY_BATCH: _ClassVar[Priority]
 JOB_STATE_UNSPECIFIED: JobState
 JOB_STATE_QUEUED: JobState
 JOB_STATE_RUNNING: JobState
 JOB_STATE_SUCCEEDED: JobState
 JOB_STATE_FAILED: JobState
 JOB_STATE_CANCELLED: JobState
+PRIORITY_UNSPECIFIED: Priority
+PRIORITY_INTERACTIVE: Priority
+PRIORITY_BATCH: Priority
 
 class Model(_message.Message):
     __slots__ = ("name", "display_name", "description", "versions", "pipeline", "channels", "accepts_rgb", "min_object_diameter_px", "max_object_diameter_px", "default_parameters", "licence", "head", "parameters")
@@ -240,7 +249,7 @@ class JobError(_message.Message):
     def __init__(self, reason: _Optional[str] = ..., message: _Optional[str] = ...) -> None: ...
 
 class Job(_message.Message):
-    __slots__ = ("name", "pipeline", "upload", "file_name", "model", "model_version", "state", "stage", "parts_done", "parts_total", "error", "notes", "create_time", "start_time", "end_time", "expire_time", "parameters")
+    __slots__ = ("name", "pipeline", "upload", "file_name", "model", "model_version", "state", "stage", "parts_done", "parts_total", "error", "notes", "create_time", "start_time", "end_time", "expire_time", "parameters", "owner", "priority", "waiting_for")
     NAME_FIELD_NUMBER: _ClassVar[int]
     PIPELINE_FIELD_NUMBER: _ClassVar[int]
     UPLOAD_FIELD_NUMBER: _ClassVar[int]
@@ -258,6 +267,9 @@ class Job(_message.Message):
     END_TIME_FIELD_NUMBER: _ClassVar[int]
     EXPIRE_TIME_FIELD_NUMBER: _ClassVar[int]
     PARAMETERS_FIELD_NUMBER: _ClassVar[int]
+    OWNER_FIELD_NUMBER: _ClassVar[int]
+    PRIORITY_FIELD_NUMBER: _ClassVar[int]
+    WAITING_FOR_FIELD_NUMBER: _ClassVar[int]
     name: str
     pipeline: str
     upload: str
@@ -275,10 +287,53 @@ class Job(_message.Message):
     end_time: _timestamp_pb2.Timestamp
     expire_time: _timestamp_pb2.Timestamp
     parameters: _struct_pb2.Struct
-    def __init__(self, name: _Optional[str] = ..., pipeline: _Optional[str] = ..., upload: _Optional[str] = ..., file_name: _Optional[str] = ..., model: _Optional[str] = ..., model_version: _Optional[str] = ..., state: _Optional[_Union[JobState, str]] = ..., stage: _Optional[str] = ..., parts_done: _Optional[int] = ..., parts_total: _Optional[int] = ..., error: _Optional[_Union[JobError, _Mapping]] = ..., notes: _Optional[_Iterable[str]] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., end_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., expire_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., parameters: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ...) -> None: ...
+    owner: str
+    priority: Priority
+    waiting_for: str
+    def __init__(self, name: _Optional[str] = ..., pipeline: _Optional[str] = ..., upload: _Optional[str] = ..., file_name: _Optional[str] = ..., model: _Optional[str] = ..., model_version: _Optional[str] = ..., state: _Optional[_Union[JobState, str]] = ..., stage: _Optional[str] = ..., parts_done: _Optional[int] = ..., parts_total: _Optional[int] = ..., error: _Optional[_Union[JobError, _Mapping]] = ..., notes: _Optional[_Iterable[str]] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., end_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., expire_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., parameters: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., owner: _Optional[str] = ..., priority: _Optional[_Union[Priority, str]] = ..., waiting_for: _Optional[str] = ...) -> None: ...
+
+class DeadLetter(_message.Message):
+    __slots__ = ("job", "file_name", "owner", "kind", "part_index", "attempts", "reason", "time")
+    JOB_FIELD_NUMBER: _ClassVar[int]
+    FILE_NAME_FIELD_NUMBER: _ClassVar[int]
+    OWNER_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    PART_INDEX_FIELD_NUMBER: _ClassVar[int]
+    ATTEMPTS_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    TIME_FIELD_NUMBER: _ClassVar[int]
+    job: str
+    file_name: str
+    owner: str
+    kind: str
+    part_index: int
+    attempts: int
+    reason: str
+    time: _timestamp_pb2.Timestamp
+    def __init__(self, job: _Optional[str] = ..., file_name: _Optional[str] = ..., owner: _Optional[str] = ..., kind: _Optional[str] = ..., part_index: _Optional[int] = ..., attempts: _Optional[int] = ..., reason: _Optional[str] = ..., time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+
+class ListDeadLettersRequest(_message.Message):
+    __slots__ = ("page_size", "all_owners")
+    PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
+    ALL_OWNERS_FIELD_NUMBER: _ClassVar[int]
+    page_size: int
+    all_owners: bool
+    def __init__(self, page_size: _Optional[int] = ..., all_owners: _Optional[bool] = ...) -> None: ...
+
+class ListDeadLettersResponse(_message.Message):
+    __slots__ = ("dead_letters",)
+    DEAD_LETTERS_FIELD_NUMBER: _ClassVar[int]
+    dead_letters: _containers.RepeatedCompositeFieldContainer[DeadLetter]
+    def __init__(self, dead_letters: _Optional[_Iterable[_Union[DeadLetter, _Mapping]]] = ...) -> None: ...
+
+class RedriveJobRequest(_message.Message):
+    __slots__ = ("name",)
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    def __init__(self, name: _Optional[str] = ...) -> None: ...
 
 class SegmentRequest(_message.Message):
-    __slots__ = ("upload", "model", "model_version", "channel", "parameters", "request_id", "reading", "region", "volume", "formats", "within")
+    __slots__ = ("upload", "model", "model_version", "channel", "parameters", "request_id", "reading", "region", "volume", "formats", "within", "priority")
     class ParametersEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -297,6 +352,7 @@ class SegmentRequest(_message.Message):
     VOLUME_FIELD_NUMBER: _ClassVar[int]
     FORMATS_FIELD_NUMBER: _ClassVar[int]
     WITHIN_FIELD_NUMBER: _ClassVar[int]
+    PRIORITY_FIELD_NUMBER: _ClassVar[int]
     upload: str
     model: str
     model_version: str
@@ -308,7 +364,8 @@ class SegmentRequest(_message.Message):
     volume: bool
     formats: _containers.RepeatedScalarFieldContainer[str]
     within: str
-    def __init__(self, upload: _Optional[str] = ..., model: _Optional[str] = ..., model_version: _Optional[str] = ..., channel: _Optional[str] = ..., parameters: _Optional[_Mapping[str, float]] = ..., request_id: _Optional[str] = ..., reading: _Optional[_Union[ReadOptions, _Mapping]] = ..., region: _Optional[_Union[Region, _Mapping]] = ..., volume: _Optional[bool] = ..., formats: _Optional[_Iterable[str]] = ..., within: _Optional[str] = ...) -> None: ...
+    priority: Priority
+    def __init__(self, upload: _Optional[str] = ..., model: _Optional[str] = ..., model_version: _Optional[str] = ..., channel: _Optional[str] = ..., parameters: _Optional[_Mapping[str, float]] = ..., request_id: _Optional[str] = ..., reading: _Optional[_Union[ReadOptions, _Mapping]] = ..., region: _Optional[_Union[Region, _Mapping]] = ..., volume: _Optional[bool] = ..., formats: _Optional[_Iterable[str]] = ..., within: _Optional[str] = ..., priority: _Optional[_Union[Priority, str]] = ...) -> None: ...
 
 class Region(_message.Message):
     __slots__ = ("min_y_px", "min_x_px", "max_y_px", "max_x_px")
@@ -323,7 +380,7 @@ class Region(_message.Message):
     def __init__(self, min_y_px: _Optional[int] = ..., min_x_px: _Optional[int] = ..., max_y_px: _Optional[int] = ..., max_x_px: _Optional[int] = ...) -> None: ...
 
 class TrackRequest(_message.Message):
-    __slots__ = ("upload", "model", "model_version", "channel", "request_id", "parameters", "reading", "formats", "labels", "tracks", "labels_are_tracks", "skip_bad_frames", "linker", "longest_gap_frames", "reach_px", "no_divisions", "no_drift_correction", "no_mending")
+    __slots__ = ("upload", "model", "model_version", "channel", "request_id", "parameters", "reading", "formats", "labels", "tracks", "labels_are_tracks", "skip_bad_frames", "linker", "longest_gap_frames", "reach_px", "no_divisions", "no_drift_correction", "no_mending", "priority")
     class ParametersEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -349,6 +406,7 @@ class TrackRequest(_message.Message):
     NO_DIVISIONS_FIELD_NUMBER: _ClassVar[int]
     NO_DRIFT_CORRECTION_FIELD_NUMBER: _ClassVar[int]
     NO_MENDING_FIELD_NUMBER: _ClassVar[int]
+    PRIORITY_FIELD_NUMBER: _ClassVar[int]
     upload: str
     model: str
     model_version: str
@@ -367,7 +425,8 @@ class TrackRequest(_message.Message):
     no_divisions: bool
     no_drift_correction: bool
     no_mending: bool
-    def __init__(self, upload: _Optional[str] = ..., model: _Optional[str] = ..., model_version: _Optional[str] = ..., channel: _Optional[str] = ..., request_id: _Optional[str] = ..., parameters: _Optional[_Mapping[str, float]] = ..., reading: _Optional[_Union[ReadOptions, _Mapping]] = ..., formats: _Optional[_Iterable[str]] = ..., labels: _Optional[str] = ..., tracks: _Optional[str] = ..., labels_are_tracks: _Optional[bool] = ..., skip_bad_frames: _Optional[bool] = ..., linker: _Optional[str] = ..., longest_gap_frames: _Optional[int] = ..., reach_px: _Optional[float] = ..., no_divisions: _Optional[bool] = ..., no_drift_correction: _Optional[bool] = ..., no_mending: _Optional[bool] = ...) -> None: ...
+    priority: Priority
+    def __init__(self, upload: _Optional[str] = ..., model: _Optional[str] = ..., model_version: _Optional[str] = ..., channel: _Optional[str] = ..., request_id: _Optional[str] = ..., parameters: _Optional[_Mapping[str, float]] = ..., reading: _Optional[_Union[ReadOptions, _Mapping]] = ..., formats: _Optional[_Iterable[str]] = ..., labels: _Optional[str] = ..., tracks: _Optional[str] = ..., labels_are_tracks: _Optional[bool] = ..., skip_bad_frames: _Optional[bool] = ..., linker: _Optional[str] = ..., longest_gap_frames: _Optional[int] = ..., reach_px: _Optional[float] = ..., no_divisions: _Optional[bool] = ..., no_drift_correction: _Optional[bool] = ..., no_mending: _Optional[bool] = ..., priority: _Optional[_Union[Priority, str]] = ...) -> None: ...
 
 class GetJobRequest(_message.Message):
     __slots__ = ("name",)
@@ -376,12 +435,14 @@ class GetJobRequest(_message.Message):
     def __init__(self, name: _Optional[str] = ...) -> None: ...
 
 class ListJobsRequest(_message.Message):
-    __slots__ = ("page_size", "page_token")
+    __slots__ = ("page_size", "page_token", "all_owners")
     PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
     PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    ALL_OWNERS_FIELD_NUMBER: _ClassVar[int]
     page_size: int
     page_token: str
-    def __init__(self, page_size: _Optional[int] = ..., page_token: _Optional[str] = ...) -> None: ...
+    all_owners: bool
+    def __init__(self, page_size: _Optional[int] = ..., page_token: _Optional[str] = ..., all_owners: _Optional[bool] = ...) -> None: ...
 
 class ListJobsResponse(_message.Message):
     __slots__ = ("jobs", "next_page_token")

@@ -100,6 +100,16 @@ class KioskStub:
                 request_serializer=kiosk_dot___proto_dot_kiosk__pb2.CancelJobRequest.SerializeToString,
                 response_deserializer=kiosk_dot___proto_dot_kiosk__pb2.Job.FromString,
                 _registered_method=True)
+        self.RedriveJob = channel.unary_unary(
+                '/kiosk.v1.Kiosk/RedriveJob',
+                request_serializer=kiosk_dot___proto_dot_kiosk__pb2.RedriveJobRequest.SerializeToString,
+                response_deserializer=kiosk_dot___proto_dot_kiosk__pb2.Job.FromString,
+                _registered_method=True)
+        self.ListDeadLetters = channel.unary_unary(
+                '/kiosk.v1.Kiosk/ListDeadLetters',
+                request_serializer=kiosk_dot___proto_dot_kiosk__pb2.ListDeadLettersRequest.SerializeToString,
+                response_deserializer=kiosk_dot___proto_dot_kiosk__pb2.ListDeadLettersResponse.FromString,
+                _registered_method=True)
         self.DeleteJob = channel.unary_unary(
                 '/kiosk.v1.Kiosk/DeleteJob',
                 request_serializer=kiosk_dot___proto_dot_kiosk__pb2.DeleteJobRequest.SerializeToString,
@@ -215,6 +225,21 @@ class KioskServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def RedriveJob(self, request, context):
+        """Begin a failed or cancelled job anew. FAILED_PRECONDITION for any other, and while what it
+        left behind is still being removed (a minute or two after its end).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListDeadLetters(self, request, context):
+        """Parts that were given up after their last attempt, newest first. Each goes with its job.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def DeleteJob(self, request, context):
         """Delete a final job and its results. FAILED_PRECONDITION while it is open. The upload stays
         until it expires, so it can be used again; DeleteUpload removes it at once.
@@ -304,6 +329,16 @@ def add_KioskServicer_to_server(servicer, server):
                     servicer.CancelJob,
                     request_deserializer=kiosk_dot___proto_dot_kiosk__pb2.CancelJobRequest.FromString,
                     response_serializer=kiosk_dot___proto_dot_kiosk__pb2.Job.SerializeToString,
+            ),
+            'RedriveJob': grpc.unary_unary_rpc_method_handler(
+                    servicer.RedriveJob,
+                    request_deserializer=kiosk_dot___proto_dot_kiosk__pb2.RedriveJobRequest.FromString,
+                    response_serializer=kiosk_dot___proto_dot_kiosk__pb2.Job.SerializeToString,
+            ),
+            'ListDeadLetters': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListDeadLetters,
+                    request_deserializer=kiosk_dot___proto_dot_kiosk__pb2.ListDeadLettersRequest.FromString,
+                    response_serializer=kiosk_dot___proto_dot_kiosk__pb2.ListDeadLettersResponse.SerializeToString,
             ),
             'DeleteJob': grpc.unary_unary_rpc_method_handler(
                     servicer.DeleteJob,
@@ -673,6 +708,60 @@ class Kiosk:
             '/kiosk.v1.Kiosk/CancelJob',
             kiosk_dot___proto_dot_kiosk__pb2.CancelJobRequest.SerializeToString,
             kiosk_dot___proto_dot_kiosk__pb2.Job.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RedriveJob(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/kiosk.v1.Kiosk/RedriveJob',
+            kiosk_dot___proto_dot_kiosk__pb2.RedriveJobRequest.SerializeToString,
+            kiosk_dot___proto_dot_kiosk__pb2.Job.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListDeadLetters(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/kiosk.v1.Kiosk/ListDeadLetters',
+            kiosk_dot___proto_dot_kiosk__pb2.ListDeadLettersRequest.SerializeToString,
+            kiosk_dot___proto_dot_kiosk__pb2.ListDeadLettersResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -20,7 +20,7 @@ import redis.asyncio as redis
 from redis.asyncio.retry import Retry
 from redis.backoff import ConstantBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import OutOfMemoryError, RedisError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from kiosk.adapters.redis_records import (
@@ -39,6 +39,8 @@ from kiosk.queue_policy import BATCH_TURN, LITTER_LEASES, LONGEST_DELAY_S, Queue
 # An answer later than this means a dead connection; blocking reads last two seconds.
 SOCKET_TIMEOUT_S = 10.0
 RETRY_S = 0.1
+# Whoever comes when all are in use waits for one; a thousand watchers may look at once.
+MOST_CONNECTIONS = 50
 # Above this share of its memory Redis takes no new jobs: those it has need some to go on.
 FULL_SHARE = 0.85
 MEMORY_LOOK_S = 1.0
@@ -49,15 +51,18 @@ class RedisQueue:
     """`ports.JobQueue` over one Redis server (6.2 or newer)."""
 
     def __init__(self, url: str, policy: QueuePolicy, prefix: str = "{kiosk}") -> None:
-        # Any: redis-py's types allow bytes and None everywhere, which decode_responses rules out.
-        self._redis: Any = redis.Redis.from_url(
+        pool = redis.BlockingConnectionPool.from_url(
             url,
+            max_connections=MOST_CONNECTIONS,
+            timeout=SOCKET_TIMEOUT_S,
             decode_responses=True,
             socket_timeout=SOCKET_TIMEOUT_S,
             health_check_interval=15,
             # Once more on a new connection: every step may be sent twice. Then the caller decides.
             retry=Retry(ConstantBackoff(RETRY_S), 1),
         )
+        # Any: redis-py's types allow bytes and None everywhere, which decode_responses rules out.
+        self._redis: Any = redis.Redis.from_pool(pool)
         self._policy = policy
         self._prefix = prefix
         self._changes = ChangeListener(self._redis)
@@ -325,7 +330,7 @@ class RedisQueue:
                     continue
                 job = job_of(job_id, records[job_id])
                 if owner is None or job.owner == owner:
-                    found.append(dead_letter_of(job, records[job_id][2], time_ms / 1000))
+                    found.append(dead_letter_of(job, records[job_id], time_ms / 1000))
         return found[:limit]
 
     # ------------------------------------------------------------------ inner
@@ -349,13 +354,8 @@ class RedisQueue:
         """The records of those jobs that are there, each read in one step."""
         if not job_ids:
             return {}
-        async with _translated(), self._redis.pipeline(transaction=True) as pipe:
-            for job_id in job_ids:
-                key = self._job_key(job_id)
-                pipe.hgetall(key).get(f"{key}:request").hgetall(f"{key}:said")
-            rows = await pipe.execute()
-        records = zip(job_ids, zip(rows[::3], rows[1::3], rows[2::3], strict=True), strict=True)
-        return {job_id: list(stored) for job_id, stored in records if stored[0]}
+        records = zip(job_ids, await self._run("read", *job_ids), strict=True)
+        return {job_id: stored for job_id, stored in records if stored[0]}
 
     async def _run(self, name: str, *arguments: Any) -> Any:
         async with _translated():
@@ -387,7 +387,7 @@ async def _translated() -> AsyncIterator[None]:
     except (RedisConnectionError, RedisTimeoutError, OSError) as error:
         raise TransientError("The job queue (Redis) does not answer. Try again soon.") from error
     except ResponseError as error:
-        if "OOM" in str(error):
+        if isinstance(error, OutOfMemoryError) or "OOM command" in str(error):  # as scripts put it
             raise Overloaded(
                 "The job queue's memory (Redis) is full, so no new jobs are taken until some are"
                 " done or deleted. Try again later."

@@ -60,7 +60,8 @@ def version_of(stored: Sequence[Any]) -> int:
     return int(_mapping(stored[0])["v"])
 
 
-def dead_letter_of(job: Job, said: Mapping[str, str], time_s: float) -> DeadLetter:
+def dead_letter_of(job: Job, stored: Sequence[Any], time_s: float) -> DeadLetter:
+    said = _mapping(stored[2])
     index = int(said["dead_index"])
     return DeadLetter(
         job_id=job.id,
@@ -78,8 +79,6 @@ def kind_of(index: int) -> PartKind:
     return {PLAN_INDEX: PartKind.PLAN, JOIN_INDEX: PartKind.JOIN}.get(index, PartKind.PART)
 
 
-def _mapping(pairs: Mapping[str, str] | Sequence[str]) -> Mapping[str, str]:
+def _mapping(pairs: Sequence[str]) -> Mapping[str, str]:
     """A hash, which comes as a flat list out of a script."""
-    if isinstance(pairs, Mapping):
-        return pairs
     return dict(zip(pairs[::2], pairs[1::2], strict=True))

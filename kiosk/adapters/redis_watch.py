@@ -49,6 +49,8 @@ class ChangeListener:
         self._reader: asyncio.Task[None] | None = None
         self._watchers: dict[str, set[Changed]] = {}
         self._subscribed: dict[str, asyncio.Event] = {}
+        # Two that send at the same time while there is no connection would open one each.
+        self._sending = asyncio.Lock()
 
     @asynccontextmanager
     async def following(self, channel: str) -> AsyncIterator[Changed]:
@@ -66,7 +68,8 @@ class ChangeListener:
             self._subscribed[channel] = asyncio.Event()
             if self._pubsub is None:
                 self._pubsub = self._client.pubsub()
-            await self._pubsub.subscribe(channel)
+            async with self._sending:
+                await self._pubsub.subscribe(channel)
             if self._reader is None or self._reader.done():
                 self._reader = asyncio.create_task(self._read())
         with contextlib.suppress(TimeoutError):
@@ -81,7 +84,8 @@ class ChangeListener:
         self._watchers.pop(channel, None)
         self._subscribed.pop(channel, None)
         with contextlib.suppress(RedisError, OSError):
-            await self._pubsub.unsubscribe(channel)
+            async with self._sending:
+                await self._pubsub.unsubscribe(channel)
 
     async def _read(self) -> None:
         while self._watchers:

@@ -9,12 +9,14 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
+from kiosk.callers import LOCAL, Caller
 from kiosk.consumer import Consumer
 from kiosk.pipelines.context import SegmentationOptions
 from kiosk.ports import ImageFiles
 from kiosk.service import KioskService
 from kiosk.testing.fake_inference import FakeInference as FakeInference
 from kiosk.testing.fake_inference import make_card as make_card
+from kiosk.testing.known_callers import make_caller as make_caller
 from kiosk.testing.memory_plane import MemoryPlane as MemoryPlane
 from kiosk.testing.memory_queue import MemoryQueue as MemoryQueue
 from kiosk.testing.memory_store import MemoryStore as MemoryStore
@@ -32,16 +34,18 @@ class FakeKiosk:
     images: ImageFiles
     options: SegmentationOptions
 
-    async def upload(self, data: bytes, file_name: str = "image.tif") -> str:
+    async def upload(
+        self, data: bytes, file_name: str = "image.tif", *, caller: Caller = LOCAL
+    ) -> str:
         """Upload bytes; returns the upload's id."""
 
         async def chunks() -> AsyncIterator[bytes]:
             yield data
 
-        upload = await self.service.uploads.create(file_name, len(data), "")
-        if not data:
-            return (await self.service.uploads.append(upload.id, 0, chunks(), finish=True)).id
-        return (await self.service.uploads.append(upload.id, 0, chunks())).id
+        uploads = self.service.uploads
+        upload = await uploads.create(file_name, len(data), "", caller=caller)
+        done = await uploads.append(upload.id, 0, chunks(), finish=not data, caller=caller)
+        return done.id
 
     def consumer(self, name: str = "consumer", **changes: float) -> Consumer:
         return Consumer(

@@ -6,6 +6,7 @@ import asyncio
 import math
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from kiosk.errors import (
@@ -131,7 +132,7 @@ class MemoryQueue:
         self._wake(now)
         for held in self._held.values():
             if held.lease.consumer == consumer:
-                return held.lease
+                return replace(held.lease, job=self._records[held.lease.job.id].job)
         order = list(Priority)
         if (self._turn + 1) % BATCH_TURN == 0:
             order.reverse()
@@ -369,7 +370,7 @@ class MemoryQueue:
         if record.job.state not in (JobState.FAILED, JobState.CANCELLED):
             raise WrongState("Only a job that has failed or was cancelled can be begun anew.")
         if job_id in self._litter:
-            raise WrongState("Still being cleaned.", reason="STILL_CLEANING")
+            raise WrongState("What it left is still being removed.", reason="STILL_CLEANING")
         for jobs in self._ready[record.priority].values():
             while job_id in jobs:
                 jobs.remove(job_id)
@@ -400,7 +401,7 @@ class MemoryQueue:
         return [key for key, record in self._records.items() if record.job.expire_time_s <= now]
 
     async def litter(self) -> list[str]:
-        now = self._clock()
+        now = self._tick()
         due = [job_id for job_id, time_s in self._litter.items() if time_s <= now]
         self._litter.update(dict.fromkeys(due, now + LITTER_LEASES * self._policy.lease_s))
         return due
@@ -439,7 +440,7 @@ class MemoryQueue:
         self._held = {t: h for t, h in self._held.items() if h.lease.job.id != job_id}
         self._delayed = [item for item in self._delayed if item[1] != job_id]
         if record.job.state is JobState.RUNNING:
-            self._litter[job_id] = self._clock() + LITTER_LEASES * self._policy.lease_s
+            self._litter[job_id] = self._tick() + LITTER_LEASES * self._policy.lease_s
         record.open_parts = 0
         record.job = record.job.evolve(
             state=state,

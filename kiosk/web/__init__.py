@@ -18,10 +18,12 @@ from pathlib import Path
 
 from aiohttp import web
 
+from kiosk.authentication import Authentication
 from kiosk.errors import PermanentError
 from kiosk.previews import Previews
 from kiosk.service import KioskService
 from kiosk.web.answers import add_headers, as_problems
+from kiosk.web.callers import Recognition
 from kiosk.web.events import Events
 from kiosk.web.inspections import Inspections
 from kiosk.web.jobs import Jobs
@@ -39,12 +41,18 @@ class WebServer:
     """The page and the HTTP API on one port. `port` is the real one once started."""
 
     def __init__(
-        self, service: KioskService, previews: Previews, frontend: Path, host: str, port: int
+        self,
+        service: KioskService,
+        previews: Previews,
+        authentication: Authentication,
+        frontend: Path,
+        host: str,
+        port: int,
     ) -> None:
         self.port = port
         self._host = host
         self._previews = previews
-        self.app = make_app(service, previews, frontend)
+        self.app = make_app(service, previews, authentication, frontend)
         self._runner = web.AppRunner(self.app, shutdown_timeout=SHUTDOWN_S)
 
     async def start(self) -> None:
@@ -64,9 +72,14 @@ class WebServer:
         self._previews.close()
 
 
-def make_app(service: KioskService, previews: Previews, frontend: Path) -> web.Application:
+def make_app(
+    service: KioskService, previews: Previews, authentication: Authentication, frontend: Path
+) -> web.Application:
     """The aiohttp application behind `WebServer`; tests use it without a port."""
-    app = web.Application(middlewares=[as_problems], client_max_size=BODY_BYTES)
+    app = web.Application(
+        middlewares=[as_problems, Recognition(authentication).middleware],
+        client_max_size=BODY_BYTES,
+    )
     app.on_response_prepare.append(add_headers)
     Page(frontend).add_to(app)
     Tus(service.uploads).add_to(app)

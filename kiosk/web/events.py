@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Sequence
+from contextlib import suppress
 from typing import Any, cast
 
 from aiohttp import web
@@ -14,6 +15,7 @@ from kiosk.errors import InvalidRequest, NotFound
 from kiosk.jobs import JobEvent
 from kiosk.service import KioskService
 from kiosk.web.answers import API, cut_on_error
+from kiosk.web.callers import caller_of
 
 # Proxies cut connections that are silent for 30 or 60 seconds.
 KEEP_ALIVE_S = 15.0
@@ -36,8 +38,7 @@ class Events:
     async def of_one(self, request: web.Request) -> web.StreamResponse:
         job_id = request.match_info["id"]
         after = request.headers.get("Last-Event-ID", "")
-        events = self._service.watch_job(job_id, after)
-        await self._service.get_job(job_id)  # NotFound while there is still a status to send
+        events = await self._service.watch_job(job_id, after, caller=caller_of(request))
         return await self._stream(request, events, with_ids=True)
 
     async def of_many(self, request: web.Request) -> web.StreamResponse:
@@ -49,8 +50,11 @@ class Events:
         job_ids = list(dict.fromkeys(request.query.getall("job", [])))
         if not 0 < len(job_ids) <= MOST_WATCHED_JOBS:
             raise InvalidRequest(f"Name 1 to {MOST_WATCHED_JOBS} jobs with ?job=...", field="job")
-        events = _merged([self._service.watch_job(job_id) for job_id in job_ids])
-        return await self._stream(request, events, with_ids=False)
+        streams = []
+        for job_id in job_ids:
+            with suppress(NotFound):
+                streams.append(await self._service.watch_job(job_id, caller=caller_of(request)))
+        return await self._stream(request, _merged(streams), with_ids=False)
 
     async def _stream(
         self, request: web.Request, events: AsyncIterator[JobEvent], with_ids: bool

@@ -12,6 +12,7 @@ from kiosk.exports import FORMATS
 from kiosk.reading import ReadOptions
 from kiosk.service import KioskService
 from kiosk.web.answers import API
+from kiosk.web.callers import caller_of
 
 
 class Inspections:
@@ -37,6 +38,7 @@ class Inspections:
         images = await self._service.inspect(
             request.match_info["id"],
             reading,
+            caller=caller_of(request),
             thumbnail_px=int(_number(query, "thumbnail_px")),
             list_only=bool(_number(query, "list_only")),
         )

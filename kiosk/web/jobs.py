@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Any, Literal
+
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from kiosk import wire
 from kiosk.errors import InvalidRequest
+from kiosk.jobs import Priority
 from kiosk.reading import ReadOptions
 from kiosk.request import Region, SegmentationRequest
 from kiosk.service import KioskService
 from kiosk.tracking_request import TrackingRequest
 from kiosk.web.answers import API
+from kiosk.web.callers import caller_of, is_known
 
 
 class _Body(BaseModel):
@@ -65,6 +69,7 @@ class JobRequest(_Body):
     channel: str = ""
     parameters: dict[str, float] = {}
     request_id: str = ""
+    priority: Literal["", "interactive", "batch"] = ""
     reading: ReadingBody = ReadingBody()
     region: RegionBody | None = None
     volume: bool = False
@@ -107,27 +112,34 @@ class Jobs:
         app.router.add_get(API + "/jobs/{id}", self.get)
         app.router.add_delete(API + "/jobs/{id}", self.delete)
         app.router.add_post(API + "/jobs/{id}/cancel", self.cancel)
+        app.router.add_post(API + "/jobs/{id}/redrive", self.redrive)
+        app.router.add_get(f"{API}/dead-letters", self.list_dead_letters)
 
     async def metrics(self, request: web.Request) -> web.Response:
-        await self._service.backlog()  # also sets its gauges
+        await self._service.backlog(caller=caller_of(request))  # also sets its gauges
         return web.Response(body=generate_latest(), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
     async def health(self, request: web.Request) -> web.Response:
-        backlog = await self._service.backlog()
-        waiting = {"parts": backlog.parts, "jobs": backlog.jobs}
-        return web.json_response({"status": "ok", "backlog": waiting})
+        """Whether the kiosk is well; how much there is to do is for those who are known."""
+        answer: dict[str, Any] = {"status": "ok"}
+        if is_known(request):
+            backlog = await self._service.backlog(caller=caller_of(request))
+            answer["backlog"] = {"parts": backlog.parts, "jobs": backlog.jobs}
+        return web.json_response(answer)
 
     async def list_models(self, request: web.Request) -> web.Response:
-        cards = await self._service.list_models()
+        cards = await self._service.list_models(caller=caller_of(request))
         return web.json_response({"models": [wire.model_to_json(card) for card in cards]})
 
     async def submit(self, request: web.Request) -> web.Response:
         wanted = await _job_request(request)
-        names = {
+        names: dict[str, Any] = {
             "upload_id": wanted.upload.removeprefix("uploads/"),
             "model": wanted.model.removeprefix("models/"),
             "model_version": wanted.model_version,
             "request_id": wanted.request_id,
+            "priority": Priority(wanted.priority) if wanted.priority else None,
+            "caller": caller_of(request),
         }
         if wanted.tracking is not None:
             job = await self._service.track(**names, request=wanted.tracked(wanted.tracking))
@@ -140,21 +152,37 @@ class Jobs:
         size = request.query.get("page_size", "0")
         if not (size.isascii() and size.isdigit() and len(size) < 10):
             raise InvalidRequest("The page size must be a whole number.", field="page_size")
-        jobs, token = await self._service.list_jobs(int(size), request.query.get("page_token", ""))
+        jobs, token = await self._service.list_jobs(
+            int(size),
+            request.query.get("page_token", ""),
+            caller=caller_of(request),
+            all_owners=request.query.get("all_owners") == "true",
+        )
         listed = [wire.job_to_json(job) for job in jobs]
         return web.json_response({"jobs": listed, "next_page_token": token})
 
     async def get(self, request: web.Request) -> web.Response:
-        job = await self._service.get_job(request.match_info["id"])
+        job = await self._service.get_job(request.match_info["id"], caller=caller_of(request))
         return web.json_response(wire.job_to_json(job))
 
     async def delete(self, request: web.Request) -> web.Response:
-        await self._service.delete_job(request.match_info["id"])
+        await self._service.delete_job(request.match_info["id"], caller=caller_of(request))
         return web.Response(status=204)
 
     async def cancel(self, request: web.Request) -> web.Response:
-        job = await self._service.cancel_job(request.match_info["id"])
+        job = await self._service.cancel_job(request.match_info["id"], caller=caller_of(request))
         return web.json_response(wire.job_to_json(job))
+
+    async def redrive(self, request: web.Request) -> web.Response:
+        job = await self._service.redrive_job(request.match_info["id"], caller=caller_of(request))
+        return web.json_response(wire.job_to_json(job))
+
+    async def list_dead_letters(self, request: web.Request) -> web.Response:
+        letters = await self._service.list_dead_letters(
+            caller=caller_of(request), all_owners=request.query.get("all_owners") == "true"
+        )
+        listed = [wire.dead_letter_to_json(letter) for letter in letters]
+        return web.json_response({"dead_letters": listed})
 
 
 async def _job_request(request: web.Request) -> JobRequest:

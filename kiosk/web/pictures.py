@@ -6,6 +6,7 @@ from aiohttp import web
 
 from kiosk.previews import Previews
 from kiosk.web.answers import API
+from kiosk.web.callers import caller_of
 
 # They never change, so browsers may keep them.
 KEEP = {"Cache-Control": "private, max-age=86400, immutable"}
@@ -24,7 +25,7 @@ class Pictures:
         app.router.add_get(f"{plane}/labels", self.labels)
 
     async def planes(self, request: web.Request) -> web.Response:
-        found = await self._previews.planes(request.match_info["id"])
+        found = await self._previews.planes(request.match_info["id"], caller=caller_of(request))
         return web.json_response(
             {
                 "width_px": found.width_px,
@@ -40,12 +41,12 @@ class Pictures:
 
     async def picture(self, request: web.Request) -> web.Response:
         job_id, index = request.match_info["id"], int(request.match_info["index"])
-        png = await self._previews.picture(job_id, index)
+        png = await self._previews.picture(job_id, index, caller=caller_of(request))
         return web.Response(body=png, content_type="image/png", headers=KEEP)
 
     async def labels(self, request: web.Request) -> web.Response:
         job_id, index = request.match_info["id"], int(request.match_info["index"])
-        labels = await self._previews.labels(job_id, index)
+        labels = await self._previews.labels(job_id, index, caller=caller_of(request))
         sizes = {"X-Width": str(labels.width_px), "X-Height": str(labels.height_px)}
         headers = {**KEEP, **sizes, "Content-Encoding": "gzip"}
         return web.Response(

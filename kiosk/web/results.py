@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import zipfile
+from collections.abc import AsyncIterator
 from typing import IO, cast
 from urllib.parse import quote
 
 from aiohttp import web
 
 from kiosk import wire
-from kiosk.jobs import ResultFile, result_stem
+from kiosk.jobs import result_stem
 from kiosk.service import KioskService
 from kiosk.web.answers import API, cut_on_error
+from kiosk.web.callers import caller_of
 
 
 class Results:
@@ -26,12 +28,14 @@ class Results:
         app.router.add_get(API + "/jobs/{id}/results/{file}", self.download)
 
     async def list(self, request: web.Request) -> web.Response:
-        results = await self._service.list_results(request.match_info["id"])
+        results = await self._service.list_results(
+            request.match_info["id"], caller=caller_of(request)
+        )
         return web.json_response({"results": [wire.result_to_json(item) for item in results]})
 
     async def download(self, request: web.Request) -> web.StreamResponse:
         result = await self._service.get_result(
-            request.match_info["id"], request.match_info["file"]
+            request.match_info["id"], request.match_info["file"], caller=caller_of(request)
         )
         etag = f'"{result.job_id}-{result.size_bytes}"'  # a result never changes
         start, stop = _wanted_range(request, result.size_bytes, etag)
@@ -45,13 +49,14 @@ class Results:
         await response.prepare(request)
         if request.method != "HEAD":
             with cut_on_error(request):
-                await self._send(response, result, start, stop)
+                chunks = await self._service.read_result(result, start, caller=caller_of(request))
+                await _send(response, chunks, stop - start)
         return response
 
     async def archive(self, request: web.Request) -> web.StreamResponse:
         """All results as one zip file, made while it is sent; nothing is packed a second time."""
-        job = await self._service.get_job(request.match_info["id"])
-        results = await self._service.list_results(job.id)
+        job = await self._service.get_job(request.match_info["id"], caller=caller_of(request))
+        results = await self._service.list_results(job.id, caller=caller_of(request))
         response = web.StreamResponse(
             headers=_attachment(f"{result_stem(job.file_name)}_results.zip")
         )
@@ -66,22 +71,23 @@ class Results:
         ):
             for result in results:
                 with archive.open(result.file_name, "w", force_zip64=True) as member:
-                    async for chunk in self._service.read_result(result):
+                    chunks = await self._service.read_result(result, caller=caller_of(request))
+                    async for chunk in chunks:
                         member.write(chunk)
                         await response.write(sink.take())
             archive.close()
             await response.write(sink.take())
         return response
 
-    async def _send(
-        self, response: web.StreamResponse, result: ResultFile, start: int, stop: int
-    ) -> None:
-        remaining = stop - start
-        async for chunk in self._service.read_result(result, start):
-            await response.write(chunk[:remaining])
-            remaining -= len(chunk)
-            if remaining <= 0:
-                return
+
+async def _send(
+    response: web.StreamResponse, chunks: AsyncIterator[bytes], remaining_bytes: int
+) -> None:
+    async for chunk in chunks:
+        await response.write(chunk[:remaining_bytes])
+        remaining_bytes -= len(chunk)
+        if remaining_bytes <= 0:
+            return
 
 
 class _Sink:

@@ -13,6 +13,7 @@ from kiosk.errors import InvalidRequest, TooLarge, TransientError
 from kiosk.jobs import Upload
 from kiosk.uploads import Uploads
 from kiosk.web.answers import TUS_VERSION, UPLOADS
+from kiosk.web.callers import caller_of
 
 TUS_EXTENSIONS = "creation,creation-with-upload,creation-defer-length,expiration,termination"
 OFFSET_STREAM = "application/offset+octet-stream"
@@ -51,7 +52,10 @@ class Tus:
         size_bytes = self._announced_size(request)
         metadata = _metadata(request.headers.get("Upload-Metadata", ""))
         upload = await self._uploads.create(
-            metadata.get("filename", ""), size_bytes, metadata.get("sha256", "")
+            metadata.get("filename", ""),
+            size_bytes,
+            metadata.get("sha256", ""),
+            caller=caller_of(request),
         )
         if has_body or size_bytes == 0:
             upload = await self._receive(request, upload.id, 0)
@@ -60,7 +64,7 @@ class Tus:
 
     async def head(self, request: web.Request) -> web.Response:
         _check_tus_version(request)
-        upload = await self._uploads.get(request.match_info["id"])
+        upload = await self._uploads.get(request.match_info["id"], caller=caller_of(request))
         length = {"Upload-Length": str(upload.size_bytes)}
         if upload.size_bytes < 0:
             length = {"Upload-Defer-Length": "1"}
@@ -75,7 +79,7 @@ class Tus:
 
     async def delete(self, request: web.Request) -> web.Response:
         _check_tus_version(request)
-        await self._uploads.delete(request.match_info["id"])
+        await self._uploads.delete(request.match_info["id"], caller=caller_of(request))
         return web.Response(status=204)
 
     async def overridden(self, request: web.Request) -> web.Response:
@@ -99,7 +103,8 @@ class Tus:
 
     async def _receive(self, request: web.Request, upload_id: str, offset_bytes: int) -> Upload:
         """Take the body; a length that was deferred comes with the request that ends the file."""
-        upload = await self._uploads.append(upload_id, offset_bytes, _body(request))
+        caller = caller_of(request)
+        upload = await self._uploads.append(upload_id, offset_bytes, _body(request), caller=caller)
         if upload.complete or "Upload-Length" not in request.headers:
             return upload
         length_bytes = _number(request, "Upload-Length")
@@ -109,7 +114,9 @@ class Tus:
                 reason="MORE_THAN_ANNOUNCED",
             )
         if upload.offset_bytes == length_bytes:
-            upload = await self._uploads.append(upload_id, length_bytes, _nothing(), finish=True)
+            upload = await self._uploads.append(
+                upload_id, length_bytes, _nothing(), finish=True, caller=caller
+            )
         return upload
 
 

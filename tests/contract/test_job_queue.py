@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import itertools
-from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 import redis.asyncio
+from queue_bench import POLICY, Bench, make_job, parts_of, redis_bench
 
 from kiosk.adapters import redis_watch
 from kiosk.adapters.redis_queue import RedisQueue
@@ -26,132 +25,14 @@ from kiosk.errors import (
 from kiosk.jobs import (
     JOIN_INDEX,
     PLAN_INDEX,
-    Job,
     JobEvent,
     JobState,
-    Lease,
-    Part,
     PartKind,
     Stage,
-    new_id,
 )
 from kiosk.ports import Backlog, JobQueue
 from kiosk.queue_policy import QueuePolicy
 from kiosk.testing import MemoryQueue
-
-POLICY: dict[str, Any] = {
-    "lease_s": 1000.0,
-    "attempts": 3,
-    "retry_delay_s": 0.0,
-    "window_parts": 2,
-    "open_jobs": 5,
-    "retention_s": 3600.0,
-}
-
-
-_consumers = itertools.count(1000)
-
-
-@dataclass
-class Bench:
-    """A queue under test and what only the test may do to it."""
-
-    kind: str
-    queue: JobQueue
-    policy: dict[str, Any]
-    expire: Callable[[Lease], Any]
-
-    async def take(self, consumer: str = "") -> Lease | None:
-        """By a consumer that holds nothing yet: another one each time."""
-        return await self.queue.lease(consumer or f"c{next(_consumers)}", 0)
-
-    async def must_take(self, consumer: str = "") -> Lease:
-        lease = await self.take(consumer)
-        assert lease is not None
-        return lease
-
-    async def planned(self, count: int, job: Job | None = None) -> Job:
-        """A job whose `count` parts are handed out as far as the window goes."""
-        job = await self.queue.submit(job or make_job())
-        lease = await self.must_take()
-        await self.queue.planned(lease, parts_of(job.id, count), ["a note"])
-        return await self.queue.get(job.id)
-
-    async def finish(self, job_id: str) -> None:
-        """Do all the work that is left in the queue."""
-        while (lease := await self.take()) is not None:
-            if lease.part.kind is PartKind.PART:
-                await self.queue.complete(lease)
-            elif lease.part.kind is PartKind.JOIN:
-                await self.queue.succeed(lease)
-        assert (await self.queue.get(job_id)).state is JobState.SUCCEEDED
-
-
-def make_job(**changes: Any) -> Job:
-    values: dict[str, Any] = {
-        "id": new_id(),
-        "pipeline": "segmentation",
-        "upload_id": "upload1",
-        "file_name": "cells, ü 漢.tif",
-        "model": "nuclei",
-        "model_version": "1",
-        "parameters": {"channel": "", "postprocessing": {"min_area_px": 3.5}},
-    }
-    return Job(**{**values, **changes})
-
-
-def parts_of(job_id: str, count: int) -> list[Part]:
-    return [
-        Part(job_id=job_id, kind=PartKind.PART, index=i, payload={"t": i, "z": 0})
-        for i in range(count)
-    ]
-
-
-def memory_bench(policy: dict[str, Any]) -> Bench:
-    now = [1_700_000_000.0]
-    queue = MemoryQueue(clock=lambda: now[0], **policy)
-
-    async def expire(_: Lease) -> None:
-        now[0] += policy["lease_s"] + 1
-
-    return Bench("memory", queue, policy, expire)
-
-
-def redis_bench(url: str, prefix: str, policy: dict[str, Any]) -> Bench:
-    queue = RedisQueue(url, QueuePolicy(**policy), prefix)
-
-    async def expire(lease: Lease) -> None:
-        """Let the queue's clock go on as if the consumers had not been heard of for so long."""
-        async with redis.asyncio.Redis.from_url(url) as client:
-            await client.hincrby(f"{prefix}:clock", "ms", round(policy["lease_s"] * 1000) + 1)
-
-    return Bench("redis", queue, policy, expire)
-
-
-@pytest.fixture(params=["memory", "redis"])
-async def make_bench(
-    request: pytest.FixtureRequest, redis_prefix: str
-) -> AsyncIterator[Callable[..., Bench]]:
-    """Makes a queue with some other policy, over the fake and over Redis."""
-    made: list[RedisQueue] = []
-
-    def make(**changes: Any) -> Bench:
-        policy = {**POLICY, **changes}
-        if request.param == "memory":
-            return memory_bench(policy)
-        bench = redis_bench(request.getfixturevalue("redis_url"), redis_prefix, policy)
-        made.append(bench.queue)  # type: ignore[arg-type]
-        return bench
-
-    yield make
-    for queue in made:
-        await queue.close()
-
-
-@pytest.fixture
-def bench(make_bench: Callable[..., Bench]) -> Bench:
-    return make_bench()
-
 
 # ---------------------------------------------------------------- a whole life
 

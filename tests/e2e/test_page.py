@@ -16,6 +16,7 @@ import tifffile
 from chromium import EXECUTABLE, Page, chromium
 
 from kiosk.adapters.image_files import ImageFileReader
+from kiosk.authentication import Authentication
 from kiosk.errors import TransientError
 from kiosk.imaging.sample import make_sample
 from kiosk.previews import Previews
@@ -46,7 +47,9 @@ async def kiosk() -> AsyncIterator[Running]:
         return
     fake = make_kiosk(ImageFileReader(LimitSettings()), upload_limit_bytes=100_000_000)
     previews = Previews(queue=fake.queue, store=fake.store, images=fake.images)
-    server = WebServer(fake.service, previews, CHECKOUT / "frontend", "127.0.0.1", 0)
+    server = WebServer(
+        fake.service, previews, Authentication(), CHECKOUT / "frontend", "127.0.0.1", 0
+    )
     await server.start()
     worker = asyncio.create_task(work(fake))
     yield Running(f"http://127.0.0.1:{server.port}", fake)

@@ -11,6 +11,7 @@ import pytest
 
 from kiosk._proto import kiosk_pb2_grpc as pb_grpc
 from kiosk.adapters.image_files import ImageFileReader
+from kiosk.authentication import Authentication
 from kiosk.client import AsyncKiosk
 from kiosk.grpc_api import GrpcServer
 from kiosk.settings import LimitSettings
@@ -32,7 +33,7 @@ async def fake(allowed: Path) -> FakeKiosk:
 
 @pytest.fixture
 async def server(fake: FakeKiosk) -> AsyncIterator[GrpcServer]:
-    server = GrpcServer(fake.service, "127.0.0.1", 0)
+    server = GrpcServer(fake.service, Authentication(), "127.0.0.1", 0)
     await server.start()
     consumer = fake.consumer()
     running = asyncio.create_task(consumer.run())

@@ -16,6 +16,7 @@ from spots import spots, tiff, zipped
 
 from kiosk import watching
 from kiosk.batch import Outcome, SegmentRequest, segment_files
+from kiosk.callers import LOCAL
 from kiosk.client import AsyncKiosk
 from kiosk.errors import InvalidRequest, NotFound, TransientError
 from kiosk.testing import FakeKiosk
@@ -76,7 +77,7 @@ async def test_a_zip_is_one_job_per_member(
     assert outcomes == [DONE, DONE, DONE, FAILED, DONE, DONE, DONE]
     assert instances(out) == {f"f{i}": i % 5 + 1 for i in (1, 2, 3, 9, 10, 11)}
     assert sum("f4.tif" in line for line in lines) == 1
-    jobs, _ = await fake.service.list_jobs()
+    jobs, _ = await fake.service.list_jobs(caller=LOCAL)
     order = [job.file_name for job in sorted(jobs, key=lambda job: job.create_time_s)]
     assert order == ["f1.tif", "f2.tif", "f3.tif", "f9.tif", "f10.tif", "f11.tif"]
 
@@ -240,13 +241,13 @@ async def test_a_folder_is_watched_and_goes_on_where_it_stopped(
     written(folder / "empty.tif", b"")
     await watched(client, folder, out, {"a", "x", "y"})
     assert instances(out) == {"a": 1, "x": 2, "y": 3}
-    jobs, _ = await fake.service.list_jobs()
+    jobs, _ = await fake.service.list_jobs(caller=LOCAL)
     assert len(jobs) == 3
 
     written(folder / "c.tif", tiff(spots(4)))
     lines = await watched(client, folder, out, {"c"})
     assert instances(out)["c"] == 4
-    jobs, _ = await fake.service.list_jobs()
+    jobs, _ = await fake.service.list_jobs(caller=LOCAL)
     assert len(jobs) == 4  # nothing was done again
     assert [line[:6] for line in lines] == ["done  "]
 

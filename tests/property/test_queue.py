@@ -44,6 +44,7 @@ POLICY = QueuePolicy(
 OWNERS = ["", "ann", "a:b/ c"]
 CONSUMERS = ["a", "b", "c", "d", "e"]
 STEPS = ["end", "end", "end", "end", "retry", "postpone", "release", "fail", "renew"]
+COUNTS = st.sampled_from([0, 1, 3, 4, 6])
 _serial = itertools.count()
 
 
@@ -311,15 +312,20 @@ class QueueMachine(RuleBasedStateMachine):
         ]
         assert sum(patient_batch) < BATCH_TURN, "batch jobs starve"
 
+    @rule()
+    def all_consumers_ask(self) -> None:
+        for consumer in CONSUMERS:
+            self.lease(consumer)
+
     @precondition(lambda self: self.held)
-    @rule(data=st.data(), step=st.sampled_from(STEPS), count=st.integers(0, 5))
+    @rule(data=st.data(), step=st.sampled_from(STEPS), count=COUNTS)
     def step(self, data: st.DataObject, step: str, count: int) -> None:
         self.do(data.draw(st.sampled_from(sorted(self.held))), step, count)
 
     @rule(
         consumer=st.sampled_from(CONSUMERS),
         steps=st.lists(st.sampled_from(["end", "end", "end", "retry", "release"]), min_size=1),
-        count=st.integers(0, 5),
+        count=COUNTS,
     )
     def work(self, consumer: str, steps: list[str], count: int) -> None:
         """One consumer takes and ends a few parts in a row, which leads deep into a job."""
@@ -456,5 +462,5 @@ def at_virtual_time(queue: RedisQueue) -> None:
 def test_queue_keeps_its_promises(redis_url: str) -> None:
     machine = type("Machine", (QueueMachine,), {"url": redis_url})
     # Shrinking a failure would take minutes over a socket.
-    few = settings(max_examples=60, stateful_step_count=40, phases=[Phase.generate])
+    few = settings(max_examples=80, stateful_step_count=50, phases=[Phase.generate])
     run_machine(machine, settings=few)

@@ -94,7 +94,7 @@ def lie() -> None:
 
 def lie_about_errors() -> None:
     for sock in _sockets():
-        error = {"kind": "SystemExit", "message": "", "reason": "", "field": ""}
+        error = {"kind": "LeaseLost", "message": "", "reason": "", "field": ""}
         wire.send(sock, {"error": error})
 
 

@@ -12,6 +12,7 @@ import numpy as np
 import tifffile
 
 from kiosk.adapters.image_files import ImageFileReader
+from kiosk.callers import LOCAL
 from kiosk.jobs import JobState
 from kiosk.pipelines.context import SegmentationOptions
 from kiosk.request import SegmentationRequest
@@ -94,13 +95,17 @@ async def segmented(
 ) -> Results:
     kiosk = kiosk or kiosk_with()
     upload_id = await kiosk.upload(data, file_name)
-    job = await kiosk.service.segment(upload_id=upload_id, model="bright", **request_of(request))
+    job = await kiosk.service.segment(
+        upload_id=upload_id, model="bright", **request_of(request), caller=LOCAL
+    )
     await kiosk.work()
-    done = await kiosk.service.get_job(job.id)
+    done = await kiosk.service.get_job(job.id, caller=LOCAL)
     assert (done.state, done.error) == (JobState.SUCCEEDED, "")
-    results = await kiosk.service.list_results(job.id)
+    results = await kiosk.service.list_results(job.id, caller=LOCAL)
     files = {
-        result.file_name: b"".join([chunk async for chunk in kiosk.service.read_result(result)])
+        result.file_name: b"".join(
+            [chunk async for chunk in await kiosk.service.read_result(result, caller=LOCAL)]
+        )
         for result in results
     }
     return Results(files, stem)

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from kiosk import consumer as module
+from kiosk.callers import LOCAL
 from kiosk.consumer import Consumer
 from kiosk.errors import InvalidRequest, LeaseLost, PermanentError, TransientError
 from kiosk.jobs import Job, JobState, Lease, PartKind
@@ -108,7 +109,9 @@ def kiosk(now: list[float], images: FakeImages) -> FakeKiosk:
 
 
 async def submitted(kiosk: FakeKiosk) -> Job:
-    return await kiosk.service.segment(upload_id=await kiosk.upload(b"image"), model="bright")
+    return await kiosk.service.segment(
+        upload_id=await kiosk.upload(b"image"), model="bright", caller=LOCAL
+    )
 
 
 async def take(kiosk: FakeKiosk, consumer: str = "c") -> Lease:
@@ -282,7 +285,7 @@ async def test_cancelled_job_stops_the_work(images: FakeImages, now: list[float]
     job = await planned(kiosk)
     work = asyncio.create_task(kiosk.consumer(lease_s=0.03).work(await take(kiosk)))
     await asyncio.wait_for(inference.asked.wait(), 10)
-    await kiosk.service.cancel_job(job.id)
+    await kiosk.service.cancel_job(job.id, caller=LOCAL)
     await asyncio.wait_for(work, 10)
     assert inference.cancelled == 1
     assert JobState.CANCELLED is await state(kiosk, job)
@@ -473,7 +476,7 @@ async def test_two_consumers_finish_a_job_exactly_once(
     for job in jobs:
         done = await end_of(kiosk, job)
         assert (done.state, done.parts_total, done.parts_done) == (JobState.SUCCEEDED, 3, 3)
-        assert len(await kiosk.service.list_results(job.id)) == 4
+        assert len(await kiosk.service.list_results(job.id, caller=LOCAL)) == 4
     for consumer, task in zip(consumers, tasks, strict=True):
         await stopped(consumer, task)
     assert len(succeeded) == 4

@@ -22,6 +22,7 @@ from tracked import (
 )
 
 from kiosk.adapters.image_files import ImageFileReader
+from kiosk.callers import LOCAL
 from kiosk.errors import InvalidRequest, TooLarge
 from kiosk.imaging.detections import Detections, detect
 from kiosk.jobs import JobState
@@ -131,7 +132,9 @@ async def test_of_a_movie_that_is_its_own_labels_nothing_is_known_of_grey_values
     monkeypatch.setattr(tracking, "detect", watched)
     kiosk = kiosk_with()
     labels = await kiosk.upload(file_of(shuffled(TRUTH)), "masks.tif")
-    job = await kiosk.service.track(upload_id=labels, request=TrackingRequest(labels=labels))
+    job = await kiosk.service.track(
+        upload_id=labels, request=TrackingRequest(labels=labels), caller=LOCAL
+    )
     assert (await ended(kiosk, job)).state is JobState.SUCCEEDED
     assert [len(args) for args in seen] == [1] * len(TRUTH)
 

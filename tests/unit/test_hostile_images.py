@@ -20,6 +20,7 @@ from zarr_makers import open_zip, write_image, zip_of, zipped
 
 from kiosk.adapters.image_files import ImageFileReader
 from kiosk.adapters.images import tiff_headers, tiff_series, zip_archive
+from kiosk.callers import LOCAL
 from kiosk.errors import InvalidRequest, TooLarge
 from kiosk.inspection import inspect_file
 from kiosk.pipelines import job_size
@@ -175,16 +176,16 @@ async def test_large_jobs_are_refused_when_they_are_submitted() -> None:
     kiosk = kiosk_with(job_px=5999)
     upload = await kiosk.upload(tiff(spots((60, 100))))
     with pytest.raises(TooLarge, match="in one job"):
-        await kiosk.service.segment(upload_id=upload, model="bright")
+        await kiosk.service.segment(upload_id=upload, model="bright", caller=LOCAL)
 
 
 async def test_jobs_of_very_many_parts_fail(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(job_size, "MOST_PARTS", 3)
     kiosk = kiosk_with(block_px=64, block_halo_px=16)
     upload = await kiosk.upload(tiff(spots((100, 200))))
-    job = await kiosk.service.segment(upload_id=upload, model="bright")
+    job = await kiosk.service.segment(upload_id=upload, model="bright", caller=LOCAL)
     await kiosk.work()
-    done = await kiosk.service.get_job(job.id)
+    done = await kiosk.service.get_job(job.id, caller=LOCAL)
     assert (done.state.value, done.error_reason) == ("failed", "JOB_TOO_LARGE")
 
 

@@ -18,6 +18,7 @@ from zarr_makers import zip_of
 from kiosk import grpc_api, service, wire
 from kiosk._proto import kiosk_pb2 as pb
 from kiosk.adapters.images.zip_directory import shown
+from kiosk.callers import LOCAL
 from kiosk.errors import LONGEST_MESSAGE_BYTES, InvalidRequest, Overloaded, TooLarge
 from kiosk.image_paths import member_stems
 from kiosk.jobs import plain_name, result_stem
@@ -53,11 +54,11 @@ async def test_an_upload_and_a_member_have_plain_names() -> None:
     kiosk = kiosk_with()
     data = zip_of({"a\u202eb.tif": tiff(spots((40, 50)))})
     upload = await kiosk.upload(data, "x\r\ny.zip")
-    assert (await kiosk.service.uploads.get(upload)).file_name == "x__y.zip"
-    (image,) = await kiosk.service.inspect(upload)
+    assert (await kiosk.service.uploads.get(upload, caller=LOCAL)).file_name == "x__y.zip"
+    (image,) = await kiosk.service.inspect(upload, caller=LOCAL)
     reading = ReadOptions(member=image.reading.member)
     job = await kiosk.service.segment(
-        upload_id=upload, model="bright", request=SegmentationRequest(reading=reading)
+        upload_id=upload, model="bright", request=SegmentationRequest(reading=reading), caller=LOCAL
     )
     assert job.file_name == "a_b.tif"
 
@@ -111,9 +112,12 @@ async def test_inspections_wait_for_each_other_and_for_nobody_else(
     monkeypatch.setattr(service, "inspect_file", slow)
     kiosk = kiosk_with()
     upload = await kiosk.upload(tiff(spots((40, 50))))
-    looks = [kiosk.service.inspect(upload) for _ in range(service.INSPECTIONS_AT_A_TIME + 1)]
+    looks = [
+        kiosk.service.inspect(upload, caller=LOCAL)
+        for _ in range(service.INSPECTIONS_AT_A_TIME + 1)
+    ]
     errors = await asyncio.gather(*looks, return_exceptions=True)
-    job = await kiosk.service.segment(upload_id=upload, model="bright")
+    job = await kiosk.service.segment(upload_id=upload, model="bright", caller=LOCAL)
     release.set()
     assert [type(error) for error in errors[:-1]] == [InvalidRequest] * (len(errors) - 1)
     assert isinstance(errors[-1], Overloaded)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from kiosk.callers import LOCAL
 from kiosk.errors import InvalidRequest
 from kiosk.linked import check_url
 from kiosk.settings import Settings
@@ -121,17 +122,19 @@ def test_an_allowed_folder_may_be_a_link_itself(slides: Path, tmp_path: Path) ->
 async def test_a_linked_upload_is_complete_at_once(slides: Path) -> None:
     store = MemoryStore()
     uploads = Uploads(store, 1000, 3600.0, f"s3://lab/ {slides.as_uri()}")
-    upload = await uploads.link(slides.as_uri() + "/a%20b.tif")
+    upload = await uploads.link(slides.as_uri() + "/a%20b.tif", caller=LOCAL)
     assert upload.complete
-    assert (await uploads.get(upload.id)).file_name == "a b.tif"
+    assert (await uploads.get(upload.id, caller=LOCAL)).file_name == "a b.tif"
     assert any(key.startswith("expiring/") for key in store.objects)
-    named = await uploads.link("s3://lab/plate.ome.zarr/", file_name="my plate")
+    named = await uploads.link("s3://lab/plate.ome.zarr/", file_name="my plate", caller=LOCAL)
     assert named.file_name == "my plate"
-    assert (await uploads.link("s3://lab/plate.ome.zarr/")).file_name == "plate.ome.zarr"
+    assert (
+        await uploads.link("s3://lab/plate.ome.zarr/", caller=LOCAL)
+    ).file_name == "plate.ome.zarr"
 
 
 async def test_a_place_that_is_not_allowed_leaves_nothing_behind() -> None:
     store = MemoryStore()
     with pytest.raises(InvalidRequest, match="KIOSK_IMAGE_URLS"):
-        await Uploads(store, 1000, 3600.0, "s3://lab/").link("s3://lab-evil/a.tif")
+        await Uploads(store, 1000, 3600.0, "s3://lab/").link("s3://lab-evil/a.tif", caller=LOCAL)
     assert not store.objects

@@ -11,6 +11,7 @@ import tifffile
 from segmented import kiosk_with, ome, request_of, spots
 
 from kiosk import previews as module
+from kiosk.callers import LOCAL
 from kiosk.errors import NotFound
 from kiosk.exports import label_tiff
 from kiosk.imaging.rendering import shrunk_labels
@@ -30,7 +31,9 @@ def small_sizes(monkeypatch: pytest.MonkeyPatch) -> None:
 async def seen(kiosk: FakeKiosk, image: np.ndarray, axes: str, **request: Any) -> tuple[Any, str]:
     """Previews of a finished job, and its id."""
     upload = await kiosk.upload(ome(image, axes), "cells.tif")
-    job = await kiosk.service.segment(upload_id=upload, model="bright", **request_of(request))
+    job = await kiosk.service.segment(
+        upload_id=upload, model="bright", **request_of(request), caller=LOCAL
+    )
     await kiosk.work()
     return Previews(queue=kiosk.queue, store=kiosk.store, images=kiosk.images), job.id
 
@@ -44,9 +47,9 @@ def unpacked(labels: Any) -> np.ndarray:
 async def test_labels_lie_over_the_picture(shape: tuple[int, int]) -> None:
     kiosk = kiosk_with()
     previews, job = await seen(kiosk, spots((2, *shape)), "TYX")
-    planes = await previews.planes(job)
+    planes = await previews.planes(job, caller=LOCAL)
     for index in (0, 1):
-        labels = await previews.labels(job, index)
+        labels = await previews.labels(job, index, caller=LOCAL)
         size = (planes.picture_height_px, planes.picture_width_px)
         assert (labels.height_px, labels.width_px) == size
     previews.close()
@@ -66,7 +69,7 @@ async def test_labels_come_from_the_smallest_resolution_that_is_large_enough(
         return pixels
 
     monkeypatch.setattr(tifffile.TiffPage, "asarray", asarray)
-    labels = unpacked(await previews.labels(job, 1))
+    labels = unpacked(await previews.labels(job, 1, caller=LOCAL))
     assert read == [(42, 50)]
     assert len(np.unique(labels)) > 5
     previews.close()
@@ -78,7 +81,7 @@ async def test_labels_of_a_pyramid_are_nearly_those_of_the_plane() -> None:
     previews, job = await seen(kiosk, image, "YX")
     key = f"jobs/{job}/results/cells_labels.tif"
     full = tifffile.imread(kiosk.store.open(key), level=0)
-    small = unpacked(await previews.labels(job, 0))
+    small = unpacked(await previews.labels(job, 0, caller=LOCAL))
     # The nearest pixel of a nearest pixel is a neighbour of the nearest pixel.
     assert (small == shrunk_labels(full, small.shape)).mean() > 0.9
     previews.close()
@@ -87,10 +90,10 @@ async def test_labels_of_a_pyramid_are_nearly_those_of_the_plane() -> None:
 async def test_a_job_without_a_label_image_has_pictures_only() -> None:
     kiosk = kiosk_with()
     previews, job = await seen(kiosk, spots((50, 60)), "YX", formats=("table",))
-    assert not (await previews.planes(job)).has_labels
-    assert (await previews.picture(job, 0)).startswith(b"\x89PNG")
+    assert not (await previews.planes(job, caller=LOCAL)).has_labels
+    assert (await previews.picture(job, 0, caller=LOCAL)).startswith(b"\x89PNG")
     with pytest.raises(NotFound):
-        await previews.labels(job, 0)
+        await previews.labels(job, 0, caller=LOCAL)
     previews.close()
 
 
@@ -100,9 +103,9 @@ async def test_planes_are_counted_as_they_were_read() -> None:
 
     reading = ReadOptions(axes="ZYX", pixel_size_um=0.5)
     previews, job = await seen(kiosk, spots((3, 50, 60)), "TYX", reading=reading)
-    planes = await previews.planes(job)
+    planes = await previews.planes(job, caller=LOCAL)
     assert planes.planes == ((0, 0), (0, 1), (0, 2))
     assert planes.pixel_size_um == (0.5, 0.5)
     with pytest.raises(NotFound, match="no plane 3"):
-        await previews.labels(job, 3)
+        await previews.labels(job, 3, caller=LOCAL)
     previews.close()

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from segmented import count, kiosk_with, ome, segmented, spots, tiff
 
+from kiosk.callers import LOCAL
 from kiosk.errors import InvalidRequest, NotFound
 from kiosk.exports import FORMATS
 from kiosk.jobs import Job
@@ -30,7 +31,7 @@ async def refused(data: bytes, **wanted: Any) -> str:
     upload_id = await kiosk.upload(data, "cells.tif")
     with pytest.raises(InvalidRequest) as caught:
         await kiosk.service.segment(
-            upload_id=upload_id, model="bright", request=SegmentationRequest(**wanted)
+            upload_id=upload_id, model="bright", request=SegmentationRequest(**wanted), caller=LOCAL
         )
     return caught.value.reason
 
@@ -155,10 +156,13 @@ async def test_masks_that_do_not_fit_fail_the_job_with_a_sentence(shape: tuple[i
     within = await kiosk.upload(data, "mask.tif")
     upload_id = await kiosk.upload(tiff(spots((80, 90))), "cells.tif")
     job = await kiosk.service.segment(
-        upload_id=upload_id, model="bright", request=SegmentationRequest(within=within)
+        upload_id=upload_id,
+        model="bright",
+        request=SegmentationRequest(within=within),
+        caller=LOCAL,
     )
     await kiosk.work()
-    failed = await kiosk.service.get_job(job.id)
+    failed = await kiosk.service.get_job(job.id, caller=LOCAL)
     assert failed.error_reason == "BAD_MASK"
     assert "does not fit" in failed.error
 
@@ -169,7 +173,10 @@ async def test_masks_that_are_no_masks_are_refused_at_once() -> None:
     for within, kind in ((upload_id, InvalidRequest), ("nosuch", NotFound)):
         with pytest.raises(kind):
             await kiosk.service.segment(
-                upload_id=upload_id, model="bright", request=SegmentationRequest(within=within)
+                upload_id=upload_id,
+                model="bright",
+                request=SegmentationRequest(within=within),
+                caller=LOCAL,
             )
 
 
@@ -263,9 +270,11 @@ async def test_only_what_was_asked_is_written() -> None:
     kiosk = kiosk_with()
     upload_id = await kiosk.upload(tiff(spots((40, 50))), "cells.tif")
     request = SegmentationRequest(formats=("table",))
-    job = await kiosk.service.segment(upload_id=upload_id, model="bright", request=request)
+    job = await kiosk.service.segment(
+        upload_id=upload_id, model="bright", request=request, caller=LOCAL
+    )
     await kiosk.work()
-    names = [item.file_name for item in await kiosk.service.list_results(job.id)]
+    names = [item.file_name for item in await kiosk.service.list_results(job.id, caller=LOCAL)]
     assert names == ["cells_instances.csv", "cells_run.json"]
     assert await refused(tiff(spots((40, 50))), formats=("xls",)) == "UNKNOWN_FORMAT"
 
@@ -288,7 +297,7 @@ async def test_member_of_a_zip_by_its_name() -> None:
             archive.writestr(f"plate/well{number}.tif", tiff(spots((50 + number, 60))))
     kiosk = kiosk_with()
     upload_id = await kiosk.upload(buffer.getvalue(), "plate.zip")
-    listed = await kiosk.service.inspect(upload_id, list_only=True)
+    listed = await kiosk.service.inspect(upload_id, list_only=True, caller=LOCAL)
     assert [image.reading.member for image in listed] == ["plate/well0.tif", "plate/well1.tif"]
     found = await segmented(
         buffer.getvalue(),

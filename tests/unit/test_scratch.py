@@ -11,6 +11,7 @@ import pytest
 from segmented import spots, tiff
 
 from kiosk.adapters.image_files import ImageFileReader
+from kiosk.callers import LOCAL
 from kiosk.errors import PermanentError, TransientError
 from kiosk.jobs import JobState
 from kiosk.pipelines.context import SegmentationOptions
@@ -70,10 +71,10 @@ async def test_a_job_without_room_for_its_labels_says_so(
         options=SegmentationOptions(block_px=64, block_halo_px=16),
     )
     upload_id = await kiosk.upload(tiff(spots((200, 200))), "cells.tif")
-    job = await kiosk.service.segment(upload_id=upload_id, model="bright")
+    job = await kiosk.service.segment(upload_id=upload_id, model="bright", caller=LOCAL)
     monkeypatch.setattr("shutil.disk_usage", lambda _: Usage(free=4 * 200 * 200 - 1))
     await kiosk.work()
-    done = await kiosk.service.get_job(job.id)
+    done = await kiosk.service.get_job(job.id, caller=LOCAL)
     assert JobState.FAILED is done.state
     assert "KIOSK_SCRATCH_DIR" in done.error
 

@@ -12,6 +12,7 @@ import tifffile
 from segmented import count, kiosk_with, ome, segmented, spots, tiff
 
 from kiosk.adapters.image_files import ImageFileReader
+from kiosk.callers import LOCAL
 from kiosk.errors import InvalidRequest, PermanentError, TransientError
 from kiosk.imaging.matching import count_matches, intersection_over_union
 from kiosk.imaging.measurements import INTENSITY_COLUMNS, SHAPE_COLUMNS
@@ -108,7 +109,7 @@ async def test_parts_of_a_stack_may_come_in_any_order() -> None:
     image = spots((5, 30, 30), number=6)
     kiosk = kiosk_with()
     upload_id = await kiosk.upload(ome(image, "TYX"), "cells.tif")
-    job = await kiosk.service.segment(upload_id=upload_id, model="bright")
+    job = await kiosk.service.segment(upload_id=upload_id, model="bright", caller=LOCAL)
     consumer = kiosk.consumer()
     plan = await kiosk.queue.lease("c", 0)
     assert plan is not None
@@ -119,9 +120,13 @@ async def test_parts_of_a_stack_may_come_in_any_order() -> None:
         await consumer.work(lease)
     await kiosk.work()
     (labels,) = [
-        r for r in await kiosk.service.list_results(job.id) if r.file_name.endswith(".tif")
+        r
+        for r in await kiosk.service.list_results(job.id, caller=LOCAL)
+        if r.file_name.endswith(".tif")
     ]
-    data = b"".join([chunk async for chunk in kiosk.service.read_result(labels)])
+    data = b"".join(
+        [chunk async for chunk in await kiosk.service.read_result(labels, caller=LOCAL)]
+    )
     np.testing.assert_array_equal(image > 0, tifffile.imread(io.BytesIO(data)) > 0)
 
 
@@ -474,6 +479,7 @@ async def test_a_model_for_no_size_refuses_a_diameter() -> None:
             upload_id=upload_id,
             model="bright",
             request=SegmentationRequest(postprocessing={"diameter_px": 10.0}),
+            caller=LOCAL,
         )
 
 

@@ -12,6 +12,7 @@ import tifffile
 
 from kiosk import uploads as uploads_module
 from kiosk.adapters.image_files import ImageFileReader
+from kiosk.callers import LOCAL, Scope
 from kiosk.errors import (
     AlreadyExists,
     InvalidRequest,
@@ -24,9 +25,17 @@ from kiosk.jobs import Job, JobState
 from kiosk.ports import Backlog
 from kiosk.request import SegmentationRequest
 from kiosk.settings import LimitSettings
-from kiosk.testing import FakeInference, FakeKiosk, MemoryQueue, make_card, make_kiosk
+from kiosk.testing import (
+    FakeInference,
+    FakeKiosk,
+    MemoryQueue,
+    make_caller,
+    make_card,
+    make_kiosk,
+)
 from kiosk.tracking_request import TrackingRequest
 
+ADMIN = make_caller("me", Scope.ADMIN)
 CARDS = [
     make_card("nuclei"),
     make_card("bright", accepts_rgb=False),
@@ -62,13 +71,13 @@ async def submitted(kiosk: FakeKiosk, **changes: Any) -> Job:
         channel=changes.pop("channel", ""), postprocessing=changes.pop("parameters", {})
     )
     wanted = {"upload_id": upload_id, "model": "nuclei", "request": request, **changes}
-    return await kiosk.service.segment(**wanted)
+    return await kiosk.service.segment(**{"caller": LOCAL, **wanted})
 
 
 async def refused(kiosk: FakeKiosk, **changes: Any) -> KioskError:
     with pytest.raises(KioskError) as error:
         await submitted(kiosk, **changes)
-    assert Backlog(0, 0) == await kiosk.service.backlog()
+    assert Backlog(0, 0) == await kiosk.service.backlog(caller=LOCAL)
     assert error.value.message.endswith((".", "."))
     return error.value
 
@@ -77,16 +86,20 @@ async def refused(kiosk: FakeKiosk, **changes: Any) -> KioskError:
 
 
 async def test_models_by_name(kiosk: FakeKiosk) -> None:
-    assert [c.name for c in await kiosk.service.list_models()] == ["bright", "links", "nuclei"]
-    assert (await kiosk.service.get_model("nuclei")).name == "nuclei"
+    assert [c.name for c in await kiosk.service.list_models(caller=LOCAL)] == [
+        "bright",
+        "links",
+        "nuclei",
+    ]
+    assert (await kiosk.service.get_model("nuclei", caller=LOCAL)).name == "nuclei"
     with pytest.raises(NotFound, match=r"no model 'cells'\. The models are: bright, links, nuclei"):
-        await kiosk.service.get_model("cells")
+        await kiosk.service.get_model("cells", caller=LOCAL)
 
 
 async def test_no_models_at_all(kiosk: FakeKiosk) -> None:
     kiosk.inference.cards = []
     with pytest.raises(NotFound, match="none at present"):
-        await kiosk.service.get_model("nuclei")
+        await kiosk.service.get_model("nuclei", caller=LOCAL)
 
 
 async def test_model_server_is_down(kiosk: FakeKiosk) -> None:
@@ -99,7 +112,7 @@ async def test_model_server_is_down(kiosk: FakeKiosk) -> None:
 
 
 async def test_job_is_accepted_with_the_latest_version(kiosk: FakeKiosk) -> None:
-    job = await submitted(kiosk, parameters={"min_area_px": 3.0}, owner="me")
+    job = await submitted(kiosk, parameters={"min_area_px": 3.0}, caller=ADMIN)
     assert (
         job.pipeline,
         job.model,
@@ -109,7 +122,7 @@ async def test_job_is_accepted_with_the_latest_version(kiosk: FakeKiosk) -> None
     ) == ("segmentation", "nuclei", "2", "cells.tif", "me")
     assert job.parameters == {"postprocessing": {"min_area_px": 3.0}}
     assert JobState.QUEUED is job.state
-    assert job == await kiosk.service.get_job(job.id)
+    assert job == await kiosk.service.get_job(job.id, caller=LOCAL)
 
 
 async def test_version_of_choice(kiosk: FakeKiosk) -> None:
@@ -151,7 +164,7 @@ async def test_wrong_requests_are_answered_at_once(
 
 
 async def test_incomplete_upload(kiosk: FakeKiosk) -> None:
-    upload = await kiosk.service.uploads.create("cells.tif", 100, "")
+    upload = await kiosk.service.uploads.create("cells.tif", 100, "", caller=LOCAL)
     error = await refused(kiosk, upload_id=upload.id)
     assert isinstance(error, WrongState)
     assert error.reason == "UPLOAD_INCOMPLETE"
@@ -178,7 +191,7 @@ async def test_request_id_makes_submitting_idempotent(kiosk: FakeKiosk) -> None:
     first = await submitted(kiosk, upload_id=upload_id, request_id="r1")
     again = await submitted(kiosk, upload_id=upload_id, request_id="r1")
     assert first.id == again.id
-    assert Backlog(1, 1) == await kiosk.service.backlog()
+    assert Backlog(1, 1) == await kiosk.service.backlog(caller=LOCAL)
     with pytest.raises(AlreadyExists):
         await submitted(kiosk, upload_id=upload_id, request_id="r1", model="bright")
 
@@ -186,7 +199,10 @@ async def test_request_id_makes_submitting_idempotent(kiosk: FakeKiosk) -> None:
 async def test_tracking_is_accepted_with_the_latest_version(kiosk: FakeKiosk) -> None:
     upload_id = await kiosk.upload(tiff(3, 16, 16), "movie.tif")
     job = await kiosk.service.track(
-        upload_id=upload_id, model="nuclei", owner="me", request=TrackingRequest(divisions=False)
+        upload_id=upload_id,
+        model="nuclei",
+        request=TrackingRequest(divisions=False),
+        caller=ADMIN,
     )
     assert (
         job.pipeline,
@@ -196,13 +212,15 @@ async def test_tracking_is_accepted_with_the_latest_version(kiosk: FakeKiosk) ->
         job.owner,
     ) == ("tracking", "nuclei", "2", "movie.tif", "me")
     assert job.parameters["tracking"] == {"divisions": False}
-    assert job == await kiosk.service.get_job(job.id)
+    assert job == await kiosk.service.get_job(job.id, caller=LOCAL)
 
 
 async def test_tracking_of_labels_needs_no_model(kiosk: FakeKiosk) -> None:
     kiosk.inference.cards = []
     upload_id = await kiosk.upload(tiff(3, 16, 16), "movie.tif")
-    job = await kiosk.service.track(upload_id=upload_id, request=TrackingRequest(labels=upload_id))
+    job = await kiosk.service.track(
+        upload_id=upload_id, request=TrackingRequest(labels=upload_id), caller=LOCAL
+    )
     assert (job.model, job.model_version) == ("", "")
 
 
@@ -228,10 +246,10 @@ async def test_wrong_requests_of_tracking(
     }
     wanted = {"upload_id": upload_id, "model": "nuclei", "request": TrackingRequest(**asked)}
     with pytest.raises(kind) as caught:
-        await kiosk.service.track(**{**wanted, **changes})
+        await kiosk.service.track(**{**wanted, **changes}, caller=LOCAL)
     assert field == caught.value.field
     assert sentence in caught.value.message
-    assert Backlog(0, 0) == await kiosk.service.backlog()
+    assert Backlog(0, 0) == await kiosk.service.backlog(caller=LOCAL)
 
 
 # ---------------------------------------------------------------- results
@@ -240,7 +258,7 @@ async def test_wrong_requests_of_tracking(
 async def test_results_of_a_finished_job(kiosk: FakeKiosk) -> None:
     job = await submitted(kiosk)
     await kiosk.work()
-    results = await kiosk.service.list_results(job.id)
+    results = await kiosk.service.list_results(job.id, caller=LOCAL)
     assert [result.file_name for result in results] == [
         "cells_instances.csv",
         "cells_labels.tif",
@@ -255,11 +273,15 @@ async def test_results_of_a_finished_job(kiosk: FakeKiosk) -> None:
     ]
     for result in results:
         assert result.description
-        data = b"".join([chunk async for chunk in kiosk.service.read_result(result)])
+        data = b"".join(
+            [chunk async for chunk in await kiosk.service.read_result(result, caller=LOCAL)]
+        )
         assert result.size_bytes == len(data)
-        rest = b"".join([chunk async for chunk in kiosk.service.read_result(result, 5)])
+        rest = b"".join(
+            [chunk async for chunk in await kiosk.service.read_result(result, 5, caller=LOCAL)]
+        )
         assert data[5:] == rest
-        assert result == await kiosk.service.get_result(job.id, result.file_name)
+        assert result == await kiosk.service.get_result(job.id, result.file_name, caller=LOCAL)
 
 
 async def test_parts_are_removed_after_the_join(kiosk: FakeKiosk) -> None:
@@ -272,9 +294,9 @@ async def test_parts_are_removed_after_the_join(kiosk: FakeKiosk) -> None:
 async def test_offset_outside_of_a_result(kiosk: FakeKiosk, offset: int) -> None:
     job = await submitted(kiosk)
     await kiosk.work()
-    result = (await kiosk.service.list_results(job.id))[0]
+    result = (await kiosk.service.list_results(job.id, caller=LOCAL))[0]
     with pytest.raises(InvalidRequest, match="outside of the file"):
-        kiosk.service.read_result(result, offset)
+        await kiosk.service.read_result(result, offset, caller=LOCAL)
 
 
 @pytest.mark.parametrize("file_name", ["", "no.csv", "../../uploads", "cells_labels.tif/"])
@@ -282,16 +304,16 @@ async def test_no_such_result(kiosk: FakeKiosk, file_name: str) -> None:
     job = await submitted(kiosk)
     await kiosk.work()
     with pytest.raises(NotFound):
-        await kiosk.service.get_result(job.id, file_name)
+        await kiosk.service.get_result(job.id, file_name, caller=LOCAL)
 
 
 async def test_results_come_only_with_success(kiosk: FakeKiosk) -> None:
     job = await submitted(kiosk)
     with pytest.raises(WrongState, match=r"queued and has no results\. Wait"):
-        await kiosk.service.list_results(job.id)
-    await kiosk.service.cancel_job(job.id)
+        await kiosk.service.list_results(job.id, caller=LOCAL)
+    await kiosk.service.cancel_job(job.id, caller=LOCAL)
     with pytest.raises(WrongState, match=r"cancelled and has no results\. It has none"):
-        await kiosk.service.get_result(job.id, "cells_labels.tif")
+        await kiosk.service.get_result(job.id, "cells_labels.tif", caller=LOCAL)
 
 
 # ---------------------------------------------------------------- jobs
@@ -305,12 +327,12 @@ async def test_hostile_job_ids(kiosk: FakeKiosk, job_id: str) -> None:
     await kiosk.store.put("jobs/other/results/x", b"x")
     service = kiosk.service
     steps: list[Callable[[], Any]] = [
-        lambda: service.get_job(job_id),
-        lambda: service.cancel_job(job_id),
-        lambda: service.delete_job(job_id),
-        lambda: service.list_results(job_id),
-        lambda: service.get_result(job_id, "x"),
-        lambda: anext(service.watch_job(job_id)),
+        lambda: service.get_job(job_id, caller=LOCAL),
+        lambda: service.cancel_job(job_id, caller=LOCAL),
+        lambda: service.delete_job(job_id, caller=LOCAL),
+        lambda: service.list_results(job_id, caller=LOCAL),
+        lambda: service.get_result(job_id, "x", caller=LOCAL),
+        lambda: service.watch_job(job_id, caller=LOCAL),
     ]
     for step in steps:
         with pytest.raises(NotFound):
@@ -322,10 +344,10 @@ async def test_hostile_job_ids(kiosk: FakeKiosk, job_id: str) -> None:
 async def test_odd_page_tokens_and_event_ids(kiosk: FakeKiosk, token: str) -> None:
     job = await submitted(kiosk)
     with pytest.raises(InvalidRequest, match="page token"):
-        await kiosk.service.list_jobs(10, token)
+        await kiosk.service.list_jobs(10, token, caller=LOCAL)
     for event_id in (token, f"{token}-1", f"1-{token}", "1-", "1-1"):
         with pytest.raises(InvalidRequest, match="event id"):
-            kiosk.service.watch_job(job.id, event_id)
+            await kiosk.service.watch_job(job.id, event_id, caller=LOCAL)
 
 
 async def test_page_sizes(kiosk: FakeKiosk, now: list[float]) -> None:
@@ -333,19 +355,19 @@ async def test_page_sizes(kiosk: FakeKiosk, now: list[float]) -> None:
     for _ in range(3):
         now[0] += 1
         ids.append((await submitted(kiosk)).id)
-    jobs, token = await kiosk.service.list_jobs(2)
-    rest, end = await kiosk.service.list_jobs(2, token)
+    jobs, token = await kiosk.service.list_jobs(2, caller=LOCAL)
+    rest, end = await kiosk.service.list_jobs(2, token, caller=LOCAL)
     assert ids[::-1] == [job.id for job in [*jobs, *rest]]
     assert end == ""
-    assert len((await kiosk.service.list_jobs(0))[0]) == 3
-    assert len((await kiosk.service.list_jobs(10**12))[0]) == 3
+    assert len((await kiosk.service.list_jobs(0, caller=LOCAL))[0]) == 3
+    assert len((await kiosk.service.list_jobs(10**12, caller=LOCAL))[0]) == 3
     with pytest.raises(InvalidRequest, match="negative"):
-        await kiosk.service.list_jobs(-1)
+        await kiosk.service.list_jobs(-1, caller=LOCAL)
 
 
 async def test_watching_to_the_end(kiosk: FakeKiosk) -> None:
     job = await submitted(kiosk)
-    events = kiosk.service.watch_job(job.id)
+    events = await kiosk.service.watch_job(job.id, caller=LOCAL)
     assert JobState.QUEUED is (await anext(events)).job.state
     await kiosk.work()
     states = [event.job.state async for event in events]
@@ -356,26 +378,26 @@ async def test_watching_to_the_end(kiosk: FakeKiosk) -> None:
 async def test_cancel_removes_what_the_parts_left(kiosk: FakeKiosk) -> None:
     job = await submitted(kiosk)
     await kiosk.store.put(f"jobs/{job.id}/parts/000000/labels", b"x")
-    assert JobState.CANCELLED is (await kiosk.service.cancel_job(job.id)).state
+    assert JobState.CANCELLED is (await kiosk.service.cancel_job(job.id, caller=LOCAL)).state
     assert await kiosk.store.list(f"jobs/{job.id}/") == []
 
 
 async def test_cancel_after_the_end_keeps_the_results(kiosk: FakeKiosk) -> None:
     job = await submitted(kiosk)
     await kiosk.work()
-    assert JobState.SUCCEEDED is (await kiosk.service.cancel_job(job.id)).state
-    assert len(await kiosk.service.list_results(job.id)) == 4
+    assert JobState.SUCCEEDED is (await kiosk.service.cancel_job(job.id, caller=LOCAL)).state
+    assert len(await kiosk.service.list_results(job.id, caller=LOCAL)) == 4
 
 
 async def test_delete_takes_the_results_along(kiosk: FakeKiosk) -> None:
     job = await submitted(kiosk)
     with pytest.raises(WrongState):
-        await kiosk.service.delete_job(job.id)
+        await kiosk.service.delete_job(job.id, caller=LOCAL)
     await kiosk.work()
-    await kiosk.service.delete_job(job.id)
+    await kiosk.service.delete_job(job.id, caller=LOCAL)
     assert await kiosk.store.list(f"jobs/{job.id}/") == []
     with pytest.raises(NotFound):
-        await kiosk.service.get_job(job.id)
+        await kiosk.service.get_job(job.id, caller=LOCAL)
 
 
 async def test_delete_that_fails_half_way_can_be_repeated(
@@ -391,8 +413,8 @@ async def test_delete_that_fails_half_way_can_be_repeated(
     with monkeypatch.context() as patch:
         patch.setattr(kiosk.store, "delete_prefix", failing)
         with pytest.raises(TransientError):
-            await kiosk.service.delete_job(job.id)
-    await kiosk.service.delete_job(job.id)
+            await kiosk.service.delete_job(job.id, caller=LOCAL)
+    await kiosk.service.delete_job(job.id, caller=LOCAL)
     assert await kiosk.store.list(f"jobs/{job.id}/") == []
 
 
@@ -406,13 +428,13 @@ async def test_sweep_removes_expired_jobs_open_ones_too(kiosk: FakeKiosk, now: l
     now[0] += 50
     young = await submitted(kiosk)
     await kiosk.service.sweep()
-    assert len((await kiosk.service.list_jobs())[0]) == 3
+    assert len((await kiosk.service.list_jobs(caller=LOCAL))[0]) == 3
     now[0] += 51
     await kiosk.service.sweep()
-    assert [young.id] == [job.id for job in (await kiosk.service.list_jobs())[0]]
+    assert [young.id] == [job.id for job in (await kiosk.service.list_jobs(caller=LOCAL))[0]]
     for job in (done, stuck):
         assert await kiosk.store.list(f"jobs/{job.id}/") == []
-    assert Backlog(1, 1) == await kiosk.service.backlog()
+    assert Backlog(1, 1) == await kiosk.service.backlog(caller=LOCAL)
 
 
 async def test_sweep_goes_on_past_a_failure(
@@ -430,17 +452,17 @@ async def test_sweep_goes_on_past_a_failure(
     with monkeypatch.context() as patch:
         patch.setattr(kiosk.store, "delete_prefix", failing)
         await kiosk.service.sweep()
-    assert [first.id] == [job.id for job in (await kiosk.service.list_jobs())[0]]
+    assert [first.id] == [job.id for job in (await kiosk.service.list_jobs(caller=LOCAL))[0]]
     await kiosk.service.sweep()
-    assert await kiosk.service.list_jobs() == ([], "")
+    assert await kiosk.service.list_jobs(caller=LOCAL) == ([], "")
     assert second.id != first.id
 
 
 async def test_sweep_takes_old_uploads(kiosk: FakeKiosk, monkeypatch: pytest.MonkeyPatch) -> None:
     upload_id = await kiosk.upload(tiff(16, 16))
-    later = (await kiosk.service.uploads.get(upload_id)).expire_time_s + 1
+    later = (await kiosk.service.uploads.get(upload_id, caller=LOCAL)).expire_time_s + 1
     monkeypatch.setattr(uploads_module.time, "time", lambda: later)
     await kiosk.service.sweep()
     with pytest.raises(NotFound):
-        await kiosk.service.uploads.get(upload_id)
+        await kiosk.service.uploads.get(upload_id, caller=LOCAL)
     assert kiosk.store.objects == {}

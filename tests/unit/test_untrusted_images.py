@@ -15,6 +15,7 @@ from image_makers import tiff
 from zarr_makers import zip_of
 
 from kiosk.adapters.decoder.decoding_files import DecodingImageFiles
+from kiosk.callers import LOCAL
 from kiosk.errors import ReaderFailed, TooLarge
 from kiosk.inspection import inspect_file
 from kiosk.jobs import JobState
@@ -59,9 +60,9 @@ def spots() -> bytes:
 async def test_a_file_that_kills_its_reader_is_refused_at_once(kiosk: FakeKiosk) -> None:
     upload = await kiosk.upload(hostile("segfault", "open"), "evil.tif")
     with pytest.raises(ReaderFailed, match="SIGSEGV"):
-        await kiosk.service.segment(upload_id=upload, model="bright")
+        await kiosk.service.segment(upload_id=upload, model="bright", caller=LOCAL)
     with pytest.raises(ReaderFailed, match="SIGSEGV"):
-        await kiosk.service.track(upload_id=upload, model="bright")
+        await kiosk.service.track(upload_id=upload, model="bright", caller=LOCAL)
 
 
 @pytest.mark.parametrize(
@@ -72,8 +73,8 @@ async def test_planes_that_kill_their_readers_are_given_up_beside_jobs_that_go_o
 ) -> None:
     evil = await kiosk.upload(hostile(harm, "plane"), "evil.tif")
     sound = await kiosk.upload(spots(), "sound.tif")
-    bad = await kiosk.service.segment(upload_id=evil, model="bright")
-    good = await kiosk.service.segment(upload_id=sound, model="bright")
+    bad = await kiosk.service.segment(upload_id=evil, model="bright", caller=LOCAL)
+    good = await kiosk.service.segment(upload_id=sound, model="bright", caller=LOCAL)
     await kiosk.work()
     bad, good = await kiosk.queue.get(bad.id), await kiosk.queue.get(good.id)
     assert (bad.state, good.state) == (JobState.FAILED, JobState.SUCCEEDED)
@@ -86,7 +87,7 @@ async def test_planes_that_kill_their_readers_are_given_up_beside_jobs_that_go_o
 
 async def test_memory_that_an_image_may_not_have_is_no_second_attempt(kiosk: FakeKiosk) -> None:
     upload = await kiosk.upload(hostile("take_memory", "plane"), "evil.tif")
-    job = await kiosk.service.segment(upload_id=upload, model="bright")
+    job = await kiosk.service.segment(upload_id=upload, model="bright", caller=LOCAL)
     await kiosk.work()
     job = await kiosk.queue.get(job.id)
     assert (job.state, job.error_reason) == (JobState.FAILED, "IMAGE_TOO_LARGE")
@@ -99,7 +100,7 @@ async def test_one_image_of_an_archive_that_kills_its_reader_is_shown_as_such(
 ) -> None:
     members = {"a.tif": spots(), "b.tif": hostile("segfault", "open"), "c.tif": spots()}
     upload = await kiosk.upload(zip_of(members), "plate.zip")
-    found = await kiosk.service.inspect(upload, thumbnail_px=20)
+    found = await kiosk.service.inspect(upload, thumbnail_px=20, caller=LOCAL)
     assert [image.error is None for image in found] == [True, False, True]
     assert "SIGSEGV" in str(found[1].error)
     assert all(found[number].thumbnail for number in (0, 2))
@@ -107,11 +108,11 @@ async def test_one_image_of_an_archive_that_kills_its_reader_is_shown_as_such(
 
 async def test_pictures_of_an_image_that_kills_its_reader(kiosk: FakeKiosk) -> None:
     upload = await kiosk.upload(hostile("segfault", "plane"), "evil.tif")
-    job = await kiosk.service.segment(upload_id=upload, model="bright")
+    job = await kiosk.service.segment(upload_id=upload, model="bright", caller=LOCAL)
     previews = Previews(queue=kiosk.queue, store=kiosk.store, images=kiosk.images)
     with pytest.raises(ReaderFailed, match="SIGSEGV"):
-        await previews.picture(job.id, 1)
-    assert await previews.picture(job.id, 0)
+        await previews.picture(job.id, 1, caller=LOCAL)
+    assert await previews.picture(job.id, 0, caller=LOCAL)
     previews.close()
 
 

@@ -18,6 +18,8 @@ from hypothesis import strategies as st
 from yarl import URL
 
 from kiosk.adapters.image_files import ImageFileReader
+from kiosk.authentication import Authentication
+from kiosk.callers import LOCAL
 from kiosk.errors import PermanentError
 from kiosk.jobs import plain_name
 from kiosk.previews import Previews
@@ -55,7 +57,7 @@ def kiosk() -> FakeKiosk:
 @pytest.fixture
 async def web(kiosk: FakeKiosk):
     previews = Previews(queue=kiosk.queue, store=kiosk.store, images=kiosk.images)
-    app = make_app(kiosk.service, previews, CHECKOUT / "frontend")
+    app = make_app(kiosk.service, previews, Authentication(), CHECKOUT / "frontend")
     async with TestClient(TestServer(app)) as client:
         yield client
 
@@ -75,7 +77,7 @@ async def create(web: TestClient, size: int | None, name: str = "a.tif", **value
 
 async def finished_job(kiosk: FakeKiosk, name: str = "movie.tif", data: bytes = b"") -> str:
     upload = await kiosk.upload(data or tiff(stack()), name)
-    job = await kiosk.service.segment(upload_id=upload, model="bright")
+    job = await kiosk.service.segment(upload_id=upload, model="bright", caller=LOCAL)
     await kiosk.work()
     return job.id
 
@@ -111,18 +113,20 @@ class TestTus:
         rest = await web.patch(url, data=data[half:], headers={**BYTES, "Upload-Offset": str(half)})
         assert rest.headers["Upload-Offset"] == str(len(data))
         assert rest.headers["Tus-Resumable"] == "1.0.0"
-        assert (await kiosk.service.uploads.get(url.split("/")[-1])).complete
+        assert (await kiosk.service.uploads.get(url.split("/")[-1], caller=LOCAL)).complete
 
     async def test_creation_with_the_whole_file(self, web, kiosk):
         headers = {**BYTES, "Upload-Length": "5", "Upload-Metadata": metadata(filename="a.tif")}
         answer = await web.post("/api/v1/uploads", data=b"12345", headers=headers)
         assert (answer.status, answer.headers["Upload-Offset"]) == (201, "5")
-        upload = await kiosk.service.uploads.get(answer.headers["Location"].split("/")[-1])
+        upload = await kiosk.service.uploads.get(
+            answer.headers["Location"].split("/")[-1], caller=LOCAL
+        )
         assert upload.complete
 
     async def test_empty_file_is_complete_at_once(self, web, kiosk):
         url = await create(web, 0)
-        assert (await kiosk.service.uploads.get(url.split("/")[-1])).complete
+        assert (await kiosk.service.uploads.get(url.split("/")[-1], caller=LOCAL)).complete
 
     async def test_deferred_length_comes_with_the_last_piece(self, web, kiosk):
         url = await create(web, None)
@@ -133,7 +137,7 @@ class TestTus:
         last = {**BYTES, "Upload-Offset": "3", "Upload-Length": "5"}
         answer = await web.patch(url, data=b"45", headers=last)
         assert (answer.status, answer.headers["Upload-Offset"]) == (204, "5")
-        assert (await kiosk.service.uploads.get(url.split("/")[-1])).complete
+        assert (await kiosk.service.uploads.get(url.split("/")[-1], caller=LOCAL)).complete
 
     async def test_deferred_length_that_is_exceeded_is_413(self, web):
         url = await create(web, None)
@@ -299,7 +303,9 @@ class TestJobs:
             await problem(await web.get(f"/api/v1/jobs?{query}"), 400)
 
     async def test_models_health_and_metrics(self, web, kiosk):
-        await kiosk.service.segment(upload_id=await kiosk.upload(tiff(stack())), model="bright")
+        await kiosk.service.segment(
+            upload_id=await kiosk.upload(tiff(stack())), model="bright", caller=LOCAL
+        )
         models = (await (await web.get("/api/v1/models")).json())["models"]
         assert models[0]["default_parameters"] == {"smoothing_px": 0.0, "min_area_px": 1.0}
         health = await (await web.get("/api/v1/health")).json()
@@ -364,13 +370,13 @@ class TestEvents:
     async def test_silent_stream_is_kept_alive(self, web, kiosk, monkeypatch):
         monkeypatch.setattr(events, "KEEP_ALIVE_S", 0.01)
         job = await kiosk.service.segment(
-            upload_id=await kiosk.upload(tiff(stack())), model="bright"
+            upload_id=await kiosk.upload(tiff(stack())), model="bright", caller=LOCAL
         )
         async with web.get(f"/api/v1/jobs/{job.id}/events") as answer:
             async with asyncio.timeout(5):
                 while await answer.content.readline() != b": still here\n":
                     pass
-            await kiosk.service.cancel_job(job.id)
+            await kiosk.service.cancel_job(job.id, caller=LOCAL)
             assert '"state": "cancelled"' in await answer.text()
 
     async def test_several_jobs_on_one_connection(self, web, kiosk):
@@ -383,7 +389,7 @@ class TestEvents:
 
     async def test_stream_ends_when_its_job_is_deleted(self, web, kiosk):
         job = await kiosk.service.segment(
-            upload_id=await kiosk.upload(tiff(stack())), model="bright"
+            upload_id=await kiosk.upload(tiff(stack())), model="bright", caller=LOCAL
         )
         async with web.get(f"/api/v1/jobs/{job.id}/events") as answer:
             while not (await answer.content.readline()).startswith(b"data"):
@@ -402,10 +408,12 @@ class TestEvents:
 
     async def test_stopping_the_server_ends_streams(self, kiosk):
         previews = Previews(queue=kiosk.queue, store=kiosk.store, images=kiosk.images)
-        server = WebServer(kiosk.service, previews, CHECKOUT / "frontend", "127.0.0.1", 0)
+        server = WebServer(
+            kiosk.service, previews, Authentication(), CHECKOUT / "frontend", "127.0.0.1", 0
+        )
         await server.start()
         job = await kiosk.service.segment(
-            upload_id=await kiosk.upload(tiff(stack())), model="bright"
+            upload_id=await kiosk.upload(tiff(stack())), model="bright", caller=LOCAL
         )
         reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
         writer.write(f"GET /api/v1/jobs/{job.id}/events HTTP/1.1\r\nHost: x\r\n\r\n".encode())
@@ -418,7 +426,7 @@ class TestEvents:
 class TestResults:
     async def test_results_before_the_end_are_a_409(self, web, kiosk):
         job = await kiosk.service.segment(
-            upload_id=await kiosk.upload(tiff(stack())), model="bright"
+            upload_id=await kiosk.upload(tiff(stack())), model="bright", caller=LOCAL
         )
         for ending in ("results", "results.zip", "results/x", "planes/0/labels"):
             body = await problem(await web.get(f"/api/v1/jobs/{job.id}/{ending}"), 409)
@@ -547,9 +555,9 @@ class TestPictures:
         image[10:30, 1600:1640] = 1000
         job_id = await finished_job(kiosk, "wide.tif", tiff(image, "YX"))
         previews = Previews(queue=kiosk.queue, store=kiosk.store, images=kiosk.images)
-        planes = await previews.planes(job_id)
+        planes = await previews.planes(job_id, caller=LOCAL)
         assert (planes.picture_width_px, planes.picture_height_px) == (1600, 20)
-        labels = await previews.labels(job_id, 0)
+        labels = await previews.labels(job_id, 0, caller=LOCAL)
         assert (labels.width_px, labels.height_px) == (1600, 20)
         assert len(gzip.decompress(labels.data)) == 1600 * 20 * 4
         previews.close()
@@ -558,7 +566,9 @@ class TestPictures:
         image = np.stack([np.zeros((32, 32), np.uint16), stack(1)[0][:32, :32]])
         upload = await kiosk.upload(tiff(image, "CYX"))
         request = SegmentationRequest(channel="1")
-        job = await kiosk.service.segment(upload_id=upload, model="bright", request=request)
+        job = await kiosk.service.segment(
+            upload_id=upload, model="bright", request=request, caller=LOCAL
+        )
         kiosk.inference.is_down = True  # the model server is not needed to look at an image
         planes = await (await web.get(f"/api/v1/jobs/{job.id}/planes")).json()
         assert len(planes["channels"]) == 1
@@ -572,7 +582,7 @@ class TestPictures:
         tifffile.imwrite(file, image, photometric="rgb")
         job_id = await finished_job(kiosk, "colour.tif", file.getvalue())
         previews = Previews(queue=kiosk.queue, store=kiosk.store, images=kiosk.images)
-        assert len((await previews.planes(job_id)).channels) == 3
+        assert len((await previews.planes(job_id, caller=LOCAL)).channels) == 3
         previews.close()
 
     async def test_planes_that_are_not_there(self, web, kiosk):
@@ -619,16 +629,20 @@ class TestPage:
 
     async def test_server_without_the_page_still_has_its_api(self, kiosk, tmp_path: Path):
         previews = Previews(queue=kiosk.queue, store=kiosk.store, images=kiosk.images)
-        app = make_app(kiosk.service, previews, tmp_path / "not there")
+        app = make_app(kiosk.service, previews, Authentication(), tmp_path / "not there")
         async with TestClient(TestServer(app)) as web:
             assert "KIOSK_FRONTEND" in (await problem(await web.get("/"), 404))["detail"]
             assert (await web.get("/api/v1/health")).status == 200
 
     async def test_port_in_use_is_told_in_one_sentence(self, kiosk):
         previews = Previews(queue=kiosk.queue, store=kiosk.store, images=kiosk.images)
-        first = WebServer(kiosk.service, previews, CHECKOUT / "frontend", "127.0.0.1", 0)
+        first = WebServer(
+            kiosk.service, previews, Authentication(), CHECKOUT / "frontend", "127.0.0.1", 0
+        )
         await first.start()
-        second = WebServer(kiosk.service, previews, Path(), "127.0.0.1", first.port)
+        second = WebServer(
+            kiosk.service, previews, Authentication(), Path(), "127.0.0.1", first.port
+        )
         with pytest.raises(PermanentError, match="--web-port"):
             await second.start()
         await first.stop()

@@ -13,6 +13,8 @@ import pytest
 from aiohttp.test_utils import TestClient, TestServer
 from segmented import kiosk_with, ome, spots, tiff
 
+from kiosk.authentication import Authentication
+from kiosk.callers import LOCAL
 from kiosk.exports import FORMATS
 from kiosk.previews import Previews
 from kiosk.settings import CHECKOUT
@@ -28,7 +30,7 @@ def kiosk() -> FakeKiosk:
 @pytest.fixture
 async def web(kiosk: FakeKiosk) -> AsyncIterator[TestClient[Any, Any]]:
     previews = Previews(queue=kiosk.queue, store=kiosk.store, images=kiosk.images)
-    app = make_app(kiosk.service, previews, CHECKOUT / "frontend")
+    app = make_app(kiosk.service, previews, Authentication(), CHECKOUT / "frontend")
     async with TestClient(TestServer(app)) as client:
         yield client
 
@@ -110,7 +112,7 @@ async def test_images_of_uploads_that_are_not_there(
     web: TestClient[Any, Any], kiosk: FakeKiosk
 ) -> None:
     assert (await web.get("/api/v1/uploads/nothere/images")).status == 404
-    begun = await kiosk.service.uploads.create("a.tif", 10, "")
+    begun = await kiosk.service.uploads.create("a.tif", 10, "", caller=LOCAL)
     assert (await web.get(f"/api/v1/uploads/{begun.id}/images")).status == 409
 
 

@@ -69,7 +69,8 @@ def test_every_error_has_a_status_of_its_own_or_of_its_parent(kind: type[KioskEr
 @pytest.mark.parametrize("kind", FAMILY)
 def test_callers_fault_is_4xx_and_ours_is_5xx(kind: type[KioskError]) -> None:
     _, http = wire.status_of(make(kind))
-    callers = issubclass(kind, InvalidRequest | Overloaded | errors.LeaseLost | errors.ReaderFailed)
+    refused = errors.Unauthenticated | errors.PermissionDenied | errors.ReaderFailed
+    callers = issubclass(kind, InvalidRequest | Overloaded | errors.LeaseLost | refused)
     assert callers == (http < 500)
 
 
@@ -265,7 +266,7 @@ def test_every_wish_of_a_tracking_arrives() -> None:
         correct_drift=False,
         mend=False,
     )
-    read = {"upload", "model", "model_version", "request_id"}
+    read = {"upload", "model", "model_version", "request_id", "priority"}
     set_here = {field.name for field, _ in message.ListFields()}
     assert set_here == {field.name for field in pb.TrackRequest.DESCRIPTOR.fields} - read
     assert wire.tracking_from_proto(pb.TrackRequest()) == TrackingRequest()

@@ -13,6 +13,7 @@ import tifffile
 from movie_makers import discs
 from segmented import kiosk_with, tiff
 
+from kiosk.callers import LOCAL
 from kiosk.jobs import Job, JobState
 from kiosk.request import SegmentationRequest
 from kiosk.testing import FakeKiosk
@@ -112,12 +113,14 @@ async def submitted(
         wanted["tracks"] = await kiosk.upload(tracks, "tracks.csv")
     model = "" if labels is not None else "bright"
     request = tracking_request(wanted)
-    return await kiosk.service.track(upload_id=upload_id, model=model, request=request)
+    return await kiosk.service.track(
+        upload_id=upload_id, model=model, request=request, caller=LOCAL
+    )
 
 
 async def ended(kiosk: FakeKiosk, job: Job) -> Job:
     await kiosk.work()
-    return await kiosk.service.get_job(job.id)
+    return await kiosk.service.get_job(job.id, caller=LOCAL)
 
 
 async def tracked(movie: bytes, kiosk: FakeKiosk | None = None, **wanted: Any) -> Tracked:
@@ -127,8 +130,10 @@ async def tracked(movie: bytes, kiosk: FakeKiosk | None = None, **wanted: Any) -
     job = await ended(kiosk, await submitted(movie, kiosk, **wanted))
     assert (job.state, job.error) == (JobState.SUCCEEDED, "")
     files = {
-        result.file_name: b"".join([chunk async for chunk in kiosk.service.read_result(result)])
-        for result in await kiosk.service.list_results(job.id)
+        result.file_name: b"".join(
+            [chunk async for chunk in await kiosk.service.read_result(result, caller=LOCAL)]
+        )
+        for result in await kiosk.service.list_results(job.id, caller=LOCAL)
     }
     return Tracked(job, files, "cells")
 

@@ -25,7 +25,7 @@
 --   P:jobs:<owner>       zset      jobs by creation time in ms
 --   P:requests:<owner>   hash      request id -> job id
 --   P:expiry             zset      all jobs by expire time in ms
---   P:litter             zset      closed jobs whose files are to be removed, by due time in ms
+--   P:litter             zset      closed jobs whose files are to be removed, by due time
 --   P:dead               zset      jobs that were given up, by time in ms
 --   P:backlog            hash      parts, jobs: open parts and open jobs
 --   P:open               hash      owner -> open jobs
@@ -167,7 +167,7 @@ local function close(id, state, reason, message, litter_ms)
   count_open_jobs(job[2], -1)
   redis.call("HSET", key, "state", state, "stage", "finished", "end_ms", now)
   if reason ~= "" then redis.call("HSET", key .. ":said", "reason", reason, "error", message) end
-  if job[3] == "running" then redis.call("ZADD", LITTER, now + litter_ms, id) end
+  if job[3] == "running" then redis.call("ZADD", LITTER, clock_ms() + litter_ms, id) end
   changed(id)
 end
 

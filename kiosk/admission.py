@@ -1,0 +1,139 @@
+"""What is checked before a job is accepted: its model, its image, its mask, its movie.
+
+Images are opened here already (headers only), so that a file that cannot be read or a channel that
+is not there is answered at once and not by a failed job. The plan checks again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import AsyncExitStack, contextmanager
+
+from kiosk.errors import InvalidRequest, NotFound
+from kiosk.jobs import Upload
+from kiosk.models import LINKING, ModelCard
+from kiosk.pipelines import PIPELINES, tracking
+from kiosk.pipelines.context import OpenImages
+from kiosk.pipelines.linking_model import LINKING_MODEL
+from kiosk.ports import InferenceClient
+from kiosk.reading import ReadOptions
+from kiosk.request import SegmentationRequest
+from kiosk.tracking_request import GEOMETRIC, NETWORK, TrackingRequest
+
+# Reading headers takes milliseconds; some files are made so that it takes minutes.
+OPEN_TIMEOUT_S = 60.0
+
+
+class Admission:
+    """Decides what may become a job. Raises InvalidRequests that say what to change."""
+
+    def __init__(
+        self, *, inference: InferenceClient, images: OpenImages, job_px: int, frame_px: int
+    ) -> None:
+        self._inference = inference
+        self._images = images
+        self._job_px, self._frame_px = job_px, frame_px
+
+    async def cards(self) -> list[ModelCard]:
+        """The models that are ready, by name."""
+        return sorted(await self._inference.models(), key=lambda card: card.name)
+
+    async def card(self, name: str) -> ModelCard:
+        """A model by its name. Raises NotFound."""
+        cards = await self.cards()
+        for card in cards:
+            if card.name == name:
+                return card
+        # Nobody asks for the network that links.
+        known = ", ".join(c.name for c in cards if c.pipeline != LINKING) or "none at present"
+        raise NotFound(
+            f"There is no model '{name}'. The models are: {known}.",
+            reason="MODEL_NOT_FOUND",
+            field="model",
+        )
+
+    async def model(self, name: str, version: str, pipeline: str) -> tuple[ModelCard, str]:
+        """A model for a pipeline, and the version that will run (by default the latest).
+
+        Raises:
+            InvalidRequest: none is named, or it is for something else.
+            NotFound: there is no such model or version.
+        """
+        if not name:
+            raise InvalidRequest("The request names no model. Name one.", field="model")
+        card = await self.card(name)
+        if card.pipeline != pipeline:
+            raise InvalidRequest(
+                f"The model '{name}' is for {card.pipeline}, not for {pipeline}.", field="model"
+            )
+        if version and version not in card.versions:
+            raise NotFound(
+                f"The model '{name}' has no version '{version}'. Its versions are:"
+                f" {', '.join(card.versions)}.",
+                reason="MODEL_VERSION_NOT_FOUND",
+                field="model_version",
+            )
+        return card, version or card.latest
+
+    async def check_image(
+        self, upload: Upload, card: ModelCard, request: SegmentationRequest
+    ) -> None:
+        with patience(upload):
+            async with (
+                asyncio.timeout(OPEN_TIMEOUT_S),
+                self._images.use(upload.id, upload.file_name, request.reading) as source,
+            ):
+                PIPELINES[card.pipeline].check(source, card, request, self._job_px)
+
+    async def check_movie(
+        self,
+        upload: Upload,
+        labels: Upload | None,
+        card: ModelCard | None,
+        request: TrackingRequest,
+    ) -> None:
+        reading = request.segmentation.reading
+        with patience(upload):
+            async with asyncio.timeout(OPEN_TIMEOUT_S), AsyncExitStack() as opened:
+                # In the order of their ids: two requests of which each has the other's movie as
+                # its labels would wait for each other for ever.
+                wanted = {upload.id: (upload.id, upload.file_name, reading)}
+                if labels is not None:
+                    wanted.setdefault(labels.id, (labels.id, labels.file_name, ReadOptions()))
+                sources = {
+                    name: await opened.enter_async_context(self._images.use(*wanted[name]))
+                    for name in sorted(wanted)
+                }
+                given = sources[labels.id] if labels is not None else None
+                limits = {"job_px": self._job_px, "frame_px": self._frame_px}
+                tracking.check(sources[upload.id], card, request, labels=given, **limits)
+
+    async def linking_version(self, request: TrackingRequest) -> str:
+        """The version of the network that will link; "" where none does."""
+        if not request.is_linked or request.linker == GEOMETRIC:
+            return ""
+        for card in await self._inference.models():
+            if card.name == LINKING_MODEL and card.pipeline == LINKING:
+                return card.latest
+        if request.linker == NETWORK:
+            raise NotFound(
+                f"This kiosk hosts no linking network (a model named '{LINKING_MODEL}'); choose the"
+                f" linker '{GEOMETRIC}'.",
+                reason="MODEL_NOT_FOUND",
+                field="linker",
+            )
+        return ""
+
+
+@contextmanager
+def patience(upload: Upload) -> Iterator[None]:
+    """A sentence instead of a TimeoutError, around what looks into an upload."""
+    try:
+        yield
+    except TimeoutError as error:
+        raise InvalidRequest(
+            f"The headers of '{upload.file_name}' take longer than {OPEN_TIMEOUT_S:g} seconds"
+            " to read. Save the image anew as one plain or OME-TIFF stack.",
+            reason="TOO_COMPLEX",
+        ) from error
