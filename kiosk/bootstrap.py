@@ -108,7 +108,13 @@ async def run_server(settings: Settings) -> None:
     authentication = Authentication()
     grpc_server = _make_grpc_server(service, authentication, listen.host, listen.grpc_port)
     web_server = WebServer(
-        service, previews, authentication, settings.frontend, listen.host, listen.web_port
+        service,
+        previews,
+        authentication,
+        settings.frontend,
+        listen.host,
+        listen.web_port,
+        listen.idle_s,
     )
     await grpc_server.start()
     await web_server.start()

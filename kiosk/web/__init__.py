@@ -27,6 +27,7 @@ from kiosk.web.callers import Recognition
 from kiosk.web.events import Events
 from kiosk.web.inspections import Inspections
 from kiosk.web.jobs import Jobs
+from kiosk.web.pace import DEFAULT_IDLE_S, IDLE_S, paced
 from kiosk.web.page import Page
 from kiosk.web.pictures import Pictures
 from kiosk.web.results import Results
@@ -48,12 +49,18 @@ class WebServer:
         frontend: Path,
         host: str,
         port: int,
+        idle_s: float = DEFAULT_IDLE_S,
     ) -> None:
         self.port = port
         self._host = host
         self._previews = previews
-        self.app = make_app(service, previews, authentication, frontend)
-        self._runner = web.AppRunner(self.app, shutdown_timeout=SHUTDOWN_S)
+        self.app = make_app(service, previews, authentication, frontend, idle_s)
+        self._runner = web.AppRunner(
+            self.app,
+            shutdown_timeout=SHUTDOWN_S,
+            keepalive_timeout=idle_s,
+            auto_decompress=False,
+        )
 
     async def start(self) -> None:
         await self._runner.setup()
@@ -73,13 +80,18 @@ class WebServer:
 
 
 def make_app(
-    service: KioskService, previews: Previews, authentication: Authentication, frontend: Path
+    service: KioskService,
+    previews: Previews,
+    authentication: Authentication,
+    frontend: Path,
+    idle_s: float = DEFAULT_IDLE_S,
 ) -> web.Application:
     """The aiohttp application behind `WebServer`; tests use it without a port."""
     app = web.Application(
-        middlewares=[as_problems, Recognition(authentication).middleware],
+        middlewares=[as_problems, paced, Recognition(authentication).middleware],
         client_max_size=BODY_BYTES,
     )
+    app[IDLE_S] = idle_s
     app.on_response_prepare.append(add_headers)
     Page(frontend).add_to(app)
     Tus(service.uploads).add_to(app)
