@@ -32,8 +32,9 @@ async def paced(request: web.Request, handler: Handler) -> web.StreamResponse:
     _check_coding(request)
     _give_up_after(request, request.app[IDLE_S])
     if request.can_read_body and request.content_type != OFFSET_STREAM:
-        if (request.content_length or 0) > request.client_max_size:
-            raise web.HTTPRequestEntityTooLarge(request.client_max_size, request.content_length)
+        announced_bytes = request.content_length or 0
+        if announced_bytes > request.client_max_size:
+            raise web.HTTPRequestEntityTooLarge(request.client_max_size, announced_bytes)
         try:
             async with asyncio.timeout(request.app[IDLE_S]):
                 await request.read()  # it stays with the request

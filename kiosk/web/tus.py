@@ -44,7 +44,7 @@ class Tus:
 
     async def create(self, request: web.Request) -> web.Response:
         _check_tus_version(request)
-        has_body = request.can_read_body
+        has_body = request.body_exists
         if has_body:
             _check_offset_stream(request)
         size_bytes = self._announced_size(request)
