@@ -6,7 +6,8 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from functools import partial
 
 from kiosk.errors import (
@@ -229,7 +230,14 @@ class Consumer:
         pipeline = PIPELINES[lease.job.pipeline]
         if lease.part.kind is PartKind.PLAN:
             parts, notes = await pipeline.plan(context)
-            return partial(self._queue.planned, lease, parts, notes)
+            if len(parts) != 1:
+                return partial(self._queue.planned, lease, parts, notes)
+            # One part: nobody could do it sooner, so it is not sent through the queue.
+            job = lease.job.evolve(parts_total=1, notes=tuple(notes))
+            context = replace(context, job=job)
+            await pipeline.run(context, parts[0])
+            await pipeline.join(context)
+            return partial(self._succeed, lease, 1, notes)
         if lease.part.kind is PartKind.PART:
             await pipeline.run(context, lease.part)
             return partial(self._queue.complete, lease)
@@ -249,8 +257,8 @@ class Consumer:
             reason=MODEL_NOT_LOADED,
         )
 
-    async def _succeed(self, lease: Lease) -> None:
-        await self._queue.succeed(lease)
+    async def _succeed(self, lease: Lease, parts: int = 0, notes: Sequence[str] = ()) -> None:
+        await self._queue.succeed(lease, parts, notes)
         await self._clean(lease)
 
     async def _fail(self, lease: Lease, reason: str, message: str) -> None:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from segmented import spots, tiff
 
@@ -40,7 +41,7 @@ def kiosk(now: list[float]) -> FakeKiosk:
 
 
 async def submitted(kiosk: FakeKiosk) -> Job:
-    upload_id = await kiosk.upload(tiff(spots((40, 40))))
+    upload_id = await kiosk.upload(tiff(np.stack([spots((40, 40))] * 2)))
     return await kiosk.service.segment(upload_id=upload_id, model="bright", caller=LOCAL)
 
 
