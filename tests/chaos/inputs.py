@@ -23,7 +23,7 @@ class Kind(StrEnum):
     """Kinds of inputs, and how many of 1,000 jobs are of each."""
 
     IMAGE = "one image"
-    STACK = "stack of 200 frames"
+    STACK = "long stack"
     ZIP = "image in a zip"
     BROKEN = "damaged image"
     POISON = "kills its consumer"
