@@ -23,11 +23,12 @@ from kiosk.errors import (
     PermanentError,
     TransientError,
 )
-from kiosk.jobs import Lease, PartKind, job_prefix, parts_prefix
+from kiosk.jobs import Lease, PartKind, job_prefix, parts_prefix, results_prefix
 from kiosk.models import NO_MODEL, ModelCard
 from kiosk.outages import Outages
 from kiosk.pipelines import PIPELINES
 from kiosk.pipelines.context import JobContext, OpenImages, SegmentationOptions
+from kiosk.pipelines.result_files import are_complete
 from kiosk.ports import ImageFiles, InferenceClient, JobQueue, ObjectStore
 from kiosk.slots import Slots
 from kiosk.telemetry import PART_SECONDS, PARTS
@@ -241,7 +242,13 @@ class Consumer:
         if lease.part.kind is PartKind.PART:
             await pipeline.run(context, lease.part)
             return partial(self._queue.complete, lease)
-        await pipeline.join(context)
+        try:
+            await pipeline.join(context)
+        except NotFound:
+            # Redis may have lost its last second: the job had succeeded, its parts are removed.
+            if not await are_complete(context):
+                raise
+        await self._store.flush(results_prefix(lease.job.id))
         return partial(self._succeed, lease)
 
     async def _card(self, lease: Lease) -> ModelCard:

@@ -51,6 +51,13 @@ async def take(kiosk: FakeKiosk, consumer: str = "c") -> Lease:
     return lease
 
 
+async def up_to_the_join(kiosk: FakeKiosk) -> Lease:
+    """Do everything before the join of the only job."""
+    while (lease := await take(kiosk)).part.kind is not PartKind.JOIN:
+        await kiosk.consumer().work(lease)
+    return lease
+
+
 async def until(condition: Callable[[], bool]) -> None:
     for _ in range(10_000):
         if condition():
@@ -243,3 +250,56 @@ async def test_a_model_that_is_being_loaded_is_not_unknown(kiosk: FakeKiosk) -> 
         await submitted(kiosk)
     kiosk.inference.loading = []
     await submitted(kiosk)
+
+
+# ---------------------------------------------------------------- a queue that forgets
+
+
+async def test_a_success_that_the_queue_forgot_is_reported_again(
+    kiosk: FakeKiosk, now: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Redis lost its last second after the parts were removed: there is nothing left to join."""
+    job = await submitted(kiosk)
+    join = await up_to_the_join(kiosk)
+
+    async def forgotten(*_: object) -> None:
+        """It was done, and is as if it never was."""
+
+    with monkeypatch.context() as patched:
+        patched.setattr(kiosk.queue, "succeed", forgotten)
+        await kiosk.consumer().work(join)
+    before = {k: v for k, v in kiosk.store.objects.items() if "/results/" in k}
+    assert before
+    assert await kiosk.store.list(parts_prefix(job.id)) == []
+    now[0] += 31
+    await kiosk.work()
+    assert JobState.SUCCEEDED is (await kiosk.queue.get(job.id)).state
+    assert before == {k: v for k, v in kiosk.store.objects.items() if "/results/" in k}
+
+
+async def test_a_join_without_parts_and_results_fails(kiosk: FakeKiosk) -> None:
+    job = await submitted(kiosk)
+    join = await up_to_the_join(kiosk)
+    await kiosk.store.delete_prefix(parts_prefix(job.id))
+    await kiosk.consumer().work(join)
+    assert JobState.FAILED is (await kiosk.queue.get(job.id)).state
+
+
+async def test_results_are_on_the_disk_before_the_job_has_succeeded(
+    kiosk: FakeKiosk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = await submitted(kiosk)
+    steps: list[str] = []
+    succeed = kiosk.queue.succeed
+
+    async def flush(prefix: str) -> None:
+        steps.append(prefix)
+
+    async def succeeded(*arguments: object) -> None:
+        steps.append("succeeded")
+        await succeed(*arguments)
+
+    monkeypatch.setattr(kiosk.store, "flush", flush)
+    monkeypatch.setattr(kiosk.queue, "succeed", succeeded)
+    await kiosk.work()
+    assert steps == [f"jobs/{job.id}/results/", "succeeded"]
