@@ -122,14 +122,21 @@ class Consumer:
                 lease = await self._leased(consumer)
                 if lease is None:
                     continue
-                if not lease.suspect and not self._slots.is_one_wanted_alone:
-                    await self.work(lease)
-                    continue
-                # Given back until this consumer is empty: a part that only waits may not lose an
-                # attempt to what is done beside it.
-                await self._report(lease, partial(self._queue.release, lease))
-                if lease.suspect and not self._slots.is_one_wanted_alone:
-                    await self._work_alone(consumer)
+                await self._work_in_company(lease)
+
+    async def _work_in_company(self, lease: Lease) -> None:
+        """Do a part beside others; or alone, when it may have killed its consumer before."""
+        if not lease.suspect and not self._slots.is_one_wanted_alone:
+            await self.work(lease)
+        elif self._slots.is_one_alone:
+            async with self._slots.alone():
+                await self.work(lease)
+        else:
+            # Given back until this consumer is empty: a part that only waits may not lose an
+            # attempt to what is done beside it.
+            await self._report(lease, partial(self._queue.release, lease))
+            if lease.suspect and not self._slots.is_one_wanted_alone:
+                await self._work_alone(lease.consumer)
 
     async def _work_alone(self, consumer: str) -> None:
         """Do the next part, which should be the suspect one that was given back, alone."""
