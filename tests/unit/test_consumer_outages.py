@@ -12,6 +12,7 @@ import pytest
 from segmented import spots, tiff
 
 from kiosk import consumer as consumer_module
+from kiosk import lease_keeper
 from kiosk import outages as outages_module
 from kiosk.adapters.image_files import ImageFileReader
 from kiosk.callers import LOCAL
@@ -24,7 +25,7 @@ from kiosk.testing import FakeKiosk, MemoryQueue, make_kiosk
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(consumer_module, "RECONNECT_S", 0.01)
+    monkeypatch.setattr(lease_keeper, "RECONNECT_S", 0.01)
     monkeypatch.setattr(consumer_module, "LEASE_WAIT_S", 0.01)
     monkeypatch.setattr(outages_module, "FIRST_PAUSE_S", 0.01)
 
@@ -40,8 +41,8 @@ def kiosk(now: list[float]) -> FakeKiosk:
     return make_kiosk(ImageFileReader(LimitSettings()), queue=queue)
 
 
-async def submitted(kiosk: FakeKiosk) -> Job:
-    upload_id = await kiosk.upload(tiff(np.stack([spots((40, 40))] * 2)))
+async def submitted(kiosk: FakeKiosk, frames: int = 2) -> Job:
+    upload_id = await kiosk.upload(tiff(np.stack([spots((40, 40))] * frames)))
     return await kiosk.service.segment(upload_id=upload_id, model="bright", caller=LOCAL)
 
 
@@ -285,10 +286,11 @@ async def test_a_join_without_parts_and_results_fails(kiosk: FakeKiosk) -> None:
     assert JobState.FAILED is (await kiosk.queue.get(job.id)).state
 
 
+@pytest.mark.parametrize("frames", [1, 2])
 async def test_results_are_on_the_disk_before_the_job_has_succeeded(
-    kiosk: FakeKiosk, monkeypatch: pytest.MonkeyPatch
+    kiosk: FakeKiosk, monkeypatch: pytest.MonkeyPatch, frames: int
 ) -> None:
-    job = await submitted(kiosk)
+    job = await submitted(kiosk, frames)
     steps: list[str] = []
     succeed = kiosk.queue.succeed
 
