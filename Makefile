@@ -10,7 +10,7 @@ SERVERS := .servers
 export GRPC_ENABLE_FORK_SUPPORT := 0
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-formats setup-train test-train demo up test test-all lint bench bench-measure bench-slide bench-volumes bench-linking compare protos lock train clean
+.PHONY: help setup setup-formats setup-train test-train demo up test test-all lint bench bench-measure bench-slide bench-volumes bench-linking chaos chaos-short compare protos lock train clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -49,6 +49,12 @@ lint: setup ## style, types and layers
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo 2>/dev/null || $(BIN)/lint-imports
+
+chaos: setup ## a whole kiosk under random kills and stops; SEED=number; 6 to 9 minutes
+	@$(BIN)/python -m tests.chaos --seed $(or $(SEED),1)
+
+chaos-short: setup ## a minute of it, as in make test
+	@$(BIN)/python -m tests.chaos --short --seed $(or $(SEED),1)
 
 bench: setup ## the kiosk against bare ONNX Runtime, in one run
 	@$(BIN)/python tests/benchmarks/bench.py

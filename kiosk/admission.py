@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Iterator
 from contextlib import AsyncExitStack, contextmanager
 
-from kiosk.errors import InvalidRequest, NotFound
+from kiosk.errors import MODEL_NOT_LOADED, InvalidRequest, NotFound, Outage
 from kiosk.jobs import Upload
 from kiosk.models import LINKING, ModelCard
 from kiosk.pipelines import PIPELINES, tracking
@@ -40,7 +40,8 @@ class Admission:
         return sorted(await self._inference.models(), key=lambda card: card.name)
 
     async def card(self, name: str) -> ModelCard:
-        """A model by its name. Raises NotFound."""
+        """A model by its name. Raises NotFound, and Outage while it is being loaded."""
+        await self._check_loaded(name)
         cards = await self.cards()
         for card in cards:
             if card.name == name:
@@ -52,6 +53,13 @@ class Admission:
             reason="MODEL_NOT_FOUND",
             field="model",
         )
+
+    async def _check_loaded(self, name: str) -> None:
+        if name in await self._inference.absent():
+            raise Outage(
+                f"The model '{name}' is not loaded at present. Try again soon.",
+                reason=MODEL_NOT_LOADED,
+            )
 
     async def model(self, name: str, version: str, pipeline: str) -> tuple[ModelCard, str]:
         """A model for a pipeline, and the version that will run (by default the latest).
@@ -113,6 +121,7 @@ class Admission:
         """The version of the network that will link; "" where none does."""
         if not request.is_linked or request.linker == GEOMETRIC:
             return ""
+        await self._check_loaded(LINKING_MODEL)  # or results would depend on the moment
         for card in await self._inference.models():
             if card.name == LINKING_MODEL and card.pipeline == LINKING:
                 return card.latest

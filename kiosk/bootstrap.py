@@ -9,6 +9,7 @@ import os
 import platform
 import secrets
 import signal
+import tempfile
 from pathlib import Path
 from typing import BinaryIO
 
@@ -19,6 +20,7 @@ from kiosk.adapters.triton import TritonInference
 from kiosk.allocator import keep_few_arenas
 from kiosk.authentication import Authentication
 from kiosk.consumer import Consumer
+from kiosk.disk_room import DiskRoom
 from kiosk.errors import KioskError, PermanentError
 from kiosk.folder_zip import zipped_folder
 from kiosk.grpc_api import GrpcServer
@@ -28,7 +30,7 @@ from kiosk.ports import ImageFiles
 from kiosk.previews import Previews
 from kiosk.queue_policy import QueuePolicy
 from kiosk.reading import InspectedImage, ReadOptions
-from kiosk.scratch import choose_scratch
+from kiosk.scratch import choose_scratch, sweep_scratch
 from kiosk.service import KioskService
 from kiosk.settings import Settings
 from kiosk.telemetry import configure_logging
@@ -64,7 +66,16 @@ def make_inference(settings: Settings) -> TritonInference:
 
 
 def make_store(settings: Settings) -> ObstoreObjectStore:
-    return ObstoreObjectStore(settings.object_store_url)
+    return ObstoreObjectStore(settings.object_store_url, settings.store.retry_s)
+
+
+def make_disk_room(settings: Settings) -> DiskRoom:
+    """The disks of temporary files, of stored objects and, in `kiosk up`, of Redis."""
+    folders = [Path(tempfile.gettempdir()), settings.home]
+    if "://" not in settings.object_store_url:
+        folders.append(Path(settings.object_store_url))
+    there = [folder for folder in folders if folder.is_dir()]
+    return DiskRoom(there, settings.limits.free_disk_bytes)
 
 
 def make_images(settings: Settings) -> DecodingImageFiles:
@@ -87,11 +98,13 @@ async def run_server(settings: Settings) -> None:
     stopping = _stop_on_signals()
     queue, inference, store = make_queue(settings), make_inference(settings), make_store(settings)
     images = make_images(settings)
+    room = make_disk_room(settings)
     uploads = Uploads(
         store,
         settings.limits.upload_bytes,
         settings.listen.retention_s,
         settings.image_urls,
+        room,
     )
     service = KioskService(
         queue=queue,
@@ -101,6 +114,7 @@ async def run_server(settings: Settings) -> None:
         uploads=uploads,
         job_px=settings.limits.job_px,
         frame_px=settings.limits.frame_px,
+        room=room,
     )
     previews = Previews(queue=queue, store=store, images=images)
     listen = settings.listen
@@ -133,6 +147,7 @@ async def run_consumer(settings: Settings) -> bool:
     keep_few_arenas()
     configure_logging(settings.log_level)
     choose_scratch(settings.scratch_dir)
+    sweep_scratch()  # what the process before this one left when it was killed
     stopping = _stop_on_signals()
     queue, inference, images = (
         make_queue(settings),
@@ -186,6 +201,7 @@ async def _sweep(service: KioskService, every_s: float) -> None:
     while True:
         try:
             await service.sweep()
+            await asyncio.to_thread(sweep_scratch)
         except KioskError as error:
             log.warning("sweeping: %s", error)
         except Exception:

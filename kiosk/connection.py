@@ -73,6 +73,9 @@ class Connection:
                 options=[
                     # gRPC would send even loopback calls to the proxy of an institute.
                     ("grpc.enable_http_proxy", 0 if _is_loopback(self.server) else 1),
+                    # A server that comes back is noticed soon; gRPC would wait up to two minutes.
+                    ("grpc.initial_reconnect_backoff_ms", 200),
+                    ("grpc.max_reconnect_backoff_ms", 5000),
                     ("grpc.max_receive_message_length", MESSAGE_BYTES),
                     ("grpc.max_send_message_length", MESSAGE_BYTES),
                 ],

@@ -6,21 +6,30 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
+from functools import partial
 
 from kiosk.errors import (
+    DISK_FULL,
+    MODEL_NOT_LOADED,
+    MODEL_SERVER_AWAY,
+    STORE_AWAY,
     InvalidRequest,
     KioskError,
     LeaseLost,
     NotFound,
+    Outage,
     PermanentError,
     TransientError,
 )
-from kiosk.jobs import Lease, PartKind, parts_prefix
+from kiosk.jobs import Lease, PartKind, job_prefix, parts_prefix
 from kiosk.models import NO_MODEL, ModelCard
+from kiosk.outages import Outages
 from kiosk.pipelines import PIPELINES
 from kiosk.pipelines.context import JobContext, OpenImages, SegmentationOptions
 from kiosk.ports import ImageFiles, InferenceClient, JobQueue, ObjectStore
+from kiosk.slots import Slots
 from kiosk.telemetry import PART_SECONDS, PARTS
 
 log = logging.getLogger(__name__)
@@ -28,6 +37,10 @@ log = logging.getLogger(__name__)
 LEASE_WAIT_S = 2.0
 RECONNECT_S = 1.0
 INTERNAL = "An internal error stopped this part ({}). The log of the consumer has the details."
+
+
+# A step of the queue that ends a part.
+Step = Callable[[], Awaitable[None]]
 
 
 class Consumer:
@@ -68,8 +81,17 @@ class Consumer:
         self._part_timeout_s = part_timeout_s
         self._join_part_timeout_s = join_part_timeout_s
         self._stop_grace_s = stop_grace_s
+        self._slots = Slots()
+        self._outages = Outages(
+            {MODEL_SERVER_AWAY: inference.check, STORE_AWAY: store.check, DISK_FULL: store.check}
+        )
         self._stop = asyncio.Event()
         self.has_hung_thread = False
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether it takes no part because something is away."""
+        return self._outages.is_any
 
     def stop(self) -> None:
         """Take no new part; `run` returns when the parts in hand are done or given back."""
@@ -81,27 +103,50 @@ class Consumer:
             for number in range(self._parts_in_flight)
         ]
         await self._stop.wait()
+        self._outages.close()
         _, late = await asyncio.wait(slots, timeout=self._stop_grace_s)
         for slot in late:
             slot.cancel()
         await asyncio.gather(*slots, return_exceptions=True)
+        self._outages.close()
         if not self.has_hung_thread:
             self._images.close()
 
     async def _slot(self, consumer: str) -> None:
         while not self._stop.is_set():
-            try:
-                lease = await self._queue.lease(consumer, LEASE_WAIT_S)
-            except TransientError as error:
-                log.warning("%s", error)
-                await asyncio.sleep(RECONNECT_S)
-                continue
-            except Exception:
-                log.exception("no part could be leased")
-                await asyncio.sleep(RECONNECT_S)
-                continue
-            if lease is not None:
-                await self.work(lease)
+            await self._outages.over()
+            async with self._slots.one():
+                if self._stop.is_set() or self._outages.is_any:
+                    continue
+                lease = await self._leased(consumer)
+                if lease is None:
+                    continue
+                if not lease.suspect and not self._slots.is_one_wanted_alone:
+                    await self.work(lease)
+                    continue
+                # Given back until this consumer is empty: a part that only waits may not lose an
+                # attempt to what is done beside it.
+                await self._report(lease, partial(self._queue.release, lease))
+                if lease.suspect and not self._slots.is_one_wanted_alone:
+                    await self._work_alone(consumer)
+
+    async def _work_alone(self, consumer: str) -> None:
+        """Do the next part, which should be the suspect one that was given back, alone."""
+        async with self._slots.alone():
+            if not self._stop.is_set():
+                lease = await self._leased(consumer)
+                if lease is not None:
+                    await self.work(lease)
+
+    async def _leased(self, consumer: str) -> Lease | None:
+        try:
+            return await self._queue.lease(consumer, LEASE_WAIT_S)
+        except TransientError as error:
+            log.warning("%s", error)
+        except Exception:
+            log.exception("no part could be leased")
+        await asyncio.sleep(RECONNECT_S)
+        return None
 
     async def work(self, lease: Lease) -> None:
         """Do one leased part and report its outcome to the queue."""
@@ -114,19 +159,19 @@ class Consumer:
         except asyncio.CancelledError:
             work.cancel()
             await asyncio.gather(work, return_exceptions=True)
-            await self._report(lambda: self._queue.release(lease))
+            await self._report(lease, partial(self._queue.release, lease))
             raise
         finally:
             keeper.cancel()
             await asyncio.gather(keeper, return_exceptions=True)
         if report is not None:
-            await self._report(report)
+            await self._report(lease, report)
+        else:
+            await self._tidy(lease)
         PARTS.labels(kind, outcome).inc()
         PART_SECONDS.labels(kind).observe(time.perf_counter() - started)
 
-    async def _outcome(
-        self, lease: Lease, work: asyncio.Task[Callable[[], Awaitable[None]]]
-    ) -> tuple[Callable[[], Awaitable[None]] | None, str]:
+    async def _outcome(self, lease: Lease, work: asyncio.Task[Step]) -> tuple[Step | None, str]:
         """Wait for the work; the step of the queue that ends the part, and its name."""
         job = lease.job.id
         try:
@@ -142,31 +187,29 @@ class Consumer:
         except LeaseLost:
             return None, "lost"
         except (InvalidRequest, PermanentError) as error:
-            reason, message = error.reason, error.message
-            log.info("job %s failed: %s", job, message)
-            return lambda: self._fail(lease, reason, message), "failed"
+            log.info("job %s failed: %s", job, error.message)
+            return partial(self._fail, lease, error.reason, error.message), "failed"
+        except Outage as error:
+            self._outages.met(error)
+            log.warning("job %s: put off: %s", job, error.message)
+            return partial(self._queue.postpone, lease, error.message), "postponed"
         except KioskError as error:
             message = error.message
-            log.warning("job %s: attempt %d: %s", job, lease.attempt, message)
-            return lambda: self._queue.retry(lease, message), "retried"
         except MemoryError:
             message = "There was not enough memory for this image."
-            log.warning("job %s: attempt %d: %s", job, lease.attempt, message)
-            return lambda: self._queue.retry(lease, message), "retried"
         except Exception as error:
             log.exception("job %s: part %d: attempt %d", job, lease.part.index, lease.attempt)
             message = INTERNAL.format(type(error).__name__)
-            return lambda: self._queue.retry(lease, message), "retried"
+        log.warning("job %s: attempt %d: %s", job, lease.attempt, message)
+        return partial(self._queue.retry, lease, message), "retried"
 
-    def _hung(
-        self, lease: Lease, work: asyncio.Task[Callable[[], Awaitable[None]]]
-    ) -> Callable[[], Awaitable[None]]:
+    def _hung(self, lease: Lease, work: asyncio.Task[Step]) -> Step:
         work.cancel()
         self.has_hung_thread = True
         self.stop()
         message = f"It took longer than {self._timeout_s(lease):g} seconds and was stopped."
         log.error("job %s: part %d: %s", lease.job.id, lease.part.index, message)
-        return lambda: self._queue.retry(lease, message)
+        return partial(self._queue.retry, lease, message)
 
     def _timeout_s(self, lease: Lease) -> float:
         """The join of a slide goes through all of its blocks."""
@@ -174,7 +217,7 @@ class Consumer:
             return self._part_timeout_s
         return self._part_timeout_s + self._join_part_timeout_s * lease.job.parts_total
 
-    async def _perform(self, lease: Lease) -> Callable[[], Awaitable[None]]:
+    async def _perform(self, lease: Lease) -> Step:
         """Run the part; returns the step of the queue that acknowledges it."""
         context = JobContext(
             job=lease.job,
@@ -187,12 +230,19 @@ class Consumer:
         pipeline = PIPELINES[lease.job.pipeline]
         if lease.part.kind is PartKind.PLAN:
             parts, notes = await pipeline.plan(context)
-            return lambda: self._queue.planned(lease, parts, notes)
+            if len(parts) != 1:
+                return partial(self._queue.planned, lease, parts, notes)
+            # One part: nobody could do it sooner, so it is not sent through the queue.
+            job = lease.job.evolve(parts_total=1, notes=tuple(notes))
+            context = replace(context, job=job)
+            await pipeline.run(context, parts[0])
+            await pipeline.join(context)
+            return partial(self._succeed, lease, 1, notes)
         if lease.part.kind is PartKind.PART:
             await pipeline.run(context, lease.part)
-            return lambda: self._queue.complete(lease)
+            return partial(self._queue.complete, lease)
         await pipeline.join(context)
-        return lambda: self._succeed(lease)
+        return partial(self._succeed, lease)
 
     async def _card(self, lease: Lease) -> ModelCard:
         if not lease.job.model:
@@ -201,13 +251,14 @@ class Consumer:
             if card.name == lease.job.model and lease.job.model_version in card.versions:
                 return card
         # It was there when the job was accepted; it may be loading again.
-        raise TransientError(
+        raise Outage(
             f"Version {lease.job.model_version} of the model '{lease.job.model}' is not loaded"
-            " at present."
+            " at present.",
+            reason=MODEL_NOT_LOADED,
         )
 
-    async def _succeed(self, lease: Lease) -> None:
-        await self._queue.succeed(lease)
+    async def _succeed(self, lease: Lease, parts: int = 0, notes: Sequence[str] = ()) -> None:
+        await self._queue.succeed(lease, parts, notes)
         await self._clean(lease)
 
     async def _fail(self, lease: Lease, reason: str, message: str) -> None:
@@ -225,10 +276,13 @@ class Consumer:
         kept = time.monotonic()
         while True:
             await asyncio.sleep(self._lease_s / 3)
+            asked = time.monotonic()
             try:
-                await self._queue.renew(lease)
-                kept = time.monotonic()
-            except TransientError:
+                # Counted from the question: when the answer comes, the lease is that much older.
+                async with asyncio.timeout(max(RECONNECT_S, kept + self._lease_s - asked)):
+                    await self._queue.renew(lease)
+                kept = asked
+            except (TransientError, TimeoutError):
                 if time.monotonic() - kept > self._lease_s:
                     work.cancel()
                     return
@@ -236,8 +290,8 @@ class Consumer:
                 work.cancel()
                 return
 
-    async def _report(self, step: Callable[[], Awaitable[None]]) -> None:
-        """Tell the queue how a part ended, through short outages; a lost lease needs no word."""
+    async def _report(self, lease: Lease, step: Step) -> None:
+        """Tell the queue how a part ended, through short outages."""
         give_up = time.monotonic() + self._lease_s
         while True:
             try:
@@ -245,9 +299,25 @@ class Consumer:
                 return
             except LeaseLost as error:
                 log.info("%s", error)
+                await self._tidy(lease)
                 return
             except (NotFound, TransientError) as error:
                 if time.monotonic() > give_up:
                     log.warning("the outcome of a part could not be reported: %s", error)
                     return
                 await asyncio.sleep(RECONNECT_S)
+
+    async def _tidy(self, lease: Lease) -> None:
+        """Remove what a part whose lease was lost has written for a job that is over or gone.
+
+        Whoever ended the job has cleaned up already, and will not do so again.
+        """
+        job_id = lease.job.id
+        with contextlib.suppress(KioskError):
+            try:
+                job = await self._queue.get(job_id)
+            except NotFound:
+                await self._store.delete_prefix(job_prefix(job_id))
+                return
+            if job.state.is_final:
+                await self._store.delete_prefix(parts_prefix(job_id))

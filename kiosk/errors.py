@@ -11,6 +11,9 @@
     ├── Overloaded              too much work at present; try again later
     ├── TransientError          an outside system failed; worth another attempt
     ├── ReaderFailed            the process that reads an image died over it, or was too slow
+
+
+    │   └── Outage              it is away for everybody; another attempt is not counted
     ├── PermanentError          failed, and another attempt would fail alike
     │   └── JobFailed           raised by the client library for a job that did not succeed
     └── LeaseLost               somebody else owns the part now; drop the work
@@ -112,6 +115,22 @@ class ReaderFailed(KioskError):
     """
 
     reason = "READER_FAILED"
+
+
+class Outage(TransientError):
+    """An outside system is away, whatever is asked of it: no fault of the image or the request.
+
+    A part that meets one is put off and its attempt is not counted. `reason` says what is away;
+    where a consumer can look whether it is back, it takes no new part before.
+    """
+
+    reason = "OUTAGE"
+
+
+MODEL_NOT_LOADED = "MODEL_NOT_LOADED"
+MODEL_SERVER_AWAY = "MODEL_SERVER_AWAY"
+STORE_AWAY = "STORE_AWAY"
+DISK_FULL = "DISK_FULL"
 
 
 class PermanentError(KioskError):

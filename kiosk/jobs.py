@@ -175,14 +175,19 @@ def link_key(upload_id: str) -> str:
     return f"uploads/{upload_id}/link"
 
 
+def job_prefix(job_id: str) -> str:
+    """Below this lies everything of a job."""
+    return f"jobs/{job_id}/"
+
+
 def results_prefix(job_id: str) -> str:
     """Below this lie the result files of a job, by their own names."""
-    return f"jobs/{job_id}/results/"
+    return f"{job_prefix(job_id)}results/"
 
 
 def parts_prefix(job_id: str) -> str:
     """Below this lies what the parts of a job leave for its join."""
-    return f"jobs/{job_id}/parts/"
+    return f"{job_prefix(job_id)}parts/"
 
 
 # Control characters, and those that turn the direction of the text that follows.

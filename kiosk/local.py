@@ -119,7 +119,7 @@ def up(settings: Settings, roles: Roles | None = None, say: Say | None = None) -
                     repository = settings.model_repository.absolute()
                     with (
                         triton(addresses.triton_address) as client,
-                        watching(repository, client, say),
+                        watching(repository, client, shared_memory_prefix(home), say),
                     ):
                         supervisor.run()
             finally:
@@ -292,8 +292,7 @@ def triton_spec(settings: Settings, addresses: Addresses, files: ServerFiles) ->
     environment["PATH"] = f"{files.python.parent}:{environment.get('PATH', '/usr/bin:/bin')}"
     for name in ("PYTHONHOME", "PYTHONPATH", "PYTHONSTARTUP", "LD_PRELOAD"):
         environment.pop(name, None)
-    home = str(settings.home.absolute())
-    shared_memory = f"kiosk_{hashlib.sha256(home.encode()).hexdigest()[:12]}_"
+    shared_memory = shared_memory_prefix(settings.home)
     return ChildSpec(
         name="triton",
         role="triton",
@@ -318,6 +317,11 @@ def triton_spec(settings: Settings, addresses: Addresses, files: ServerFiles) ->
         ready_timeout_s=180.0,
         prepare=lambda: remove_shared_memory(shared_memory),
     )
+
+
+def shared_memory_prefix(home: Path) -> str:
+    """First letters of the names that the Triton of this home uses in shared memory."""
+    return f"kiosk_{hashlib.sha256(str(home.absolute()).encode()).hexdigest()[:12]}_"
 
 
 def remove_shared_memory(prefix: str, folder: Path = Path("/dev/shm")) -> None:

@@ -14,7 +14,10 @@ from pathlib import Path
 import tritonclient.grpc as triton_client
 from tritonclient.utils import InferenceServerException
 
+from kiosk.backend_watch import Backends
+
 LOOK_EVERY_S = 2.0
+ANSWER_S = 10.0
 LOAD_TIMEOUT_S = 120.0
 """A large network takes its time, on a GPU also to be optimised."""
 
@@ -71,20 +74,37 @@ def fingerprints(repository: Path) -> dict[str, Fingerprint]:
 
 @contextmanager
 def watching(
-    repository: Path, client: triton_client.InferenceServerClient, say: Say
+    repository: Path, client: triton_client.InferenceServerClient, mark: str, say: Say
 ) -> Iterator[None]:
-    """Look at the model folders every few seconds, in a thread, until the block ends."""
-    folders = ModelFolders(
-        repository,
-        load=lambda name: client.load_model(name, client_timeout=LOAD_TIMEOUT_S),
-        unload=lambda name: client.unload_model(name, client_timeout=LOAD_TIMEOUT_S),
-        say=say,
-    )
+    """Look at the model folders and the processes of models every few seconds, in a thread.
+
+    Args:
+        mark: first letters of the names of Triton's shared memory, see `Backends`.
+    """
+
+    def unload(name: str) -> None:
+        client.unload_model(name, client_timeout=LOAD_TIMEOUT_S)
+
+    def load(name: str) -> None:
+        client.load_model(name, client_timeout=LOAD_TIMEOUT_S)
+
+    def reload(name: str) -> None:
+        unload(name)
+        while client.is_model_ready(name, client_timeout=ANSWER_S):
+            ended.wait(0.1)  # unloading goes on after its answer
+        load(name)
+
+    def is_ready(name: str, version: str) -> bool:
+        return bool(client.is_model_ready(name, version, client_timeout=ANSWER_S))
+
+    folders = ModelFolders(repository, load, unload, say)
+    backends = Backends(mark, is_ready, reload, say)
     ended = threading.Event()
 
     def watch() -> None:
         while not ended.wait(LOOK_EVERY_S):
             folders.look()
+            backends.look()
 
     thread = threading.Thread(target=watch, name="model-folders", daemon=True)
     thread.start()

@@ -148,6 +148,9 @@ class ObjectStore(Protocol):
     def open(self, key: str) -> BinaryIO:
         """A seekable file for lazy reading; for use in a thread. Raises NotFound."""
 
+    async def check(self) -> None:
+        """Raises Outage while nothing can be read or stored."""
+
 
 # Rows and columns of a plane, both with start and stop.
 Window = tuple[slice, slice]
@@ -250,6 +253,12 @@ class InferenceClient(Protocol):
 
     async def models(self) -> list[ModelCard]:
         """Cards of all models that are ready. Raises TransientError when Triton is not."""
+
+    async def absent(self) -> set[str]:
+        """Names of models that Triton has, but that are not loaded at present or being changed."""
+
+    async def check(self) -> None:
+        """Raises Outage while no model can be asked."""
 
     async def infer(
         self, model: str, version: str, inputs: Mapping[str, np.ndarray]

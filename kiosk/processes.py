@@ -29,8 +29,11 @@ Say = Callable[[str], None]
 _LIBC = ctypes.CDLL(None, use_errno=True)
 
 
-def restart_delay_s(failures: int, first_s: float = 0.5, longest_s: float = 30.0) -> float:
-    """Wait before a child is started again: doubles with each failure in a row, up to a limit."""
+def restart_delay_s(failures: int, first_s: float = 0.5, longest_s: float = 10.0) -> float:
+    """Wait before a child is started again: doubles with each failure in a row, up to a limit.
+
+    The limit is low, because a consumer that images have killed is needed for those that do not.
+    """
     if failures < 1:
         return 0.0
     return min(longest_s, first_s * 2.0 ** min(failures - 1, 62))

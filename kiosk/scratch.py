@@ -7,14 +7,19 @@ unpacked members of archives all go to Python's folder for temporary files, whic
 from __future__ import annotations
 
 import errno
+import fcntl
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from kiosk.errors import PermanentError, TransientError
+from kiosk.errors import DISK_FULL, Outage, PermanentError
 from kiosk.settings import GIB
+
+PREFIX = "kiosk-scratch-"
+"""First letters of the names of our folders, which may be swept."""
 
 
 def choose_scratch(folder: Path | None) -> None:
@@ -38,30 +43,71 @@ def choose_scratch(folder: Path | None) -> None:
 
 
 @contextmanager
-def scratch_folder(prefix: str, needed_bytes: int = 0) -> Iterator[Path]:
+def scratch_folder(purpose: str, needed_bytes: int = 0) -> Iterator[Path]:
     """A folder of its own for temporary files, deleted at the end.
 
     Args:
+        purpose: a word for its name.
         needed_bytes: what will be written at most, as far as that is known before.
 
     Raises:
-        TransientError: there is not so much room, or what there was has run out.
+        Outage: there is not so much room, or what there was has run out.
     """
     place = tempfile.gettempdir()
     free_bytes = shutil.disk_usage(place).free
     if needed_bytes > free_bytes:
-        raise TransientError(
+        raise Outage(
             f"This image needs {needed_bytes / GIB:.1f} GiB for temporary files and {place} has"
             f" {free_bytes / GIB:.1f} GiB left; make room or choose another folder with"
-            " KIOSK_SCRATCH_DIR."
+            " KIOSK_SCRATCH_DIR.",
+            reason="NO_ROOM_FOR_IMAGE",
         )
     try:
-        with tempfile.TemporaryDirectory(prefix=prefix) as folder:
-            yield Path(folder)
+        with _claimed_folder(purpose) as folder:
+            yield folder
     except OSError as error:
-        if error.errno != errno.ENOSPC:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
-        raise TransientError(
+        raise Outage(
             f"The disk with the temporary files, {place}, is full; make room or choose another"
-            " folder with KIOSK_SCRATCH_DIR."
+            " folder with KIOSK_SCRATCH_DIR.",
+            reason=DISK_FULL,
         ) from error
+
+
+@contextmanager
+def _claimed_folder(purpose: str) -> Iterator[Path]:
+    """A temporary folder that is locked for as long as its process lives."""
+    while True:
+        folder = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{purpose}-"))
+        lock = os.open(folder, os.O_RDONLY)
+        with suppress(OSError):  # on some network disks; then nobody can sweep there either
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        if folder.exists():  # else it was taken for abandoned before it was locked
+            break
+        os.close(lock)
+    try:
+        yield folder
+    finally:
+        # A thread that was given up may still be writing; what it leaves is swept later.
+        shutil.rmtree(folder, ignore_errors=True)
+        os.close(lock)
+
+
+def sweep_scratch() -> int:
+    """Delete the temporary folders of processes that were killed; returns how many.
+
+    The kernel takes the lock of a folder away when its process ends, however that happens. Unlike
+    an id, it tells apart processes of different containers that share a disk.
+    """
+    swept = 0
+    for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*/"):
+        with suppress(OSError):
+            lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(folder, ignore_errors=True)
+                swept += 1
+            finally:
+                os.close(lock)
+    return swept

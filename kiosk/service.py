@@ -12,6 +12,7 @@ from typing import Any
 from kiosk.access import job_of
 from kiosk.admission import OPEN_TIMEOUT_S, Admission, patience
 from kiosk.callers import Caller, Scope
+from kiosk.disk_room import ANY_ROOM, DiskRoom
 from kiosk.errors import InvalidRequest, KioskError, NotFound, Overloaded, WrongState
 from kiosk.exports import kind_of
 from kiosk.exports.tracks import kind_of_track_file
@@ -24,6 +25,7 @@ from kiosk.jobs import (
     Priority,
     ResultFile,
     Upload,
+    job_prefix,
     new_id,
     parts_prefix,
     plain_name,
@@ -67,7 +69,9 @@ class KioskService:
         uploads: Uploads,
         job_px: int,
         frame_px: int,
+        room: DiskRoom = ANY_ROOM,
     ) -> None:
+        self._room = room
         self._queue = queue
         self._store = store
         self._files = images
@@ -175,6 +179,7 @@ class KioskService:
         )
 
     async def _accept(self, upload: Upload, reading: ReadOptions, **fields: Any) -> Job:
+        self._room.check()
         job = Job(
             id=new_id(),
             upload_id=upload.id,
@@ -310,7 +315,7 @@ class KioskService:
     async def _forget(self, job: Job) -> None:
         if job.state.is_final:
             # Results first: if the store fails, the job is still there to be deleted again.
-            await self._store.delete_prefix(f"jobs/{job.id}/")
+            await self._store.delete_prefix(job_prefix(job.id))
         await self._queue.delete(job.id)
 
     async def redrive_job(self, job_id: str, *, caller: Caller) -> Job:

@@ -98,6 +98,12 @@ class LimitSettings(Group):
         description="Most parts that wait or are being done; while there are more, no new job is"
         " taken. A job has at most as many parts as it has planes or blocks.",
     )
+    free_disk_bytes: int = Field(
+        GIB,
+        ge=0,
+        description="While a disk of the kiosk has less room, uploads and jobs are answered 'try"
+        " again later': what was accepted needs some to get to its end. 0 = no check.",
+    )
 
 
 class QueueSettings(Group):
@@ -221,6 +227,17 @@ class TritonSettings(Group):
     timeout_s: float = Field(120.0, gt=0, description="Longest wait for one tile.")
 
 
+class StoreSettings(Group):
+    """The object store, where it is a bucket."""
+
+    retry_s: float = Field(
+        30.0,
+        gt=0,
+        description="For so long a request that failed is sent again, with growing pauses. After"
+        " that the store counts as away: parts wait until it is back, and no attempt is lost.",
+    )
+
+
 class ServerSettings(Group):
     """The server that answers gRPC and the web page."""
 
@@ -297,6 +314,7 @@ class Settings(BaseSettings):
     consumer: ConsumerSettings = ConsumerSettings()
     decoding: DecodingSettings = DecodingSettings()
     triton: TritonSettings = TritonSettings()
+    store: StoreSettings = StoreSettings()
     listen: ServerSettings = ServerSettings()
     local: LocalSettings = LocalSettings()
 

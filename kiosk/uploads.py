@@ -16,6 +16,7 @@ from collections.abc import AsyncIterator
 from dataclasses import asdict, replace
 
 from kiosk.callers import Caller, Scope
+from kiosk.disk_room import ANY_ROOM, DiskRoom
 from kiosk.errors import InvalidRequest, NotFound, TooLarge, WrongState
 from kiosk.jobs import Upload, link_key, new_id, plain_name, upload_key
 from kiosk.linked import check_url, name_in
@@ -24,6 +25,8 @@ from kiosk.telemetry import UPLOAD_BYTES
 
 # Bytes gathered before a piece is written: a break loses at most this much.
 PIECE_BYTES = 8 * 1024 * 1024
+# The pieces, and the whole that is put together from them, lie there at the same time.
+COPIES = 2
 # An upload outlives the retention of a job by this much, so that a job submitted late can finish.
 EXTRA_RETENTION_S = 24 * 3600.0
 LONGEST_FILE_NAME = 255
@@ -37,8 +40,14 @@ class Uploads:
     """
 
     def __init__(
-        self, store: ObjectStore, limit_bytes: int, retention_s: float, allowed_urls: str = ""
+        self,
+        store: ObjectStore,
+        limit_bytes: int,
+        retention_s: float,
+        allowed_urls: str = "",
+        room: DiskRoom = ANY_ROOM,
     ) -> None:
+        self._room = room
         self._store = store
         self._allowed_urls = allowed_urls.split()
         self._limit_bytes = limit_bytes
@@ -54,7 +63,8 @@ class Uploads:
     ) -> Upload:
         """Begin an upload; size < 0 when it is not known in advance.
 
-        Raises InvalidRequest for a missing name or an odd checksum, TooLarge for the size.
+        Raises InvalidRequest for a missing name or an odd checksum, TooLarge for the size, and
+        Overloaded when the disk has no room for it.
         """
         caller.require(Scope.WRITE)
         if not file_name.strip():
@@ -62,6 +72,7 @@ class Uploads:
         if sha256 and (len(sha256) != 64 or not set(sha256.lower()) <= set("0123456789abcdef")):
             raise InvalidRequest("The SHA-256 must be 64 hexadecimal digits.", field="sha256")
         self._check_size(size_bytes)
+        self._room.check(COPIES * max(0, size_bytes))
         upload = self._new(file_name, size_bytes, caller.owner)
         return await self._begin(replace(upload, sha256=sha256.lower()))
 
@@ -89,7 +100,7 @@ class Uploads:
 
     async def _begin(self, upload: Upload) -> Upload:
         await self._save(upload)
-        await self._store.put(f"expiring/{int(upload.expire_time_s):012d}-{upload.id}", b"")
+        await self._store.put(_expiry_key(upload), b"")
         return upload
 
     async def get(self, upload_id: str, *, caller: Caller) -> Upload:
@@ -160,8 +171,11 @@ class Uploads:
 
     async def delete(self, upload_id: str, *, caller: Caller) -> None:
         caller.require(Scope.WRITE)
-        await self._get(upload_id, caller)
-        await self._store.delete_prefix(f"uploads/{upload_id}/")
+        await self._remove(await self._get(upload_id, caller))
+
+    async def _remove(self, upload: Upload) -> None:
+        await self._store.delete_prefix(f"uploads/{upload.id}/")
+        await self._store.delete_prefix(_expiry_key(upload))
 
     async def sweep(self) -> int:
         """Delete expired uploads; returns how many."""
@@ -185,6 +199,7 @@ class Uploads:
                 buffer += chunk
                 UPLOAD_BYTES.inc(len(chunk))
                 if len(buffer) >= PIECE_BYTES:
+                    self._room.check()
                     await self._write_piece(upload.id, offset, bytes(buffer))
                     offset += len(buffer)
                     buffer.clear()
@@ -204,7 +219,7 @@ class Uploads:
             )
         sha256 = await self._assemble(upload.id)
         if upload.sha256 and upload.sha256 != sha256:
-            await self._store.delete_prefix(f"uploads/{upload.id}/")
+            await self._remove(upload)
             raise InvalidRequest(
                 "The file was damaged on its way: its SHA-256 differs from the announced one."
                 " Upload it again.",
@@ -264,6 +279,11 @@ class Uploads:
                 " it, or ask for a higher limit (KIOSK_LIMITS__UPLOAD_BYTES).",
                 reason="UPLOAD_TOO_LARGE",
             )
+
+
+def _expiry_key(upload: Upload) -> str:
+    """Object key of the note that says when an upload expires; listing is by time."""
+    return f"expiring/{int(upload.expire_time_s):012d}-{upload.id}"
 
 
 def _readable(size_bytes: int) -> str:

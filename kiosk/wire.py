@@ -16,6 +16,7 @@ from kiosk.errors import (
     KioskError,
     LeaseLost,
     NotFound,
+    Outage,
     Overloaded,
     PermanentError,
     PermissionDenied,
@@ -48,6 +49,7 @@ STATUS_OF_ERROR: dict[type[KioskError], tuple[grpc.StatusCode, int]] = {
     TransientError: (grpc.StatusCode.UNAVAILABLE, 503),
     # Most likely it is the image; a caller who tries the same again gets the same.
     ReaderFailed: (grpc.StatusCode.INVALID_ARGUMENT, 400),
+    Outage: (grpc.StatusCode.UNAVAILABLE, 503),
     PermanentError: (grpc.StatusCode.INTERNAL, 500),
     LeaseLost: (grpc.StatusCode.ABORTED, 409),
     KioskError: (grpc.StatusCode.INTERNAL, 500),

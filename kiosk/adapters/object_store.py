@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import shutil
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
@@ -12,21 +14,33 @@ import obstore
 from obstore.exceptions import BaseError
 from obstore.store import LocalStore, from_url
 
+from kiosk.adapters.store_errors import translated
 from kiosk.adapters.store_reader import buffered
-from kiosk.errors import KioskError, NotFound, PermanentError, TransientError
+from kiosk.errors import DISK_FULL, Outage
 
 # Large enough that a round trip to a bucket does not dominate, small enough to hold several.
 READ_CHUNK_BYTES = 4 * 1024 * 1024
+# A disk that was full counts as usable again when it has room for what some parts leave.
+ENOUGH_BYTES = 64 * 1024 * 1024
 
 
 class ObstoreObjectStore:
-    """`ports.ObjectStore` over a folder path, `s3://bucket/prefix` or `gs://bucket/prefix`."""
+    """`ports.ObjectStore` over a folder path, `s3://bucket/prefix` or `gs://bucket/prefix`.
 
-    def __init__(self, url: str) -> None:
+    An object is there as a whole or not at all: a bucket does so by itself, and in a folder bytes
+    are written to a file of another name first.
+
+    Args:
+        retry_s: for so long a request is sent again before the bucket counts as away.
+    """
+
+    def __init__(self, url: str, retry_s: float = 30.0) -> None:
         self._store: Any
         self._folder: Path | None = None
         if "://" in url:
-            self._store = from_url(cast(Any, url))
+            # No client options beside it: they would replace those of the environment.
+            again = {"max_retries": 100, "retry_timeout": timedelta(seconds=retry_s)}
+            self._store = from_url(cast(Any, url), retry_config=cast(Any, again))
         else:
             self._folder = Path(url)
             self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -36,27 +50,27 @@ class ObstoreObjectStore:
         try:
             await obstore.put_async(self._store, key, data)
         except (BaseError, OSError) as error:
-            raise _translated(error, key) from error
+            raise translated(error, key) from error
 
     async def put_file(self, key: str, file: BinaryIO) -> None:
         try:
             file.seek(0)
             await obstore.put_async(self._store, key, file)
         except (BaseError, OSError) as error:
-            raise _translated(error, key) from error
+            raise translated(error, key) from error
 
     async def get(self, key: str) -> bytes:
         try:
             answer = await obstore.get_async(self._store, key)
             return bytes(await answer.bytes_async())
         except (BaseError, OSError) as error:
-            raise _translated(error, key) from error
+            raise translated(error, key) from error
 
     async def size(self, key: str) -> int:
         try:
             return int((await obstore.head_async(self._store, key))["size"])
         except (BaseError, OSError) as error:
-            raise _translated(error, key) from error
+            raise translated(error, key) from error
 
     async def read(
         self, key: str, offset: int = 0, length: int | None = None
@@ -68,7 +82,7 @@ class ObstoreObjectStore:
             try:
                 data = await obstore.get_range_async(self._store, key, start=offset, length=count)
             except (BaseError, OSError) as error:
-                raise _translated(error, key) from error
+                raise translated(error, key) from error
             yield bytes(data)
             offset += count
 
@@ -80,7 +94,7 @@ class ObstoreObjectStore:
                 for item in batch
             ]
         except (BaseError, OSError) as error:
-            raise _translated(error, prefix) from error
+            raise translated(error, prefix) from error
         return sorted(found)
 
     async def delete_prefix(self, prefix: str) -> None:
@@ -94,29 +108,35 @@ class ObstoreObjectStore:
             # Somebody else swept at the same time: delete what is left one by one.
             await asyncio.gather(*(self._delete_quietly(key) for key in keys))
         except (BaseError, OSError) as error:
-            raise _translated(error, prefix) from error
+            raise translated(error, prefix) from error
+        if self._folder is not None and prefix.endswith("/"):
+            await asyncio.to_thread(_remove_folder, self._folder, prefix)
 
     async def _delete_quietly(self, key: str) -> None:
         try:
             with contextlib.suppress(FileNotFoundError):
                 await obstore.delete_async(self._store, key)
         except (BaseError, OSError) as error:
-            raise _translated(error, key) from error
+            raise translated(error, key) from error
+
+    async def check(self) -> None:
+        if self._folder is not None:
+            free_bytes = (await asyncio.to_thread(shutil.disk_usage, self._folder)).free
+            if free_bytes < ENOUGH_BYTES:
+                raise Outage("The disk of the object store is full.", reason=DISK_FULL)
+        await self.list("check/")
 
     def open(self, key: str) -> BinaryIO:
         try:
             reader = obstore.open_reader(self._store, key)
         except (BaseError, OSError) as error:
-            raise _translated(error, key) from error
+            raise translated(error, key) from error
         name = str(self._folder / key) if self._folder is not None else ""
-        return buffered(reader, name)
+        return buffered(reader, key, name)
 
 
-def _translated(error: Exception, key: str) -> KioskError:
-    if isinstance(error, FileNotFoundError):
-        return NotFound(f"There is nothing stored as '{key}'.")
-    if isinstance(error, OSError) and error.errno == 28:
-        return TransientError("The disk of the object store is full. Free some space.")
-    if isinstance(error, PermissionError):
-        return PermanentError(f"The object store does not allow access to '{key}'.")
-    return TransientError(f"The object store failed on '{key}': {error}.")
+def _remove_folder(root: Path, prefix: str) -> None:
+    """Remove what a killed writer has left half written below a prefix; no listing shows it."""
+    names = [name for name in prefix.split("/") if name]
+    if names and not {".", ".."}.intersection(names):
+        shutil.rmtree(root.joinpath(*names), ignore_errors=True)

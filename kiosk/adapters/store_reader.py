@@ -5,27 +5,33 @@ from __future__ import annotations
 import io
 from typing import Any, BinaryIO
 
+from kiosk.adapters.store_errors import BaseError, translated
+
 READ_AHEAD_BYTES = 256 * 1024
 
 
-def buffered(reader: Any, name: str = "") -> BinaryIO:
+def buffered(reader: Any, key: str, name: str = "") -> BinaryIO:
     """obstore's reader as a file with a standard buffer in front of it.
 
     Headers of long stacks are thousands of tiny reads; the buffer keeps them in memory. `name` is
-    its path where the store is a folder: some libraries can only read paths.
+    its path where the store is a folder: some libraries can only read paths. A store that fails
+    raises Outage from every method, not what a reader of images would take for a damaged file.
     """
-    return io.BufferedReader(_Reader(reader, name), READ_AHEAD_BYTES)
+    return io.BufferedReader(_Reader(reader, key, name), READ_AHEAD_BYTES)
 
 
 class _Reader(io.RawIOBase):
     """obstore's reader with the methods of a raw file."""
 
-    def __init__(self, reader: Any, name: str) -> None:
-        self._reader, self.name = reader, name
+    def __init__(self, reader: Any, key: str, name: str) -> None:
+        self._reader, self._key, self.name = reader, key, name
 
     def readinto(self, buffer: Any) -> int:
         view = memoryview(buffer).cast("B")
-        data = bytes(self._reader.read(len(view)))
+        try:
+            data = bytes(self._reader.read(len(view)))
+        except (BaseError, OSError) as error:
+            raise translated(error, self._key) from error
         view[: len(data)] = data
         return len(data)
 

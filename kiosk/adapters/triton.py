@@ -11,16 +11,42 @@ import numpy as np
 import tritonclient.grpc.aio as triton
 from tritonclient.utils import InferenceServerException, np_to_triton_dtype
 
-from kiosk.errors import KioskError, PermanentError, TransientError
+from kiosk.errors import (
+    MODEL_NOT_LOADED,
+    MODEL_SERVER_AWAY,
+    KioskError,
+    Outage,
+    PermanentError,
+    TransientError,
+)
 from kiosk.models import ModelCard, card_from_config
 
 log = logging.getLogger(__name__)
 
 # Cards are asked for again after this long, so that a new model appears without a restart.
 CARDS_KEPT_S = 5.0
+# And after this long while a model is being loaded.
+CHANGING_KEPT_S = 1.0
+_CHANGING = {"LOADING", "UNLOADING"}
+
+# Questions about models are answered from memory; who takes longer is not well.
+ANSWER_S = 10.0
 
 # Codes after which another attempt with the same tile would end the same way.
 _PERMANENT = {"StatusCode.INVALID_ARGUMENT", "StatusCode.UNIMPLEMENTED"}
+# Codes that say that Triton is not there, is stopping or cannot keep up.
+_AWAY = {
+    "StatusCode.UNAVAILABLE",
+    "StatusCode.DEADLINE_EXCEEDED",
+    "StatusCode.RESOURCE_EXHAUSTED",
+    "StatusCode.CANCELLED",
+}
+# Words of engines and of Triton behind the codes INTERNAL and UNKNOWN, for what another moment
+# may cure: no memory at present, or a backend process that has died and is started again.
+_NO_MEMORY = ("out of memory", "bad_alloc", "bad allocation", "failed to allocate")
+_RESTARTING = ("stub process", "is not healthy")
+# Triton says so of a model that is not loaded, with codes that differ between its versions.
+_NOT_LOADED = ("unknown model", "no available versions", "is not ready", "is not found")
 
 
 class TritonInference:
@@ -31,6 +57,7 @@ class TritonInference:
         self._timeout_s = timeout_s
         self._client: Any = None
         self._cards: list[ModelCard] = []
+        self._absent: set[str] = set()
         self._cards_until_s = 0.0
 
     async def close(self) -> None:
@@ -41,11 +68,16 @@ class TritonInference:
         if time.monotonic() < self._cards_until_s:
             return self._cards
         try:
-            index = await self._connected().get_model_repository_index(as_json=True)
+            index = await self._connected().get_model_repository_index(
+                as_json=True, client_timeout=ANSWER_S
+            )
+            entries = index.get("models", [])
             versions: dict[str, list[str]] = {}
-            for entry in index.get("models", []):
+            for entry in entries:
                 if entry.get("state") == "READY":
                     versions.setdefault(entry["name"], []).append(entry["version"])
+            absent = {e["name"] for e in entries if e.get("state") in _CHANGING}
+            absent |= {e["name"] for e in entries}.difference(versions)
             configs = [await self._config(name) for name in sorted(versions)]
         except InferenceServerException as error:
             raise _translated(error) from error
@@ -58,8 +90,22 @@ class TritonInference:
             except PermanentError as error:
                 # One bad card must not take the other models away.
                 log.error("%s", error)
-        self._cards_until_s = time.monotonic() + CARDS_KEPT_S
+        self._absent = absent
+        kept_s = CHANGING_KEPT_S if absent else CARDS_KEPT_S
+        self._cards_until_s = time.monotonic() + kept_s
         return self._cards
+
+    async def absent(self) -> set[str]:
+        await self.models()
+        return self._absent
+
+    async def check(self) -> None:
+        try:
+            ready = await self._connected().is_server_ready(client_timeout=ANSWER_S)
+        except InferenceServerException as error:
+            raise _translated(error) from error
+        if not ready:
+            raise Outage("The model server (Triton) is not ready.", reason=MODEL_SERVER_AWAY)
 
     async def infer(
         self, model: str, version: str, inputs: Mapping[str, np.ndarray]
@@ -79,7 +125,9 @@ class TritonInference:
         return {name: answer.as_numpy(name) for name in names}
 
     async def _config(self, name: str) -> Mapping[str, Any]:
-        answer = await self._connected().get_model_config(name, as_json=True)
+        answer = await self._connected().get_model_config(
+            name, as_json=True, client_timeout=ANSWER_S
+        )
         return answer["config"]
 
     def _connected(self) -> Any:
@@ -90,6 +138,9 @@ class TritonInference:
                 channel_args=[
                     # Triton is never behind the proxy that an institute sets for the world.
                     ("grpc.enable_http_proxy", 0),
+                    # A Triton that comes back is noticed soon; gRPC would wait up to two minutes.
+                    ("grpc.initial_reconnect_backoff_ms", 200),
+                    ("grpc.max_reconnect_backoff_ms", 2000),
                     ("grpc.max_receive_message_length", -1),
                     ("grpc.max_send_message_length", -1),
                 ],
@@ -99,8 +150,21 @@ class TritonInference:
 
 def _translated(error: InferenceServerException) -> KioskError:
     status, text = str(error.status()), str(error.message()).split("\n")[0][:300]
+    words = text.lower()
+    if any(word in words for word in _NOT_LOADED):
+        return Outage(f"The model is not loaded at present: {text}.", reason=MODEL_NOT_LOADED)
     if status in _PERMANENT:
         return PermanentError(f"The model refused the image: {text}.")
     if status == "StatusCode.DEADLINE_EXCEEDED":
-        return TransientError("The model server (Triton) took too long for one tile.")
+        return _away("took too long to answer")
+    if status in _AWAY:
+        return _away("does not answer")
+    if any(word in words for word in _NO_MEMORY):
+        return _away("has no memory left at present")
+    if any(word in words for word in _RESTARTING):
+        return _away("is starting the model again")
     return TransientError(f"The model server (Triton) does not answer as it should: {text}.")
+
+
+def _away(what: str) -> Outage:
+    return Outage(f"The model server (Triton) {what}.", reason=MODEL_SERVER_AWAY)

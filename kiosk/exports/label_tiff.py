@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+import uuid
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -147,7 +148,10 @@ def _ome_xml(image: ResultImage) -> bytes:
         metadata |= {"TimeIncrement": image.frame_interval_s, "TimeIncrementUnit": "s"}
     names = [image.channel_names[channel] for channel in image.channels]
     metadata["Channel"] = {"Name": f"labels of {', '.join(names)}"}
-    xml = tifffile.OmeXml(Creator="kiosk")
+    # A join that is done twice leaves the same bytes.
+    job = (image.about or {}).get("job", "")
+    number = uuid.uuid5(uuid.NAMESPACE_URL, f"{job}/{image.stem}")
+    xml = tifffile.OmeXml(Creator="kiosk", UUID=str(number))
     shape = tuple(sizes[axis] for axis in axes)
     stored = (sizes["t"] * sizes["z"], 1, 1, sizes["y"], sizes["x"], 1)
     xml.addimage(image.label_dtype, shape, stored, **metadata)

@@ -72,7 +72,7 @@ class Assembler:
         if self._cutting.is_whole:
             yield self._whole(place)
             return
-        with scratch_folder("kiosk-plane-", self._label_bytes()) as folder:
+        with scratch_folder("plane", self._label_bytes()) as folder:
             canvas = LabelFile(folder / "labels", self._cutting.shape)
             try:
                 blocks = _BlockLabels(self, place)

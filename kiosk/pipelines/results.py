@@ -43,7 +43,7 @@ async def write_results(
     parts = len(cuts.blocks) * source.sizes["t"] * source.sizes["z"]
     reports = await read_reports(context.store, context.job.id, parts)
     assembler = Assembler(context, source.sizes, cuts, fetch_here())
-    with scratch_folder("kiosk-join-") as folder:
+    with scratch_folder("join") as folder:
         totals, files = await asyncio.to_thread(
             _write_files, context, source, mask, plan, assembler, reports, folder
         )

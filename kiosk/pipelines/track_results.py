@@ -53,7 +53,7 @@ async def write_track_results(context: JobContext, source: ImageSource, plan: Pl
     started = time.monotonic()
     lineage = await asyncio.to_thread(lineage_of, context, frames, fetch)
     linking_s = time.monotonic() - started
-    with scratch_folder("kiosk-join-") as folder:
+    with scratch_folder("join") as folder:
         image = _result_image(context, source, plan, lineage)
         files = await asyncio.to_thread(
             _write_files, context, image, source, lineage, frames, folder

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import cv2
 import numpy as np
 
-from kiosk.errors import TransientError
+from kiosk.errors import MODEL_SERVER_AWAY, Outage
 from kiosk.imaging.link_scores import geometric_scores
 from kiosk.models import LINKING, ModelCard
 from kiosk.testing.maps import MAP_MAKERS
@@ -44,6 +44,7 @@ class FakeInference:
         calls: shapes of the tiles that came in.
         linked: versions of linking networks that were asked, one per call.
         failures: errors to raise, one per call, before answering normally.
+        loading: names of models that are not loaded at present.
     """
 
     def __init__(self, cards: Sequence[ModelCard] | None = None) -> None:
@@ -52,11 +53,18 @@ class FakeInference:
         self.linked: list[str] = []
         self.failures: list[Exception] = []
         self.is_down = False
+        self.loading: list[str] = []
 
     async def models(self) -> list[ModelCard]:
-        if self.is_down:
-            raise TransientError("The model server (Triton) does not answer.")
+        await self.check()
         return self.cards
+
+    async def absent(self) -> set[str]:
+        return set(self.loading)
+
+    async def check(self) -> None:
+        if self.is_down:
+            raise Outage("The model server (Triton) does not answer.", reason=MODEL_SERVER_AWAY)
 
     async def infer(
         self, model: str, version: str, inputs: Mapping[str, np.ndarray]

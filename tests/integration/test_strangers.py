@@ -147,7 +147,7 @@ async def test_methods_know_nothing_of_what_is_not_the_callers(
     nowhere = Alices(alices.fake, *("0" * 26 for _ in range(5)))
     same, words = await status(stub, method, NAMING[method](nowhere), "mallory")
     assert code is same is grpc.StatusCode.NOT_FOUND
-    for name in (alices.upload, alices.done, alices.open, alices.begun):
+    for name in (alices.upload, alices.done, alices.open, alices.begun, alices.stopped):
         sentence = sentence.replace(name, "0" * 26)
     assert sentence == words
     assert (await status(stub, method, NAMING[method](alices), "alice"))[0] is grpc.StatusCode.OK
@@ -192,10 +192,10 @@ async def test_lists_hold_what_is_the_callers(stub: pb_grpc.KioskStub, alices: A
         answer = await stub.ListJobs(request, metadata=(("authorization", who),))
         return {job.name.removeprefix("jobs/") for job in answer.jobs}
 
-    assert await listed("alice") == {alices.done, alices.open}
+    assert await listed("alice") == {alices.done, alices.open, alices.stopped}
     assert await listed("mallory") == set()
     assert await listed("admin") == set()
-    assert await listed("admin", all_owners=True) == {alices.done, alices.open}
+    assert await listed("admin", all_owners=True) == {alices.done, alices.open, alices.stopped}
     everybodys = pb.ListJobsRequest(all_owners=True)
     code, _ = await status(stub, "ListJobs", everybodys, "alice")
     assert code is grpc.StatusCode.PERMISSION_DENIED
@@ -313,7 +313,7 @@ async def test_routes_know_nothing_of_what_is_not_the_callers(
     missing, words = await answered(web, route, path, options, nowhere, "mallory")
     assert found == missing == 404
     sentence = problem.get("detail", "")
-    for name in (alices.upload, alices.done, alices.open, alices.begun):
+    for name in (alices.upload, alices.done, alices.open, alices.begun, alices.stopped):
         sentence = sentence.replace(name, "0" * 26)
     assert sentence == words.get("detail", "")
     assert (await answered(web, route, path, options, alices, "alice"))[0] < 300
@@ -351,9 +351,9 @@ async def test_lists_of_jobs_are_the_callers(web: TestClient, alices: Alices) ->
         answer = await web.get(f"/api/v1/jobs{query}", headers={"Authorization": who})
         return {job["id"] for job in (await answer.json())["jobs"]}
 
-    assert await listed("alice") == {alices.done, alices.open}
+    assert await listed("alice") == {alices.done, alices.open, alices.stopped}
     assert await listed("mallory") == set()
-    assert await listed("admin", "?all_owners=true") == {alices.done, alices.open}
+    assert await listed("admin", "?all_owners=true") == {alices.done, alices.open, alices.stopped}
 
 
 async def test_figures_and_health(web: TestClient) -> None:

@@ -14,7 +14,7 @@ from kiosk import consumer as module
 from kiosk.callers import LOCAL
 from kiosk.consumer import Consumer
 from kiosk.errors import InvalidRequest, LeaseLost, PermanentError, TransientError
-from kiosk.jobs import Job, JobState, Lease, PartKind
+from kiosk.jobs import Job, JobState, Lease, PartKind, parts_prefix
 from kiosk.pipelines.context import OpenImages
 from kiosk.ports import Backlog, File, ImageEntry, ImageSource, Window
 from kiosk.reading import ReadOptions
@@ -31,10 +31,11 @@ class FakeSource:
     pixel_size_um = None
     z_step_um = frame_interval_s = None
     format, axes, levels = "TIFF", "TYX", ((32, 32),)
-    notes: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ("A guess.",)
 
     def __init__(self, images: FakeImages) -> None:
         self._images = images
+        self.sizes = {**self.sizes, "t": images.frames}
 
     def plane(
         self, t: int, z: int, channels: Sequence[int], window: Window | None = None, level: int = 0
@@ -57,6 +58,7 @@ class FakeImages:
         self.open_errors: list[Exception] = []
         self.opened = 0
         self.closed = 0
+        self.frames = 3
 
     def entries(self, file: File, file_name: str) -> list[ImageEntry]:
         return [ImageEntry()]
@@ -465,8 +467,8 @@ async def test_two_consumers_finish_a_job_exactly_once(
     succeeded: list[str] = []
     succeed = kiosk.queue.succeed
 
-    async def counted(lease: Lease) -> None:
-        await succeed(lease)
+    async def counted(lease: Lease, *rest: Any) -> None:
+        await succeed(lease, *rest)
         succeeded.append(lease.consumer)
 
     monkeypatch.setattr(kiosk.queue, "succeed", counted)
@@ -480,6 +482,20 @@ async def test_two_consumers_finish_a_job_exactly_once(
     for consumer, task in zip(consumers, tasks, strict=True):
         await stopped(consumer, task)
     assert len(succeeded) == 4
+    assert Backlog(0, 0) == await kiosk.queue.backlog()
+
+
+async def test_a_job_of_one_part_is_done_in_one_go(images: FakeImages) -> None:
+    """Plan, part and join under one lease; notes and counts are those of any job."""
+    kiosk = make_kiosk(images)
+    images.frames = 1
+    job = await submitted(kiosk)
+    await kiosk.consumer().work(await take(kiosk))
+    done = await kiosk.queue.get(job.id)
+    assert (done.state, done.parts_total, done.parts_done) == (JobState.SUCCEEDED, 1, 1)
+    assert "A guess." in done.notes
+    assert len(await kiosk.service.list_results(job.id, caller=LOCAL)) == 4
+    assert await kiosk.store.list(parts_prefix(job.id)) == []
     assert Backlog(0, 0) == await kiosk.queue.backlog()
 
 

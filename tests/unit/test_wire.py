@@ -76,7 +76,7 @@ def test_callers_fault_is_4xx_and_ours_is_5xx(kind: type[KioskError]) -> None:
 
 def test_only_what_may_succeed_later_has_a_code_that_clients_repeat() -> None:
     repeated = {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED}
-    assert {Overloaded, TransientError} == {
+    assert {Overloaded, TransientError, errors.Outage} == {
         kind for kind in FAMILY if wire.status_of(make(kind))[0] in repeated
     }
 

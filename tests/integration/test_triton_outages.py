@@ -1,0 +1,157 @@
+"""The real Triton: a model that is unloaded, a backend that dies, a server that stops or hangs."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tritonclient.grpc as triton_client
+
+from kiosk.adapters.triton import TritonInference
+from kiosk.errors import MODEL_SERVER_AWAY, KioskError, Outage, PermanentError
+from kiosk.local import Addresses, shared_memory_prefix, triton_spec
+from kiosk.machine import free_port, server_files
+from kiosk.model_watch import watching
+from kiosk.processes import Child, Supervisor
+from kiosk.settings import Settings
+
+pytestmark = pytest.mark.servers
+
+WEIGHTS = Path(__file__).parent.parent / "data" / "halve.onnx"
+CONFIG = """
+backend: "onnxruntime"
+max_batch_size: 8
+instance_group { count: 1 }
+input { name: "image" data_type: TYPE_UINT16 dims: [ 1, -1, -1 ] }
+output { name: "halved" data_type: TYPE_UINT16 dims: [ 1, -1, -1 ] }
+output { name: "mean" data_type: TYPE_FP32 dims: [ 1 ] }
+"""
+TILE = {"image": np.ones((1, 1, 8, 8), np.uint16)}
+
+
+class Triton:
+    """One Triton with one model."""
+
+    def __init__(self, folder: Path) -> None:
+        (folder / "models" / "halve" / "1").mkdir(parents=True)
+        (folder / "models" / "halve" / "config.pbtxt").write_text(CONFIG)
+        (folder / "models" / "halve" / "1" / "model.onnx").write_bytes(WEIGHTS.read_bytes())
+        for name in ("home/triton", "logs"):
+            (folder / name).mkdir(parents=True)
+        settings = Settings(home=folder / "home", model_repository=folder / "models")
+        port = free_port()
+        addresses = Addresses(
+            host="127.0.0.1",
+            web_port=1,
+            grpc_port=2,
+            redis_port=3,
+            triton_port=port,
+            redis_password="",
+        )
+        spec = triton_spec(settings, addresses, server_files(settings.servers_dir))
+        self.repository = settings.model_repository
+        self.mark = shared_memory_prefix(settings.home)
+        self.address = addresses.triton_address
+        self.child = Child(spec, folder / "logs")
+        self._supervisor = Supervisor([self.child], print)
+        assert self._supervisor.start()
+
+    def stop(self) -> None:
+        self._supervisor.stop()
+
+    def client(self) -> triton_client.InferenceServerClient:
+        return triton_client.InferenceServerClient(
+            self.address, channel_args=[("grpc.enable_http_proxy", 0)]
+        )
+
+    def backend(self) -> int:
+        """Process id of the backend that runs the model."""
+        for folder in Path("/proc").glob("[0-9]*"):
+            try:
+                parent = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
+                command = (folder / "cmdline").read_text()
+            except OSError:
+                continue
+            if parent == self.child.pid and "backend_stub" in command:
+                return int(folder.name)
+        raise AssertionError("there is no backend process")
+
+
+@pytest.fixture
+def triton(tmp_path: Path) -> Iterator[Triton]:
+    try:
+        server_files(Settings().servers_dir)
+    except KioskError as error:
+        pytest.skip(error.message)
+    triton = Triton(tmp_path)
+    yield triton
+    triton.stop()
+
+
+async def reason_of(call: Callable[[], Awaitable[object]]) -> str:
+    with pytest.raises(Outage) as error:
+        await call()
+    return error.value.reason
+
+
+async def test_what_goes_wrong_with_triton_is_told_apart(triton: Triton) -> None:
+    """One Triton for all of it: starting one takes seconds."""
+    inference = TritonInference(triton.address, timeout_s=3.0)
+
+    async def ask() -> dict[str, np.ndarray]:
+        return await inference.infer("halve", "1", TILE)
+
+    assert (await ask())["mean"] == 1
+    await inference.check()
+    with pytest.raises(PermanentError):
+        await inference.infer("halve", "1", {"image": np.ones((1, 1, 8, 8), np.float32)})
+
+    # A model that is unloaded in mid-job, and comes back.
+    with triton.client() as client:
+        client.unload_model("halve")
+        while client.is_model_ready("halve"):
+            pass
+        assert await reason_of(ask) == "MODEL_NOT_LOADED"
+        assert await inference.absent() == {"halve"}
+        client.load_model("halve")
+    assert (await ask())["mean"] == 1
+
+    # The process that runs the network dies: Triton does not notice, the supervisor does.
+    with (
+        triton.client() as client,
+        watching(triton.repository, client, triton.mark, print),
+    ):
+        await asyncio.sleep(2.5)  # it has looked once
+        os.kill(triton.backend(), signal.SIGKILL)
+        assert await outcome_of(ask) in (MODEL_SERVER_AWAY, "MODEL_NOT_LOADED")
+        for _ in range(100):
+            if not await outcome_of(ask):
+                break
+            await asyncio.sleep(0.2)
+    assert (await ask())["mean"] == 1
+
+    # It hangs, and goes on.
+    assert triton.child.pid
+    os.kill(triton.child.pid, signal.SIGSTOP)
+    assert await reason_of(ask) == MODEL_SERVER_AWAY
+    os.kill(triton.child.pid, signal.SIGCONT)
+    assert (await ask())["mean"] == 1
+
+    # It dies.
+    triton.child.kill()
+    assert await reason_of(ask) == MODEL_SERVER_AWAY
+    assert await reason_of(inference.check) == MODEL_SERVER_AWAY
+    await inference.close()
+
+
+async def outcome_of(call: Callable[[], Awaitable[object]]) -> str:
+    try:
+        await call()
+    except Outage as error:
+        return error.reason
+    return ""
