@@ -11,7 +11,9 @@ from kiosk.web.answers import API, Handler
 
 _CALLER = web.RequestKey("caller", Caller)
 # What nobody is asked for: the files of the page, and what tells nothing of anybody.
-PUBLIC = frozenset({"/", "/jobs/{id}", "/static/{name}", f"{API}/formats", f"{API}/health"})
+PUBLIC = frozenset(
+    {"/", "/jobs/{id}", "/static/{name}", f"{API}/formats", f"{API}/health", f"{API}/openapi.json"}
+)
 
 
 def caller_of(request: web.Request) -> Caller:
