@@ -19,8 +19,12 @@ export class ApiError extends Error {
 
 const UNREACHABLE = "The kiosk does not answer. Is it still running?";
 
+/** Told to the window when the kiosk asks who is here. */
+export const SIGNED_OUT = "kiosk-signed-out";
+
 /** An ApiError from what a server answered; `body` is its text. */
 export function errorFrom(status, body, retryAfter) {
+  if (status === 401) window.dispatchEvent(new Event(SIGNED_OUT));
   let problem = {};
   try {
     problem = JSON.parse(body);
@@ -53,6 +57,22 @@ export function unreachable() {
 async function json(path, options) {
   return (await request(BASE + path, options)).json();
 }
+
+/** {owner, scopes} of the one who is signed in; null when nobody is and somebody has to be. */
+export async function whoIsHere() {
+  const response = await fetch(`${BASE}/session`).catch(() => { throw unreachable(); });
+  if (response.status === 401) return null;
+  if (!response.ok) throw errorFrom(response.status, await response.text());
+  return response.json();
+}
+
+export async function signIn(key) {
+  const body = JSON.stringify({ key });
+  const headers = { "Content-Type": "application/json" };
+  await request(`${BASE}/session`, { method: "POST", headers, body });
+}
+
+export const signOut = () => request(`${BASE}/session`, { method: "DELETE" });
 
 const jobPath = (id) => `/jobs/${encodeURIComponent(id)}`;
 
@@ -102,7 +122,9 @@ export async function getLabels(id, index, signal) {
 /** Progress of up to 16 jobs on one connection; the browser connects again after a break. */
 export function watchJobs(ids, onJob) {
   const query = ids.map((id) => `job=${encodeURIComponent(id)}`).join("&");
-  const source = new EventSource(`${BASE}/events?${query}`);
+  // One alone by its own address: a share link opens no other.
+  const path = ids.length === 1 ? `${jobPath(ids[0])}/events` : `/events?${query}`;
+  const source = new EventSource(BASE + path);
   source.onmessage = (event) => onJob(JSON.parse(event.data));
   return source;
 }

@@ -7,8 +7,8 @@ import { isFinal } from "./store.js";
 import { Viewer } from "./viewer.js";
 
 export class JobPage {
-  constructor(store, models, goHome) {
-    Object.assign(this, { store, models, goHome });
+  constructor(store, models, session, goHome) {
+    Object.assign(this, { store, models, session, goHome });
     this.viewer = new Viewer();
     this.id = "";
     this.bar = el("progress", { max: 1, "aria-label": "Progress" });
@@ -65,8 +65,9 @@ export class JobPage {
     setText(this.detail, progressText(job));
     setProgress(this.bar, job);
     say($("job-error"), job.error?.message || "");
-    this.cancel.hidden = isFinal(job);
-    this.remove.hidden = !isFinal(job);
+    const mayChange = this.session.mayChange(job);
+    this.cancel.hidden = isFinal(job) || !mayChange;
+    this.remove.hidden = !isFinal(job) || !mayChange;
     $("notes").replaceChildren(...job.notes.map((note) => el("li", { text: note })));
     $("notes-card").hidden = job.notes.length === 0;
     this.job = job;

@@ -5,13 +5,15 @@ import { $, count, say } from "./dom.js";
 import { JobPage } from "./job.js";
 import { JobList } from "./jobs.js";
 import { UploadList } from "./sending.js";
+import { Session } from "./session.js";
 import { Settings } from "./settings.js";
 import { JobStore } from "./store.js";
 import { byName, droppedFiles, withoutZarr } from "./upload.js";
 
 const RETRY_MS = 3000;
 
-const store = new JobStore();
+const session = new Session();
+const store = new JobStore(session);
 const settings = new Settings(() => {
   jobs.repaint();
   page.repaint();
@@ -20,7 +22,7 @@ const jobs = new JobList($("jobs"), $("empty"), store, settings);
 const uploads = new UploadList($("uploads"), store, () => ({
   settings: settings.request(), series: settings.series(),
 }));
-const page = new JobPage(store, settings, () => go("/"));
+const page = new JobPage(store, settings, session, () => go("/"));
 
 // ---------------------------------------------------------------- addresses
 
@@ -136,6 +138,7 @@ $("older").addEventListener("click", async () => {
 async function showBusy() {
   try {
     const { backlog } = await health();
+    if (!backlog) return; // nobody is signed in any more
     $("server").textContent = backlog.jobs ? `${count(backlog.jobs, "open job")}` : "Ready";
     $("server").dataset.state = backlog.jobs ? "busy" : "ready";
   } catch {
@@ -150,7 +153,23 @@ store.subscribe((job, before) => {
   busyTimer = setTimeout(showBusy, 300);
 });
 
-settings.load();
-loadJobs();
-showBusy();
-route(false);
+async function begin() {
+  try {
+    await session.load();
+  } catch (error) {
+    say($("jobs-error"), error.message);
+    setTimeout(begin, RETRY_MS);
+    return;
+  }
+  document.body.classList.toggle("guest", session.isGuest);
+  if (!session.isGuest) {
+    settings.load();
+    loadJobs();
+    showBusy();
+  } else if (location.pathname === "/") {
+    session.ask();
+  }
+  route(false);
+}
+
+begin();

@@ -10,7 +10,8 @@ export const isFinal = (job) => ["succeeded", "failed", "cancelled"].includes(jo
 export const createdMs = (job) => Date.parse(job.create_time);
 
 export class JobStore {
-  constructor() {
+  constructor(session) {
+    this.session = session;
     this.jobs = new Map();
     this.nextPage = "";
     this.isLoaded = false;
@@ -30,6 +31,7 @@ export class JobStore {
 
   /** Load the newest jobs; throws an ApiError. */
   async refresh() {
+    if (this.session.isGuest) return;
     const page = await listJobs();
     if (!this.isLoaded) this.nextPage = page.next_page_token;
     this.isLoaded = true;

@@ -15,18 +15,23 @@ from typing import BinaryIO
 
 from kiosk.adapters.decoder.decoding_files import DecodingImageFiles
 from kiosk.adapters.object_store import ObstoreObjectStore
+from kiosk.adapters.oidc import OidcProvider
+from kiosk.adapters.redis_keys import RedisKeyRing
 from kiosk.adapters.redis_queue import RedisQueue
 from kiosk.adapters.triton import TritonInference
 from kiosk.allocator import keep_few_arenas
-from kiosk.authentication import Authentication
+from kiosk.audit import configure_audit
+from kiosk.authentication import Authentication, ClaimNames
+from kiosk.certificate import Certificate
 from kiosk.consumer import Consumer
 from kiosk.disk_room import DiskRoom
 from kiosk.errors import KioskError, PermanentError
+from kiosk.exposure import check_exposure, is_loopback
 from kiosk.folder_zip import zipped_folder
 from kiosk.grpc_api import GrpcServer
 from kiosk.inspection import inspect_file
 from kiosk.pipelines.context import SegmentationOptions
-from kiosk.ports import ImageFiles
+from kiosk.ports import ImageFiles, KeyRing
 from kiosk.previews import Previews
 from kiosk.queue_policy import QueuePolicy
 from kiosk.reading import InspectedImage, ReadOptions
@@ -62,7 +67,8 @@ def make_queue(settings: Settings) -> RedisQueue:
 
 
 def make_inference(settings: Settings) -> TritonInference:
-    return TritonInference(settings.triton.address, settings.triton.timeout_s)
+    triton = settings.triton
+    return TritonInference(triton.address, triton.timeout_s, triton.secret.get_secret_value())
 
 
 def make_store(settings: Settings) -> ObstoreObjectStore:
@@ -90,14 +96,52 @@ def local_files(settings: Settings) -> ImageFiles:
     return ImageFileReader(settings.limits)
 
 
+def make_keys(settings: Settings, redis_url: str = "") -> RedisKeyRing:
+    """The API keys, where the queue is unless another Redis is named."""
+    return RedisKeyRing(redis_url or settings.queue.redis_url.get_secret_value())
+
+
+def make_authentication(settings: Settings, keys: KeyRing) -> Authentication:
+    auth = settings.auth
+    provider = None
+    if auth.oidc_issuer:
+        provider = OidcProvider(auth.oidc_issuer, auth.oidc_audience, auth.oidc_jwks_url)
+    return Authentication(
+        keys,
+        provider,
+        ClaimNames(
+            owner=auth.oidc_owner_claim,
+            admin=auth.oidc_admin_claim,
+            admin_value=auth.oidc_admin_value,
+        ),
+        required=auth.required,
+        memory_s=auth.memory_s,
+        session_s=auth.session_s,
+    )
+
+
+def make_certificate(settings: Settings) -> Certificate | None:
+    """The certificate of the server; None without TLS. Raises PermanentError."""
+    listen = settings.listen
+    if listen.tls_cert_file and listen.tls_key_file:
+        return Certificate(listen.tls_cert_file, listen.tls_key_file)
+    if not is_loopback(listen.host):
+        log.warning(
+            "TLS is off: keys and images can be read on their way unless a proxy in front has it"
+        )
+    return None
+
+
 async def run_server(settings: Settings) -> None:
-    """The server role: gRPC API, web page and sweeping, until SIGTERM."""
+    """The server role: gRPC API, web page and sweeping, until SIGTERM. Raises PermanentError."""
+    check_exposure(settings)
     keep_few_arenas()
     configure_logging(settings.log_level)
+    configure_audit(settings.listen.audit_file)
     choose_scratch(settings.scratch_dir)
     stopping = _stop_on_signals()
     queue, inference, store = make_queue(settings), make_inference(settings), make_store(settings)
-    images = make_images(settings)
+    keys, images = make_keys(settings), make_images(settings)
     room = make_disk_room(settings)
     uploads = Uploads(
         store,
@@ -119,8 +163,11 @@ async def run_server(settings: Settings) -> None:
     previews = Previews(queue=queue, store=store, images=images)
     listen = settings.listen
     await asyncio.to_thread(images.prepare)
-    authentication = Authentication()
-    grpc_server = _make_grpc_server(service, authentication, listen.host, listen.grpc_port)
+    authentication = make_authentication(settings, keys)
+    certificate = make_certificate(settings)
+    grpc_server = _make_grpc_server(
+        service, authentication, listen.host, listen.grpc_port, certificate
+    )
     web_server = WebServer(
         service,
         previews,
@@ -128,6 +175,8 @@ async def run_server(settings: Settings) -> None:
         settings.frontend,
         listen.host,
         listen.web_port,
+        listen.public_url,
+        certificate,
         listen.idle_s,
     )
     await grpc_server.start()
@@ -138,6 +187,7 @@ async def run_server(settings: Settings) -> None:
     sweeper.cancel()
     await asyncio.gather(grpc_server.stop(SERVER_GRACE_S), web_server.stop())
     await queue.close()
+    await keys.close()
     await inference.close()
     images.close()
 
@@ -187,10 +237,14 @@ async def run_consumer(settings: Settings) -> bool:
 
 
 def _make_grpc_server(
-    service: KioskService, authentication: Authentication, host: str, port: int
+    service: KioskService,
+    authentication: Authentication,
+    host: str,
+    port: int,
+    certificate: Certificate | None,
 ) -> GrpcServer:
     try:
-        return GrpcServer(service, authentication, host, port)
+        return GrpcServer(service, authentication, host, port, certificate)
     except RuntimeError as error:
         raise PermanentError(
             f"Port {port} is in use. Choose another with --grpc-port or KIOSK_LISTEN__GRPC_PORT."

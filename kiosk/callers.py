@@ -31,6 +31,7 @@ class Caller:
         key_id, share_id: by which API key or share link the caller was recognised; "" = neither.
         job_id: the one job that a share link opens; "" = all of the owner's.
         address: of the other end of the connection, for the audit log.
+        expire_time_s: when the credentials end, in Unix seconds; 0 = never.
     """
 
     owner: str
@@ -39,10 +40,16 @@ class Caller:
     share_id: str = ""
     job_id: str = ""
     address: str = ""
+    expire_time_s: float = 0.0
 
     @property
     def is_admin(self) -> bool:
         return Scope.ADMIN in self.scopes
+
+    @property
+    def can_end(self) -> bool:
+        """Whether the credentials may stop to hold."""
+        return bool(self.key_id or self.share_id or self.expire_time_s)
 
     def at(self, address: str) -> Caller:
         """The same caller at an address."""

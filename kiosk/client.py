@@ -17,13 +17,13 @@ from __future__ import annotations
 import asyncio
 import io
 import uuid
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, BinaryIO
 
-import grpc
 import numpy as np
+from pydantic import SecretStr
 
 from kiosk._proto import kiosk_pb2 as pb
 from kiosk.blocking import Blocking
@@ -37,31 +37,41 @@ from kiosk.client_arguments import (
     region_of,
     stack_axes,
 )
-from kiosk.connection import ATTEMPTS, FIRST_PAUSE_S, Connection, Progress, ProgressCallback
-from kiosk.ctc_folder import is_ctc_zip, unpack
-from kiosk.errors import InvalidRequest, JobFailed
+from kiosk.connection import Connection, Progress, ProgressCallback
+from kiosk.errors import InvalidRequest
 from kiosk.folder_zip import zipped_folder
-from kiosk.job_calls import JobCalls, job_name
-from kiosk.job_files import check_free
-from kiosk.jobs import result_stem
+from kiosk.job_calls import JobCalls
 from kiosk.linked import name_in
 from kiosk.progress_bar import reporting
 from kiosk.segmentation import Segmentation, as_tiff
 from kiosk.settings import Settings
 from kiosk.tracking import Tracking
 
-_FINAL = {pb.JOB_STATE_SUCCEEDED, pb.JOB_STATE_FAILED, pb.JOB_STATE_CANCELLED}
+__all__ = ["AsyncKiosk", "Kiosk", "Progress", "ProgressCallback"]
 
 
 class AsyncKiosk(JobCalls):
     """A connection to a kiosk.
 
     Args:
-        server: HOST:PORT; default: KIOSK_SERVER, then 127.0.0.1:50051.
+        server: HOST:PORT, or grpcs://HOST:PORT for TLS; default: KIOSK_SERVER, then
+            127.0.0.1:50051.
+        api_key: for a kiosk that asks who you are; default: KIOSK_API_KEY.
+        ca_file: certificates that vouch for the kiosk's own, where the machine does not know them;
+            means TLS; default: KIOSK_CA_FILE.
     """
 
-    def __init__(self, server: str = "") -> None:
-        self._connection = Connection(server or Settings().server)
+    def __init__(
+        self, server: str = "", *, api_key: str = "", ca_file: str | Path | None = None
+    ) -> None:
+        settings = Settings()
+        super().__init__(
+            Connection(
+                server or settings.server,
+                api_key=SecretStr(api_key) if api_key else settings.api_key,
+                ca_file=Path(ca_file) if ca_file else settings.ca_file,
+            )
+        )
 
     @property
     def server(self) -> str:
@@ -210,7 +220,6 @@ class AsyncKiosk(JobCalls):
         return await self.fetch_tracking(job.name)
 
     # ------------------------------------------------------------------ step by step
-    # A job is named "jobs/ID", or by its bare id.
 
     async def upload(
         self,
@@ -362,82 +371,6 @@ class AsyncKiosk(JobCalls):
         job: pb.Job = await self._connection.call("Track", request)
         return job
 
-    async def watch(self, job: str) -> AsyncIterator[pb.Job]:
-        """The job now and after each change, until it is final. Bridges short outages."""
-        after, failures = "", 0
-        while True:
-            try:
-                request = pb.WatchJobRequest(name=job_name(job), after_event_id=after)
-                async for event in self._connection.stub.WatchJob(request):
-                    after, failures = event.id, 0
-                    yield event.job
-                    if event.job.state in _FINAL:
-                        return
-                failures += 1  # the stream ended early, without an error
-            except grpc.aio.AioRpcError as error:
-                failures += 1
-                if error.code() is not grpc.StatusCode.UNAVAILABLE or failures >= ATTEMPTS:
-                    raise self._connection.error(error) from None
-            await asyncio.sleep(FIRST_PAUSE_S * 2**failures)
-
-    async def wait(self, job: str, *, progress: ProgressCallback | None = None) -> pb.Job:
-        """Wait until a job has succeeded. Raises JobFailed when it ends otherwise."""
-        last = pb.Job()
-        async for last in self.watch(job):
-            if progress:
-                progress(Progress(last.stage, last.parts_done, last.parts_total))
-        if last.state == pb.JOB_STATE_FAILED:
-            raise JobFailed(last.error.message, job_id=_id(job), reason=last.error.reason)
-        if last.state == pb.JOB_STATE_CANCELLED:
-            raise JobFailed("The job was cancelled.", job_id=_id(job), reason="CANCELLED")
-        return last
-
-    async def results(self, job: str) -> list[pb.Result]:
-        """The result files of a succeeded job."""
-        answer = await self._connection.call(
-            "ListResults", pb.ListResultsRequest(job=job_name(job))
-        )
-        return list(answer.results)
-
-    async def fetch(self, job: str) -> Segmentation:
-        """All results of a segmentation, in memory."""
-        return Segmentation(_id(job), await self._files(job))
-
-    async def fetch_tracking(self, job: str) -> Tracking:
-        """All results of a tracking, in memory."""
-        return Tracking(_id(job), await self._files(job))
-
-    async def _files(self, job: str) -> dict[str, bytes]:
-        files = {}
-        for result in await self.results(job):
-            with io.BytesIO() as file:
-                await self._connection.receive(result, file)
-                files[result.file_name] = file.getvalue()
-        return files
-
-    async def download(
-        self, job: str, directory: str | Path, *, stem: str = "", overwrite: bool = False
-    ) -> list[Path]:
-        """Write the results of a job to a directory; `stem` replaces the uploaded file's.
-
-        NAME_RES.zip becomes the folder NAME_RES.
-
-        Raises AlreadyExists when one of the files is there and `overwrite` is not set.
-        """
-        folder = Path(directory)
-        folder.mkdir(parents=True, exist_ok=True)  # noqa: ASYNC240
-        results = await self.results(job)
-        own = result_stem((await self.job(job)).file_name) if stem else ""
-        paths = [folder / f"{stem}{item.file_name.removeprefix(own)}" for item in results]
-        if not overwrite:
-            check_free(paths)
-        for result, path in zip(results, paths, strict=True):
-            partial = path.with_name(f".{path.name}.part")
-            with partial.open("wb") as file:
-                await self._connection.receive(result, file)
-            partial.replace(path)
-        return [unpack(path) if is_ctc_zip(path) else path for path in paths]
-
 
 class Kiosk(Blocking):
     """`AsyncKiosk` for programs that are not asynchronous: the same methods, blocking.
@@ -446,12 +379,10 @@ class Kiosk(Blocking):
     `close()`.
     """
 
-    def __init__(self, server: str = "") -> None:
-        super().__init__(AsyncKiosk(server))
+    def __init__(
+        self, server: str = "", *, api_key: str = "", ca_file: str | Path | None = None
+    ) -> None:
+        super().__init__(AsyncKiosk(server, api_key=api_key, ca_file=ca_file))
 
     def __enter__(self) -> Kiosk:
         return self
-
-
-def _id(job: str) -> str:
-    return job.removeprefix("jobs/")

@@ -6,10 +6,13 @@ import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 from typing import Any, BinaryIO
 
 import grpc
 from google.rpc import error_details_pb2, status_pb2
+from pydantic import SecretStr
 
 from kiosk._proto import kiosk_pb2 as pb
 from kiosk._proto import kiosk_pb2_grpc as pb_grpc
@@ -19,10 +22,13 @@ from kiosk.errors import (
     KioskError,
     NotFound,
     Overloaded,
+    PermissionDenied,
     TransientError,
+    Unauthenticated,
     WrongState,
 )
 
+TLS_SCHEME = "grpcs://"
 SEND_BYTES = 1024 * 1024
 MESSAGE_BYTES = 8 * 1024 * 1024
 # Short outages (a server that restarts) are bridged: 0.2, 0.4, ... s, about 25 s in all.
@@ -36,6 +42,8 @@ _ERROR_OF_STATUS: dict[grpc.StatusCode, type[KioskError]] = {
     grpc.StatusCode.INVALID_ARGUMENT: InvalidRequest,
     grpc.StatusCode.RESOURCE_EXHAUSTED: Overloaded,
     grpc.StatusCode.UNAVAILABLE: TransientError,
+    grpc.StatusCode.UNAUTHENTICATED: Unauthenticated,
+    grpc.StatusCode.PERMISSION_DENIED: PermissionDenied,
 }
 
 
@@ -52,10 +60,18 @@ ProgressCallback = Callable[[Progress], None]
 
 
 class Connection:
-    """gRPC to one kiosk; made on first use, because it belongs to the event loop that runs then."""
+    """gRPC to one kiosk; made on first use, because it belongs to the event loop that runs then.
 
-    def __init__(self, server: str) -> None:
+    Args:
+        server: HOST:PORT, or grpcs://HOST:PORT for TLS.
+        api_key: sent with every call; "" = none.
+        ca_file: certificates that vouch for the server's, in place of the machine's; means TLS.
+    """
+
+    def __init__(self, server: str, *, api_key: SecretStr, ca_file: Path | None) -> None:
         self.server = server
+        self._api_key = api_key
+        self._ca_file = ca_file
         self._channel: grpc.aio.Channel | None = None
         self._stub: Any = None
 
@@ -68,20 +84,36 @@ class Connection:
     def stub(self) -> Any:
         """The methods of the API as gRPC has them; their errors are those of gRPC."""
         if self._channel is None:
-            self._channel = grpc.aio.insecure_channel(
-                self.server,
-                options=[
-                    # gRPC would send even loopback calls to the proxy of an institute.
-                    ("grpc.enable_http_proxy", 0 if _is_loopback(self.server) else 1),
-                    # A server that comes back is noticed soon; gRPC would wait up to two minutes.
-                    ("grpc.initial_reconnect_backoff_ms", 200),
-                    ("grpc.max_reconnect_backoff_ms", 5000),
-                    ("grpc.max_receive_message_length", MESSAGE_BYTES),
-                    ("grpc.max_send_message_length", MESSAGE_BYTES),
-                ],
-            )
-            self._stub = pb_grpc.KioskStub(self._channel)  # type: ignore[no-untyped-call]
+            self._channel = self._open()
+            stub = pb_grpc.KioskStub(self._channel)  # type: ignore[no-untyped-call]
+            self._stub = _WithKey(stub, self._api_key)
         return self._stub
+
+    @property
+    def has_tls(self) -> bool:
+        return self.server.startswith(TLS_SCHEME) or self._ca_file is not None
+
+    def _open(self) -> grpc.aio.Channel:
+        address = self.server.removeprefix(TLS_SCHEME)
+        options = [
+            # gRPC would send even loopback calls to the proxy of an institute.
+            ("grpc.enable_http_proxy", 0 if _is_loopback(address) else 1),
+            # A server that comes back is noticed soon; gRPC would wait up to two minutes.
+            ("grpc.initial_reconnect_backoff_ms", 200),
+            ("grpc.max_reconnect_backoff_ms", 5000),
+            ("grpc.max_receive_message_length", MESSAGE_BYTES),
+            ("grpc.max_send_message_length", MESSAGE_BYTES),
+        ]
+        if not self.has_tls:
+            return grpc.aio.insecure_channel(address, options=options)
+        try:
+            roots = self._ca_file.read_bytes() if self._ca_file else None
+        except OSError as error:
+            raise InvalidRequest(
+                f"The certificates in '{self._ca_file}' cannot be read: {error.strerror or error}.",
+                reason="CANNOT_READ_FILE",
+            ) from error
+        return grpc.aio.secure_channel(address, grpc.ssl_channel_credentials(roots), options)
 
     async def call(self, method: str, request: Any) -> Any:
         """One call with one answer. Raises the kiosk's own errors."""
@@ -94,12 +126,21 @@ class Connection:
         """The kiosk's own error behind a gRPC error."""
         info = _error_info(error)
         if info is None and error.code() is grpc.StatusCode.UNAVAILABLE:
-            return TransientError(
-                f"The kiosk at {self.server} does not answer. Is it running? `kiosk up` starts"
-                " one on this machine; --server or KIOSK_SERVER names another."
-            )
+            return TransientError(self._silence())
         kind = _ERROR_OF_STATUS.get(error.code(), KioskError)
         return kind(error.details() or str(error.code()), reason=info or error.code().name)
+
+    def _silence(self) -> str:
+        if self.has_tls:
+            return (
+                f"The kiosk at {self.server} does not answer, or not with a certificate that this"
+                " machine trusts. KIOSK_CA_FILE names the certificate of your own authority."
+            )
+        return (
+            f"The kiosk at {self.server} does not answer. Is it running? `kiosk up` starts"
+            " one on this machine; --server or KIOSK_SERVER names another, with grpcs:// in front"
+            " where it speaks TLS."
+        )
 
     async def send(
         self, file: BinaryIO, file_name: str, size: int, progress: ProgressCallback | None
@@ -143,6 +184,18 @@ class Connection:
                 if error.code() is not grpc.StatusCode.UNAVAILABLE or attempt + 1 == ATTEMPTS:
                     raise self.error(error) from None
             await asyncio.sleep(FIRST_PAUSE_S * 2**attempt)
+
+
+class _WithKey:
+    """The methods of a stub, each called with the API key."""
+
+    def __init__(self, stub: Any, api_key: SecretStr) -> None:
+        self._stub = stub
+        key = api_key.get_secret_value()
+        self._metadata = (("authorization", f"Bearer {key}"),) if key else ()
+
+    def __getattr__(self, name: str) -> Any:
+        return partial(getattr(self._stub, name), metadata=self._metadata)
 
 
 async def _messages(

@@ -1,20 +1,107 @@
-"""What the client library does with jobs that are there: look, cancel, begin anew, delete."""
+"""What the client library asks about jobs: progress, results, keeping, sharing, an end."""
 
 from __future__ import annotations
 
+import asyncio
+import io
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import grpc
+
 from kiosk._proto import kiosk_pb2 as pb
-from kiosk.connection import Connection
+from kiosk.connection import ATTEMPTS, FIRST_PAUSE_S, Connection, Progress, ProgressCallback
+from kiosk.ctc_folder import is_ctc_zip, unpack
+from kiosk.errors import JobFailed
+from kiosk.job_files import check_free
+from kiosk.jobs import result_stem
+from kiosk.segmentation import Segmentation
+from kiosk.tracking import Tracking
 
-
-def job_name(job: str) -> str:
-    """`jobs/{id}` of a name or an id."""
-    return job if job.startswith("jobs/") else f"jobs/{job}"
+FINAL = {pb.JOB_STATE_SUCCEEDED, pb.JOB_STATE_FAILED, pb.JOB_STATE_CANCELLED}
 
 
 class JobCalls:
-    """The part of `AsyncKiosk` that is about jobs."""
+    """Calls about jobs. A job is named "jobs/ID", or by its bare id."""
 
-    _connection: Connection
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    async def watch(self, job: str) -> AsyncIterator[pb.Job]:
+        """The job now and after each change, until it is final. Bridges short outages."""
+        after, failures = "", 0
+        while True:
+            try:
+                request = pb.WatchJobRequest(name=job_name(job), after_event_id=after)
+                async for event in self._connection.stub.WatchJob(request):
+                    after, failures = event.id, 0
+                    yield event.job
+                    if event.job.state in FINAL:
+                        return
+                failures += 1  # the stream ended early, without an error
+            except grpc.aio.AioRpcError as error:
+                failures += 1
+                if error.code() is not grpc.StatusCode.UNAVAILABLE or failures >= ATTEMPTS:
+                    raise self._connection.error(error) from None
+            await asyncio.sleep(FIRST_PAUSE_S * 2**failures)
+
+    async def wait(self, job: str, *, progress: ProgressCallback | None = None) -> pb.Job:
+        """Wait until a job has succeeded. Raises JobFailed when it ends otherwise."""
+        last = pb.Job()
+        async for last in self.watch(job):
+            if progress:
+                progress(Progress(last.stage, last.parts_done, last.parts_total))
+        if last.state == pb.JOB_STATE_FAILED:
+            raise JobFailed(last.error.message, job_id=_id(job), reason=last.error.reason)
+        if last.state == pb.JOB_STATE_CANCELLED:
+            raise JobFailed("The job was cancelled.", job_id=_id(job), reason="CANCELLED")
+        return last
+
+    async def results(self, job: str) -> list[pb.Result]:
+        """The result files of a succeeded job."""
+        answer = await self._connection.call(
+            "ListResults", pb.ListResultsRequest(job=job_name(job))
+        )
+        return list(answer.results)
+
+    async def fetch(self, job: str) -> Segmentation:
+        """All results of a segmentation, in memory."""
+        return Segmentation(_id(job), await self._files(job))
+
+    async def fetch_tracking(self, job: str) -> Tracking:
+        """All results of a tracking, in memory."""
+        return Tracking(_id(job), await self._files(job))
+
+    async def _files(self, job: str) -> dict[str, bytes]:
+        files = {}
+        for result in await self.results(job):
+            with io.BytesIO() as file:
+                await self._connection.receive(result, file)
+                files[result.file_name] = file.getvalue()
+        return files
+
+    async def download(
+        self, job: str, directory: str | Path, *, stem: str = "", overwrite: bool = False
+    ) -> list[Path]:
+        """Write the results of a job to a directory; `stem` replaces the uploaded file's.
+
+        NAME_RES.zip becomes the folder NAME_RES.
+
+        Raises AlreadyExists when one of the files is there and `overwrite` is not set.
+        """
+        folder = Path(directory)
+        folder.mkdir(parents=True, exist_ok=True)  # noqa: ASYNC240
+        results = await self.results(job)
+        own = result_stem((await self.job(job)).file_name) if stem else ""
+        paths = [folder / f"{stem}{item.file_name.removeprefix(own)}" for item in results]
+        if not overwrite:
+            check_free(paths)
+        for result, path in zip(results, paths, strict=True):
+            partial = path.with_name(f".{path.name}.part")
+            with partial.open("wb") as file:
+                await self._connection.receive(result, file)
+            partial.replace(path)
+        return [unpack(path) if is_ctc_zip(path) else path for path in paths]
 
     async def job(self, job: str) -> pb.Job:
         """A job as it stands."""
@@ -58,3 +145,12 @@ class JobCalls:
     async def delete(self, job: str) -> None:
         """Delete a finished job and its results."""
         await self._connection.call("DeleteJob", pb.DeleteJobRequest(name=job_name(job)))
+
+
+def job_name(job: str) -> str:
+    """`jobs/{id}` of a name or an id."""
+    return job if job.startswith("jobs/") else f"jobs/{job}"
+
+
+def _id(job: str) -> str:
+    return job.removeprefix("jobs/")

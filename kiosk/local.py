@@ -12,6 +12,8 @@ import hashlib
 import http.client
 import os
 import secrets
+import socket
+import ssl
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -20,11 +22,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import grpc
-import redis
 import tritonclient.grpc as triton_client
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from kiosk.connection import TLS_SCHEME
 from kiosk.errors import PermanentError
+from kiosk.exposure import check_exposure
+from kiosk.local_redis import redis_password, redis_spec, redis_url
 from kiosk.machine import (
     RunningKiosk,
     ServerFiles,
@@ -34,12 +38,12 @@ from kiosk.machine import (
     process_is_alive,
     running,
     server_files,
-    write_private,
     write_running,
 )
 from kiosk.model_watch import watching
 from kiosk.processes import POLL_S, Child, ChildSpec, Say, Supervisor
 from kiosk.settings import Settings, child_environment
+from kiosk.triton_secret import TritonSecret, restriction
 
 __all__ = ["Addresses", "RunningKiosk", "running", "up"]
 
@@ -59,6 +63,8 @@ class Addresses:
     redis_port: int
     triton_port: int
     redis_password: str
+    triton_secret: str
+    has_tls: bool
 
     @property
     def local_host(self) -> str:
@@ -68,7 +74,7 @@ class Addresses:
 
     @property
     def redis_url(self) -> str:
-        return f"redis://:{self.redis_password}@127.0.0.1:{self.redis_port}/0"
+        return redis_url(self.redis_port, self.redis_password)
 
     @property
     def triton_address(self) -> str:
@@ -81,6 +87,10 @@ class Addresses:
     @property
     def web_address(self) -> str:
         return f"{self.local_host}:{self.web_port}"
+
+    @property
+    def web_url(self) -> str:
+        return f"{'https' if self.has_tls else 'http'}://{self.web_address}"
 
 
 Roles = Callable[[Settings, Addresses], list[ChildSpec]]
@@ -100,13 +110,19 @@ def up(settings: Settings, roles: Roles | None = None, say: Say | None = None) -
         PermanentError: it runs already, a port is taken, a server is missing or does not start.
     """
     say = say or print_line
+    check_exposure(settings)
     home = settings.home.absolute()
     make_folders(home)
     with exclusive(home, say) as lock:
         files = server_files(settings.servers_dir)
         addresses = choose_addresses(settings)
         specs = [
-            redis_spec(settings, addresses, find_redis_server(files.redis_server)),
+            redis_spec(
+                settings,
+                addresses.redis_port,
+                addresses.redis_password,
+                find_redis_server(files.redis_server),
+            ),
             triton_spec(settings, addresses, files),
             *(roles or kiosk_roles)(settings, addresses),
         ]
@@ -118,7 +134,7 @@ def up(settings: Settings, roles: Roles | None = None, say: Say | None = None) -
                     announce(home, addresses, say)
                     repository = settings.model_repository.absolute()
                     with (
-                        triton(addresses.triton_address) as client,
+                        triton(addresses.triton_address, addresses.triton_secret) as client,
                         watching(repository, client, shared_memory_prefix(home), say),
                     ):
                         supervisor.run()
@@ -136,14 +152,15 @@ def print_line(text: str) -> None:
 
 
 def announce(home: Path, addresses: Addresses, say: Say) -> None:
-    for name, reason in models_not_loaded(addresses.triton_address):
+    for name, reason in models_not_loaded(addresses.triton_address, addresses.triton_secret):
         say(f"Model '{name}' is not served: {reason}")
     kiosk = RunningKiosk(
         pid=os.getpid(),
-        web_url=f"http://{addresses.web_address}",
-        grpc_address=addresses.grpc_address,
+        web_url=addresses.web_url,
+        grpc_address=f"{TLS_SCHEME if addresses.has_tls else ''}{addresses.grpc_address}",
         redis_url=addresses.redis_url,
         triton_address=addresses.triton_address,
+        triton_secret=addresses.triton_secret,
     )
     write_running(home, kiosk)
     say(f"Kiosk is ready: web {kiosk.web_url}  gRPC {kiosk.grpc_address}")
@@ -232,54 +249,9 @@ def choose_addresses(settings: Settings) -> Addresses:
         redis_port=free_port(),
         triton_port=free_port(),
         redis_password=redis_password(settings.home.absolute() / "redis" / "password"),
+        triton_secret=settings.triton.secret.get_secret_value() or secrets.token_urlsafe(32),
+        has_tls=settings.listen.tls_cert_file is not None,
     )
-
-
-def redis_password(file: Path) -> str:
-    """The password of this home's Redis, made up at the first start."""
-    if not file.exists():
-        write_private(file, secrets.token_urlsafe(32))
-    return file.read_text().strip()
-
-
-def redis_spec(settings: Settings, addresses: Addresses, binary: Path) -> ChildSpec:
-    """Redis with an append-only file: at most the last second is lost when the power goes."""
-    folder = settings.home.absolute() / "redis"
-    lines = [
-        "bind 127.0.0.1",
-        f"port {addresses.redis_port}",
-        "protected-mode yes",
-        f"requirepass {addresses.redis_password}",
-        "daemonize no",
-        "appendonly yes",
-        "appendfsync everysec",
-        'save ""',
-        "maxmemory-policy noeviction",
-        f"dir {quoted(str(folder))}",
-    ]
-    write_private(folder / "redis.conf", "\n".join(lines) + "\n")
-
-    def ready() -> bool:
-        try:
-            with redis.Redis.from_url(addresses.redis_url, socket_timeout=1.0) as client:
-                return bool(client.ping())
-        except redis.RedisError:
-            return False
-
-    return ChildSpec(
-        name="redis",
-        role="redis",
-        argv=[str(binary), str(folder / "redis.conf")],
-        environment=child_environment(settings),
-        cwd=folder,
-        ready=ready,
-    )
-
-
-def quoted(text: str) -> str:
-    """A string as redis.conf wants it: a home folder may have spaces in its name."""
-    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
-    return f'"{escaped}"'
 
 
 def triton_spec(settings: Settings, addresses: Addresses, files: ServerFiles) -> ChildSpec:
@@ -308,6 +280,7 @@ def triton_spec(settings: Settings, addresses: Addresses, files: ServerFiles) ->
             "--exit-timeout-secs=5",
             "--grpc-address=127.0.0.1",
             f"--grpc-port={addresses.triton_port}",
+            restriction(addresses.triton_secret),
             "--allow-http=false",
             "--allow-metrics=false",
         ],
@@ -330,9 +303,11 @@ def remove_shared_memory(prefix: str, folder: Path = Path("/dev/shm")) -> None:
         file.unlink(missing_ok=True)
 
 
-def triton(address: str) -> triton_client.InferenceServerClient:
-    """A client of our own Triton; to be closed."""
-    return triton_client.InferenceServerClient(address, channel_args=NO_PROXY)
+def triton(address: str, secret: str = "") -> triton_client.InferenceServerClient:
+    """A client of our own Triton; to be closed. Health alone can be asked without the secret."""
+    client = triton_client.InferenceServerClient(address, channel_args=NO_PROXY)
+    client.register_plugin(TritonSecret(secret))
+    return client
 
 
 def triton_is_live(address: str) -> bool:
@@ -344,10 +319,10 @@ def triton_is_live(address: str) -> bool:
         return False
 
 
-def models_not_loaded(address: str) -> list[tuple[str, str]]:
+def models_not_loaded(address: str, secret: str) -> list[tuple[str, str]]:
     """(name, reason) of the models in the repository that Triton could not load."""
     try:
-        with triton(address) as client:
+        with triton(address, secret) as client:
             index = client.get_model_repository_index(client_timeout=5.0)
     except triton_client.InferenceServerException:  # it has just died and will be restarted
         return []
@@ -357,6 +332,8 @@ def models_not_loaded(address: str) -> list[tuple[str, str]]:
 def server_is_ready(addresses: Addresses) -> bool:
     """The server answers on both of its ports."""
     try:
+        if addresses.has_tls:
+            return answers_with_tls(addresses)
         with grpc.insecure_channel(addresses.grpc_address, options=NO_PROXY) as channel:
             stub = health_pb2_grpc.HealthStub(channel)
             answer = stub.Check(health_pb2.HealthCheckRequest(), timeout=1.0)
@@ -368,16 +345,36 @@ def server_is_ready(addresses: Addresses) -> bool:
         return False
 
 
+def answers_with_tls(addresses: Addresses) -> bool:
+    """As `server_is_ready`; whose certificate it is does not matter to the one who started it."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    context.set_alpn_protocols(["h2"])
+    host = addresses.local_host.strip("[]")
+    with socket.create_connection((host, addresses.grpc_port), timeout=1.0) as connection:
+        context.wrap_socket(connection).close()
+    web = http.client.HTTPSConnection(
+        addresses.web_address,
+        timeout=1.0,
+        context=ssl._create_unverified_context(),
+    )
+    web.request("GET", "/")
+    return web.getresponse().status < 500
+
+
 def kiosk_roles(settings: Settings, addresses: Addresses) -> list[ChildSpec]:
     """The server and the consumers, as commands of this very Python."""
     environment = child_environment(
         settings,
         KIOSK_QUEUE__REDIS_URL=addresses.redis_url,
         KIOSK_TRITON__ADDRESS=addresses.triton_address,
+        KIOSK_TRITON__SECRET=addresses.triton_secret,
         KIOSK_OBJECT_STORE=settings.object_store_url,
         KIOSK_LISTEN__HOST=addresses.host,
         KIOSK_LISTEN__WEB_PORT=str(addresses.web_port),
         KIOSK_LISTEN__GRPC_PORT=str(addresses.grpc_port),
+        KIOSK_AUTH__INSECURE=str(settings.auth.insecure).lower(),
     )
     command = [sys.executable, "-m", "kiosk.cli"]
     server = ChildSpec(

@@ -40,6 +40,7 @@ class RunningKiosk:
     grpc_address: str
     redis_url: str
     triton_address: str
+    triton_secret: str
 
 
 def server_files(folder: Path) -> ServerFiles:

@@ -12,6 +12,7 @@ from typing import Any, BinaryIO, Protocol, runtime_checkable
 
 import numpy as np
 
+from kiosk.api_keys import ApiKey
 from kiosk.jobs import DeadLetter, Job, JobEvent, Lease, Part
 from kiosk.models import ModelCard
 from kiosk.reading import ReadOptions
@@ -120,6 +121,40 @@ class JobQueue(Protocol):
 
     async def dead_letters(self, limit: int = 100, owner: str | None = None) -> list[DeadLetter]:
         """Parts that were given up, newest first; each goes with its job."""
+
+
+class KeyRing(Protocol):
+    """API keys, and the secret with which this kiosk signs."""
+
+    async def add(self, key: ApiKey) -> None:
+        """Keep a new key."""
+
+    async def get(self, key_id: str) -> ApiKey:
+        """Raises NotFound."""
+
+    async def list(self) -> list[ApiKey]:
+        """All keys, those that hold no more included, the oldest first."""
+
+    async def revoke(self, key_id: str, time_s: float) -> ApiKey:
+        """From now on the key opens nothing; the first time counts. Raises NotFound."""
+
+    async def used(self, key_id: str, time_s: float) -> None:
+        """Note that a key was used."""
+
+    async def signing_secret(self) -> str:
+        """The secret that all servers of this kiosk share; made at the first call."""
+
+
+class IdentityProvider(Protocol):
+    """Vouches for people by tokens that it has signed (OpenID Connect)."""
+
+    async def claims(self, token: str) -> Mapping[str, Any]:
+        """What a token says, once its signature, issuer, audience and times are right.
+
+        Raises:
+            Unauthenticated: the token does not hold.
+            TransientError: the provider does not answer.
+        """
 
 
 class ObjectStore(Protocol):

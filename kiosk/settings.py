@@ -11,7 +11,7 @@ import os
 import sys
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 CHECKOUT = Path(__file__).resolve().parent.parent
@@ -224,6 +224,11 @@ class TritonSettings(Group):
     """The Triton Inference Server."""
 
     address: str = Field("127.0.0.1:8001", description="Host and port of Triton's gRPC endpoint.")
+    secret: SecretStr = Field(
+        SecretStr(""),
+        description="Word without which Triton answers nobody but probes of its health; it is told"
+        " with `--grpc-restricted-protocol`. `kiosk up` makes one up. Empty: none.",
+    )
     timeout_s: float = Field(120.0, gt=0, description="Longest wait for one tile.")
 
 
@@ -244,6 +249,25 @@ class ServerSettings(Group):
     host: str = Field("127.0.0.1", description="Address to listen on; loopback by default.")
     grpc_port: int = Field(50051, ge=0, le=65535, description="Port of the gRPC API.")
     web_port: int = Field(8080, ge=0, le=65535, description="Port of the web page and HTTP API.")
+    public_url: str = Field(
+        "",
+        pattern=r"^(|https?://[^/]+)$",
+        description="Where people reach the page, e.g. https://kiosk.lab.example, if a proxy stands"
+        " in front: for links, cookies, and to tell our own page from others.",
+    )
+    tls_cert_file: Path | None = Field(
+        None,
+        description="Certificate chain (PEM) for both ports, with `tls_key_file`. New files are"
+        " taken without a restart. Default: no TLS.",
+    )
+    tls_key_file: Path | None = Field(
+        None, description="Private key (PEM, no password) of the certificate."
+    )
+    audit_file: Path | None = Field(
+        None,
+        description="A line of JSON for each call that changes something: who, what, when, from"
+        " where. Default: in the server's log.",
+    )
     retention_s: float = Field(
         7 * 24 * 3600.0, gt=0, description="Uploads and jobs are deleted after this long (7 days)."
     )
@@ -255,6 +279,69 @@ class ServerSettings(Group):
         " must not find a connection closed that they use again.",
     )
     sweep_s: float = Field(60.0, gt=0, description="How often expired jobs are looked for.")
+
+    @model_validator(mode="after")
+    def _certificates_have_keys(self) -> ServerSettings:
+        if (self.tls_cert_file is None) != (self.tls_key_file is None):
+            raise ValueError("tls_cert_file and tls_key_file go together")
+        return self
+
+
+class AuthSettings(Group):
+    """Who may use the kiosk."""
+
+    required: bool = Field(
+        False,
+        description="Ask every caller who they are: an API key (`kiosk keys create`) or a token of"
+        " the identity provider. Off by default, because only this machine reaches loopback.",
+    )
+    insecure: bool = Field(
+        False,
+        description="Listen on other addresses than loopback and still ask nobody. As `--insecure`:"
+        " only where everybody who reaches the address may do everything.",
+    )
+    memory_s: float = Field(
+        2.0,
+        ge=0,
+        description="A credential is looked up again after this long; so long a key that was"
+        " revoked may still be used.",
+    )
+    session_s: float = Field(
+        12 * 3600.0, gt=0, description="So long one stays signed in on the page: a working day."
+    )
+    oidc_issuer: str = Field(
+        "",
+        pattern=r"^(|https://.+|http://(127\.0\.0\.1|localhost|\[::1\])[:/].*)$",
+        description="Identity provider (OpenID Connect) whose tokens count, by its https address."
+        " Empty: none.",
+    )
+    oidc_audience: str = Field(
+        "", description="For whom its tokens must be made (`aud`): the client id of this kiosk."
+    )
+    oidc_jwks_url: str = Field(
+        "", description="Where its keys are. Empty: where its discovery document says."
+    )
+    oidc_owner_claim: str = Field(
+        "sub",
+        min_length=1,
+        description="Claim that names the owner. `sub` never changes; `email` can be read, but only"
+        " take it where people cannot change it themselves.",
+    )
+    oidc_admin_claim: str = Field(
+        "", description="Claim, e.g. `groups`, that tells administrators. Empty: there are none."
+    )
+    oidc_admin_value: str = Field(
+        "", description="Who has this value in that claim, alone or in a list, is administrator."
+    )
+
+    @model_validator(mode="after")
+    def _issuer_has_an_audience(self) -> AuthSettings:
+        if self.oidc_issuer and not self.oidc_audience:
+            # Otherwise a token that was made for any other program would open the kiosk.
+            raise ValueError("oidc_issuer needs oidc_audience")
+        if self.oidc_admin_claim and not self.oidc_admin_value:
+            raise ValueError("oidc_admin_claim needs oidc_admin_value")
+        return self
 
 
 class LocalSettings(Group):
@@ -284,7 +371,16 @@ class Settings(BaseSettings):
         default_factory=_default_home, description="Everything a local kiosk writes is in here."
     )
     server: str = Field(
-        "127.0.0.1:50051", description="Server that the client and the commands talk to."
+        "127.0.0.1:50051",
+        description="Server that the client and the commands talk to; grpcs://HOST:PORT for TLS.",
+    )
+    api_key: SecretStr = Field(
+        SecretStr(""), description="API key that the client and the commands show."
+    )
+    ca_file: Path | None = Field(
+        None,
+        description="Certificates that vouch for the server's, for the client and the commands."
+        " Default: those that the machine trusts.",
     )
     object_store: str = Field(
         "",
@@ -316,6 +412,7 @@ class Settings(BaseSettings):
     triton: TritonSettings = TritonSettings()
     store: StoreSettings = StoreSettings()
     listen: ServerSettings = ServerSettings()
+    auth: AuthSettings = AuthSettings()
     local: LocalSettings = LocalSettings()
 
     @property

@@ -11,7 +11,6 @@ import asyncio
 import json
 import math
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -19,10 +18,8 @@ from typing import Any
 import redis.asyncio as redis
 from redis.asyncio.retry import Retry
 from redis.backoff import ConstantBackoff
-from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import OutOfMemoryError, RedisError, ResponseError
-from redis.exceptions import TimeoutError as RedisTimeoutError
 
+from kiosk.adapters.redis_errors import translated
 from kiosk.adapters.redis_records import (
     dead_letter_of,
     job_of,
@@ -31,7 +28,7 @@ from kiosk.adapters.redis_records import (
     version_of,
 )
 from kiosk.adapters.redis_watch import ChangeListener
-from kiosk.errors import AlreadyExists, LeaseLost, NotFound, Overloaded, TransientError, WrongState
+from kiosk.errors import AlreadyExists, LeaseLost, NotFound, Overloaded, WrongState
 from kiosk.jobs import DeadLetter, Job, JobEvent, JobState, Lease, Part
 from kiosk.ports import Backlog
 from kiosk.queue_policy import BATCH_TURN, LITTER_LEASES, LONGEST_DELAY_S, QueuePolicy
@@ -115,7 +112,7 @@ class RedisQueue:
         """Raises Overloaded while Redis has nearly used up the memory it may use."""
         now = asyncio.get_running_loop().time()
         if now - self._memory_looked_s > MEMORY_LOOK_S:
-            async with _translated():
+            async with translated():
                 memory = await self._redis.info("memory")
             self._memory_looked_s = now
             most = memory.get("maxmemory", 0)
@@ -154,7 +151,7 @@ class RedisQueue:
 
     async def _sleep(self, longest_s: float) -> None:
         """Until something may be there to do."""
-        async with _translated():
+        async with translated():
             await self._redis.blpop([f"{self._prefix}:bell"], timeout=max(longest_s, 0.01))
 
     async def renew(self, lease: Lease) -> None:
@@ -221,7 +218,7 @@ class RedisQueue:
         return [job_of(job_id, stored) for job_id, stored in records.items()], more
 
     async def _owners(self) -> list[str]:
-        async with _translated():
+        async with translated():
             return sorted(await self._redis.smembers(f"{self._prefix}:owners"))
 
     async def _ids_before(self, owner: str, count: int, before: str) -> list[tuple[int, str]]:
@@ -231,7 +228,7 @@ class RedisQueue:
         found: list[tuple[int, str]] = []
         start = 0
         while len(found) < count:
-            async with _translated():
+            async with translated():
                 rows = await self._redis.zrevrangebyscore(
                     f"{self._prefix}:jobs:{owner}",
                     upper,
@@ -286,7 +283,7 @@ class RedisQueue:
     async def watch(self, job_id: str, after: str = "") -> AsyncIterator[JobEvent]:
         await self.get(job_id)  # NotFound before anything else
         seen = int(after) if after else 0
-        async with _translated(), self._changes.following(self._job_key(job_id)) as changed:
+        async with translated(), self._changes.following(self._job_key(job_id)) as changed:
             while True:
                 stored = await self._record(job_id)
                 version, job = version_of(stored), job_of(job_id, stored)
@@ -305,11 +302,11 @@ class RedisQueue:
         return list(await self._run("litter", self._litter_ms, MOST_AT_A_TIME))
 
     async def cleaned(self, job_id: str) -> None:
-        async with _translated():
+        async with translated():
             await self._redis.zrem(f"{self._prefix}:litter", job_id)
 
     async def backlog(self) -> Backlog:
-        async with _translated():
+        async with translated():
             record = await self._redis.hgetall(f"{self._prefix}:backlog")
         return Backlog(parts=int(record.get("parts", 0)), jobs=int(record.get("jobs", 0)))
 
@@ -317,7 +314,7 @@ class RedisQueue:
         found: list[DeadLetter] = []
         start = 0
         while len(found) < limit:
-            async with _translated():
+            async with translated():
                 rows = await self._redis.zrevrange(
                     f"{self._prefix}:dead", start, start + MOST_AT_A_TIME - 1, withscores=True
                 )
@@ -358,7 +355,7 @@ class RedisQueue:
         return {job_id: stored for job_id, stored in records if stored[0]}
 
     async def _run(self, name: str, *arguments: Any) -> Any:
-        async with _translated():
+        async with translated():
             return await self._scripts[name](keys=[], args=[self._prefix, *arguments])
 
     async def _with_lease(self, name: str, lease: Lease, *arguments: Any) -> None:
@@ -377,25 +374,6 @@ def script_sources() -> Mapping[str, str]:
         for name in sorted(names)
         if not name.startswith("_")
     }
-
-
-@asynccontextmanager
-async def _translated() -> AsyncIterator[None]:
-    """Errors of the Redis library as errors of the kiosk."""
-    try:
-        yield
-    except (RedisConnectionError, RedisTimeoutError, OSError) as error:
-        raise TransientError("The job queue (Redis) does not answer. Try again soon.") from error
-    except ResponseError as error:
-        if isinstance(error, OutOfMemoryError) or "OOM command" in str(error):  # as scripts put it
-            raise Overloaded(
-                "The job queue's memory (Redis) is full, so no new jobs are taken until some are"
-                " done or deleted. Try again later."
-            ) from error
-        # LOADING, READONLY and the like: the server is there, but not able.
-        raise TransientError(f"The job queue (Redis) refused a step: {error}.") from error
-    except RedisError as error:
-        raise TransientError(f"The job queue (Redis) failed: {error}.") from error
 
 
 def _no_such_job(job_id: str) -> NotFound:

@@ -20,6 +20,7 @@ from kiosk.errors import (
     TransientError,
 )
 from kiosk.models import ModelCard, card_from_config
+from kiosk.triton_secret import TritonSecret
 
 log = logging.getLogger(__name__)
 
@@ -52,8 +53,9 @@ _NOT_LOADED = ("unknown model", "no available versions", "is not ready", "is not
 class TritonInference:
     """`ports.InferenceClient` over one Triton address; one channel, many requests in flight."""
 
-    def __init__(self, address: str, timeout_s: float) -> None:
+    def __init__(self, address: str, timeout_s: float, secret: str = "") -> None:
         self._address = address
+        self._secret = secret
         self._timeout_s = timeout_s
         self._client: Any = None
         self._cards: list[ModelCard] = []
@@ -145,6 +147,8 @@ class TritonInference:
                     ("grpc.max_send_message_length", -1),
                 ],
             )
+            if self._secret:
+                self._client.register_plugin(TritonSecret(self._secret))
         return self._client
 
 

@@ -5,7 +5,16 @@ from __future__ import annotations
 import sys
 
 # The modules add their commands to the application, in the order in which help lists them.
-from kiosk.cli import dead_jobs, looking, roles, scoring, tracking, upkeep, work  # noqa: F401
+from kiosk.cli import (  # noqa: F401
+    dead_jobs,
+    keys,
+    looking,
+    roles,
+    scoring,
+    tracking,
+    upkeep,
+    work,
+)
 from kiosk.cli.terminal import app as app
 from kiosk.cli.terminal import say
 from kiosk.errors import KioskError

@@ -12,12 +12,28 @@ import typer
 from kiosk.cli.terminal import app
 from kiosk.settings import Settings
 
+Insecure = Annotated[
+    bool,
+    typer.Option(
+        "--insecure",
+        help="Ask nobody who they are, also where others than you reach the kiosk.",
+    ),
+]
+
+
+def _exposed(settings: Settings, insecure: bool) -> Settings:
+    """The settings, with what the option says."""
+    if not insecure:
+        return settings
+    return settings.model_copy(update={"auth": settings.auth.model_copy(update={"insecure": True})})
+
 
 @app.command()
 def up(
     grpc_port: Annotated[int | None, typer.Option(help="Port of the gRPC API [50051].")] = None,
     web_port: Annotated[int | None, typer.Option(help="Port of the web page [8080].")] = None,
     consumers: Annotated[int | None, typer.Option(min=1, help="Consumer processes [1].")] = None,
+    insecure: Insecure = False,
 ) -> None:
     """Run everything on this machine: Redis, Triton, server and consumers. Ctrl-C stops it.
 
@@ -26,7 +42,7 @@ def up(
     from kiosk import local
 
     listen = {"grpc_port": grpc_port, "web_port": web_port}
-    settings = Settings()
+    settings = _exposed(Settings(), insecure)
     settings = settings.model_copy(
         update={
             "listen": settings.listen.model_copy(
@@ -41,11 +57,11 @@ def up(
 
 
 @app.command()
-def server() -> None:
+def server(insecure: Insecure = False) -> None:
     """Run the server role: gRPC API and web page. For clusters; `kiosk up` starts one itself."""
     from kiosk.bootstrap import run_server
 
-    asyncio.run(run_server(Settings()))
+    asyncio.run(run_server(_exposed(Settings(), insecure)))
 
 
 @app.command()

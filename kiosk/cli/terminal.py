@@ -32,7 +32,8 @@ errors = Console(stderr=True)
 Server = Annotated[
     str,
     typer.Option(
-        help="HOST:PORT of the kiosk. Default: KIOSK_SERVER, then 127.0.0.1:50051.",
+        help="HOST:PORT of the kiosk, grpcs://HOST:PORT for TLS. Default: KIOSK_SERVER, then"
+        " 127.0.0.1:50051.",
         show_default=False,
     ),
 ]

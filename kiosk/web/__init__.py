@@ -1,15 +1,15 @@
 """The web page and the HTTP API: a thin shell over the service.
 
     /  /jobs/{id}  /static/...     the page (folder `frontend`)
+    /api/v1/session                signing in on the page
     /api/v1/uploads                tus 1.0.0: creation, creation-with-upload,
                                    creation-defer-length, expiration, termination
     /api/v1/models, /jobs, ...     JSON; errors are RFC 9457 problem details
     /api/v1/.../events             server-sent events
     /metrics                       Prometheus
 
-Nothing here lets another site's page act for the user: there are no CORS headers, and what changes
-something needs a header or content type that a browser sends across sites only after asking, or an
-id that cannot be guessed.
+Nothing here lets another site's page act for the user: there are no CORS headers, and `SameOrigin`
+refuses what would change something.
 """
 
 from __future__ import annotations
@@ -19,10 +19,12 @@ from pathlib import Path
 from aiohttp import web
 
 from kiosk.authentication import Authentication
+from kiosk.certificate import Certificate
 from kiosk.errors import PermanentError
 from kiosk.previews import Previews
 from kiosk.service import KioskService
 from kiosk.web.answers import add_headers, as_problems
+from kiosk.web.auditing import audited
 from kiosk.web.callers import Recognition
 from kiosk.web.events import Events
 from kiosk.web.inspections import Inspections
@@ -32,6 +34,7 @@ from kiosk.web.pace import DEFAULT_IDLE_S, IDLE_S, paced
 from kiosk.web.page import Page
 from kiosk.web.pictures import Pictures
 from kiosk.web.results import Results
+from kiosk.web.sessions import Sessions
 from kiosk.web.tus import Tus
 
 SHUTDOWN_S = 2.0
@@ -50,12 +53,15 @@ class WebServer:
         frontend: Path,
         host: str,
         port: int,
+        public_url: str = "",
+        certificate: Certificate | None = None,
         idle_s: float = DEFAULT_IDLE_S,
     ) -> None:
+        self._certificate = certificate
         self.port = port
         self._host = host
         self._previews = previews
-        self.app = make_app(service, previews, authentication, frontend, idle_s)
+        self.app = make_app(service, previews, authentication, frontend, public_url, idle_s)
         self._runner = web.AppRunner(
             self.app,
             shutdown_timeout=SHUTDOWN_S,
@@ -66,7 +72,8 @@ class WebServer:
     async def start(self) -> None:
         await self._runner.setup()
         try:
-            await web.TCPSite(self._runner, self._host, self.port).start()
+            context = self._certificate.web_context if self._certificate else None
+            await web.TCPSite(self._runner, self._host, self.port, ssl_context=context).start()
         except OSError as error:
             await self._runner.cleanup()
             raise PermanentError(
@@ -85,21 +92,28 @@ def make_app(
     previews: Previews,
     authentication: Authentication,
     frontend: Path,
+    public_url: str = "",
     idle_s: float = DEFAULT_IDLE_S,
 ) -> web.Application:
     """The aiohttp application behind `WebServer`; tests use it without a port."""
     app = web.Application(
-        middlewares=[as_problems, paced, Recognition(authentication).middleware],
+        middlewares=[
+            as_problems,
+            paced,
+            audited,
+            Recognition(authentication, public_url).middleware,
+        ],
         client_max_size=BODY_BYTES,
     )
     app[IDLE_S] = idle_s
     app.on_response_prepare.append(add_headers)
     Page(frontend).add_to(app)
+    Sessions(authentication, public_url).add_to(app)
     Tus(service.uploads).add_to(app)
     Inspections(service).add_to(app)
     Jobs(service).add_to(app)
-    Events(service).add_to(app)
-    Results(service).add_to(app)
+    Events(service, authentication).add_to(app)
+    Results(service, authentication).add_to(app)
     Pictures(previews).add_to(app)
     OpenApi().add_to(app)
     return app

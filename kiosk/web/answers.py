@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
+from http import HTTPStatus
 from typing import Any
 
 from aiohttp import web
@@ -61,6 +62,8 @@ def _problem(
         headers=headers,
         content_type="application/problem+json",
     )
+    if response.status == HTTPStatus.UNAUTHORIZED:
+        response.headers["WWW-Authenticate"] = 'Bearer realm="kiosk"'
     if response.status in (429, 503):
         response.headers["Retry-After"] = str(wire.RETRY_AFTER_S)
     return response

@@ -8,42 +8,60 @@ from kiosk.authentication import Authentication
 from kiosk.callers import Caller
 from kiosk.errors import Unauthenticated
 from kiosk.web.answers import API, Handler
+from kiosk.web.same_origin import SameOrigin
 
+SESSION_COOKIE = "kiosk_session"
 _CALLER = web.RequestKey("caller", Caller)
-# What nobody is asked for: the files of the page, and what tells nothing of anybody.
+# What nobody is asked for: the files of the page, signing in, and what tells nothing of anybody.
 PUBLIC = frozenset(
-    {"/", "/jobs/{id}", "/static/{name}", f"{API}/formats", f"{API}/health", f"{API}/openapi.json"}
+    {"/", "/jobs/{id}", "/static/{name}"}
+    | {f"{API}/{name}" for name in ("formats", "health", "openapi.json", "session")}
 )
 
 
 def caller_of(request: web.Request) -> Caller:
     """The caller whom the middleware found. Raises Unauthenticated."""
-    caller = request.get(_CALLER)
+    caller = caller_or_none(request)
     if caller is None:
         raise Unauthenticated("Nobody is signed in.")
     return caller
 
 
-def is_known(request: web.Request) -> bool:
-    """Whether there is a caller; there may be none where nobody is asked."""
-    return _CALLER in request
+def caller_or_none(request: web.Request) -> Caller | None:
+    """The caller, if there is one; there may be none where nobody is asked."""
+    return request.get(_CALLER)
+
+
+def recognised(request: web.Request, caller: Caller) -> None:
+    """Note who a caller turned out to be."""
+    request[_CALLER] = caller
 
 
 class Recognition:
     """The middleware that finds the caller of each request."""
 
-    def __init__(self, authentication: Authentication) -> None:
+    def __init__(self, authentication: Authentication, public_url: str = "") -> None:
         self._authentication = authentication
+        self._same_origin = SameOrigin(public_url)
 
     @web.middleware
     async def middleware(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        credentials = request.headers.get("Authorization", "")
         try:
-            request[_CALLER] = await self._authentication.caller(credentials, request.remote or "")
+            recognised(request, await self._caller(request))
         except Unauthenticated:
             if not _is_public(request):
                 raise
         return await handler(request)
+
+    async def _caller(self, request: web.Request) -> Caller:
+        address = request.remote or ""
+        credentials = request.headers.get("Authorization", "")
+        session = request.cookies.get(SESSION_COOKIE, "")
+        by_cookie = bool(session) and not credentials
+        self._same_origin.check(request, by_cookie=by_cookie)
+        if by_cookie:
+            credentials = f"Bearer {session}"
+        return await self._authentication.caller(credentials, address)
 
 
 def _is_public(request: web.Request) -> bool:

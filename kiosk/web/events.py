@@ -11,7 +11,8 @@ from typing import Any, cast
 from aiohttp import web
 
 from kiosk import wire
-from kiosk.errors import InvalidRequest, NotFound
+from kiosk.authentication import Authentication
+from kiosk.errors import InvalidRequest, NotFound, Unauthenticated
 from kiosk.jobs import JobEvent
 from kiosk.service import KioskService
 from kiosk.web.answers import API, cut_on_error
@@ -26,8 +27,9 @@ MOST_WATCHED_JOBS = 16
 class Events:
     """Progress of jobs as server-sent events; the data of each is the job."""
 
-    def __init__(self, service: KioskService) -> None:
+    def __init__(self, service: KioskService, authentication: Authentication) -> None:
         self._service = service
+        self._authentication = authentication
         self._streams: set[asyncio.Task[Any]] = set()
 
     def add_to(self, app: web.Application) -> None:
@@ -69,7 +71,8 @@ class Events:
         try:
             with cut_on_error(request):
                 await response.write(b"retry: 2000\n\n")
-                async for event in _with_pauses(events, KEEP_ALIVE_S):
+                known = self._authentication.while_known(caller_of(request), events)
+                async for event in _with_pauses(known, KEEP_ALIVE_S):
                     await response.write(_sse(event, with_ids))
         finally:
             self._streams.discard(task)
@@ -91,7 +94,10 @@ def _sse(event: JobEvent | None, with_id: bool) -> bytes:
 async def _with_pauses(
     events: AsyncIterator[JobEvent], pause_s: float
 ) -> AsyncIterator[JobEvent | None]:
-    """The events, and None whenever none has come for `pause_s`. Ends when a job is deleted."""
+    """The events, and None whenever none has come for `pause_s`.
+
+    Ends when a job is deleted and when the caller's credentials hold no more.
+    """
     pending = asyncio.ensure_future(anext(events))
     try:
         while True:
@@ -101,7 +107,7 @@ async def _with_pauses(
                 continue
             try:
                 event = pending.result()
-            except (StopAsyncIteration, NotFound):
+            except (StopAsyncIteration, NotFound, Unauthenticated):
                 return
             yield event
             pending = asyncio.ensure_future(anext(events))

@@ -8,6 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from kiosk.web.answers import API
 from kiosk.web.message_schemas import REF
 
 Schema = dict[str, Any]
@@ -73,3 +74,11 @@ def bytes_answer(description: str, media_type: str, headers: Sequence[str] = ())
 def list_of(name: str) -> Schema:
     """Of messages."""
     return {"type": "array", "items": {"$ref": REF + name}}
+
+
+NUMBER: Schema = {"type": "integer", "minimum": 0, "maximum": 10**9 - 1}
+POSITIVE: Schema = {"type": "number", "minimum": 0, "exclusiveMaximum": 2**31}
+TEXT: Schema = {"type": "string"}
+ID = Parameter(name="id", place="path", is_required=True, description="Of the job or upload.")
+DONE = Answer(description="Done.")
+JOB_AT = API + "/jobs/{id}"

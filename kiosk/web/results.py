@@ -10,7 +10,8 @@ from urllib.parse import quote
 from aiohttp import web
 
 from kiosk import wire
-from kiosk.jobs import result_stem
+from kiosk.authentication import Authentication
+from kiosk.jobs import ResultFile, result_stem
 from kiosk.service import KioskService
 from kiosk.web.answers import API, cut_on_error
 from kiosk.web.callers import caller_of
@@ -19,8 +20,9 @@ from kiosk.web.callers import caller_of
 class Results:
     """The files that jobs have produced."""
 
-    def __init__(self, service: KioskService) -> None:
+    def __init__(self, service: KioskService, authentication: Authentication) -> None:
         self._service = service
+        self._authentication = authentication
 
     def add_to(self, app: web.Application) -> None:
         app.router.add_get(API + "/jobs/{id}/results", self.list)
@@ -49,8 +51,7 @@ class Results:
         await response.prepare(request)
         if request.method != "HEAD":
             with cut_on_error(request):
-                chunks = await self._service.read_result(result, start, caller=caller_of(request))
-                await _send(response, chunks, stop - start)
+                await _send(response, await self._bytes(request, result, start), stop - start)
         return response
 
     async def archive(self, request: web.Request) -> web.StreamResponse:
@@ -71,13 +72,20 @@ class Results:
         ):
             for result in results:
                 with archive.open(result.file_name, "w", force_zip64=True) as member:
-                    chunks = await self._service.read_result(result, caller=caller_of(request))
-                    async for chunk in chunks:
+                    async for chunk in await self._bytes(request, result):
                         member.write(chunk)
                         await response.write(sink.take())
             archive.close()
             await response.write(sink.take())
         return response
+
+    async def _bytes(
+        self, request: web.Request, result: ResultFile, offset_bytes: int = 0
+    ) -> AsyncIterator[bytes]:
+        """The bytes of a result, for as long as the caller's credentials hold."""
+        caller = caller_of(request)
+        chunks = await self._service.read_result(result, offset_bytes, caller=caller)
+        return self._authentication.while_known(caller, chunks)
 
 
 async def _send(

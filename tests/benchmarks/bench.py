@@ -36,6 +36,7 @@ from kiosk.imaging.instances import find_instances
 from kiosk.imaging.intensity import as_uint16, plane_limits
 from kiosk.imaging.sample import make_sample
 from kiosk.imaging.tiling import cut_plane, read_tile
+from kiosk.machine import RunningKiosk
 from kiosk.models import ModelCard
 from kiosk.pipelines.parameters import instance_parameters
 from kiosk.request import SegmentationRequest
@@ -112,7 +113,7 @@ def run(images: int, rounds: int, console: Console) -> dict[str, object]:
         folder = Path(name)
         paths = make_images(folder, images)
         with started(folder / "home") as kiosk:
-            card = asyncio.run(_card(kiosk.triton_address))
+            card = asyncio.run(_card(kiosk))
             weights = CHECKOUT / "model_repository" / card.name / card.latest / "model.onnx"
             options = onnxruntime.SessionOptions()
             options.intra_op_num_threads = os.cpu_count() or 1
@@ -156,8 +157,8 @@ def run(images: int, rounds: int, console: Console) -> dict[str, object]:
         }
 
 
-async def _card(address: str) -> ModelCard:
-    inference = TritonInference(address, 60.0)
+async def _card(kiosk: RunningKiosk) -> ModelCard:
+    inference = TritonInference(kiosk.triton_address, 60.0, kiosk.triton_secret)
     cards = await inference.models()
     await inference.close()
     return next(card for card in cards if card.name == "nuclei")

@@ -138,9 +138,9 @@ def test_starts_serves_refuses_a_second_one_and_leaves_nothing(kiosk: Kiosk):
     found = kiosk.start()
     with redis.Redis.from_url(found.redis_url) as client:
         assert client.ping()
-        assert client.config_get("appendonly") == {"appendonly": "yes"}
-        assert client.config_get("maxmemory-policy") == {"maxmemory-policy": "noeviction"}
-        client.set("kept", "yes")
+        assert client.info("persistence")["aof_enabled"] == 1
+        assert client.info("memory")["maxmemory_policy"] == "noeviction"
+        client.set("{kiosk}:kept", "yes")
     with pytest.raises(redis.RedisError):
         redis.Redis.from_url(found.redis_url.replace(":", ":x", 2).replace(":x//", "://")).ping()
     assert triton_is_live(found.triton_address)
@@ -165,7 +165,7 @@ def test_starts_serves_refuses_a_second_one_and_leaves_nothing(kiosk: Kiosk):
 
     again = kiosk.start()  # Redis has kept what it was given
     with redis.Redis.from_url(again.redis_url) as client:
-        assert client.get("kept") == b"yes"
+        assert client.get("{kiosk}:kept") == b"yes"
     assert kiosk.stop(signal.SIGTERM) == 0
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
-from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
+from collections.abc import AsyncIterator
 from typing import Any
 
 import grpc
@@ -12,66 +12,35 @@ import numpy as np
 import pytest
 import tifffile
 from aiohttp.test_utils import TestClient, TestServer
+from alices import (
+    MALLORY,
+    METRICS_ROUTE,
+    NAMING,
+    NAMING_ROUTES,
+    OPEN,
+    OPEN_ROUTES,
+    PUBLIC_ROUTES,
+    WRITING,
+    Alices,
+    Route,
+    answered,
+    make_alices,
+    status,
+)
 
+from kiosk import authentication
 from kiosk._proto import kiosk_pb2 as pb
 from kiosk._proto import kiosk_pb2_grpc as pb_grpc
-from kiosk.adapters.image_files import ImageFileReader
-from kiosk.authentication import Authentication
-from kiosk.callers import Caller, Scope
-from kiosk.errors import Unauthenticated
+from kiosk.callers import Scope
 from kiosk.grpc_api import GrpcServer
 from kiosk.previews import Previews
-from kiosk.settings import CHECKOUT, LimitSettings
-from kiosk.testing import FakeKiosk, make_caller, make_kiosk
+from kiosk.settings import CHECKOUT
 from kiosk.web import make_app
-
-ALICE, MALLORY = make_caller("alice"), make_caller("mallory")
-CALLERS = {
-    "alice": ALICE,
-    "mallory": MALLORY,
-    "reader": make_caller("alice", Scope.READ),
-    "admin": make_caller("root", Scope.ADMIN),
-    "monitor": make_caller("monitor", Scope.METRICS),
-}
-
-
-class ByName(Authentication):
-    """Takes a name for credentials."""
-
-    async def caller(self, credentials: str, address: str) -> Caller:
-        if credentials not in CALLERS:
-            raise Unauthenticated("Who are you?")
-        return CALLERS[credentials].at(address)
-
-
-@dataclass
-class Alices:
-    """What alice has: an upload, a finished job of it, one that waits, one that was
-    cancelled, and an upload that began."""
-
-    fake: FakeKiosk
-    upload: str
-    done: str
-    open: str
-    begun: str
-    stopped: str
 
 
 @pytest.fixture
 async def alices() -> Alices:
-    fake = make_kiosk(ImageFileReader(LimitSettings()))
-    file = io.BytesIO()
-    plane = np.zeros((2, 32, 32), np.uint8)
-    plane[:, 4:12, 4:12] = 200
-    tifffile.imwrite(file, plane, ome=True, metadata={"axes": "TYX"})
-    upload = await fake.upload(file.getvalue(), "cells.tif", caller=ALICE)
-    done = await fake.service.segment(upload_id=upload, model="bright", caller=ALICE)
-    await fake.work()
-    waiting = await fake.service.segment(upload_id=upload, model="bright", caller=ALICE)
-    begun = await fake.service.uploads.create("more.tif", 10, "", caller=ALICE)
-    stopped = await fake.service.segment(upload_id=upload, model="bright", caller=ALICE)
-    await fake.service.cancel_job(stopped.id, caller=ALICE)
-    return Alices(fake, upload, done.id, waiting.id, begun.id, stopped.id)
+    return await make_alices()
 
 
 # ---------------------------------------------------------------- gRPC
@@ -79,59 +48,11 @@ async def alices() -> Alices:
 
 @pytest.fixture
 async def stub(alices: Alices) -> AsyncIterator[pb_grpc.KioskStub]:
-    server = GrpcServer(alices.fake.service, ByName(), "127.0.0.1", 0)
+    server = GrpcServer(alices.fake.service, alices.door, "127.0.0.1", 0)
     await server.start()
     async with grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as channel:
         yield pb_grpc.KioskStub(channel)
     await server.stop(0)
-
-
-def result_name(has: Alices) -> str:
-    return f"jobs/{has.done}/results/cells_instances.csv"
-
-
-# RPC -> its request for what is alice's. OPEN are those that name nothing of anybody's.
-NAMING: dict[str, Callable[[Alices], Any]] = {
-    "GetUpload": lambda has: pb.GetUploadRequest(name=f"uploads/{has.begun}"),
-    "WriteUpload": lambda has: iter(
-        [pb.WriteUploadRequest(name=f"uploads/{has.begun}", data=b"1234567890")]
-    ),
-    "InspectUpload": lambda has: pb.InspectUploadRequest(name=f"uploads/{has.upload}"),
-    "DeleteUpload": lambda has: pb.DeleteUploadRequest(name=f"uploads/{has.begun}"),
-    "Segment": lambda has: pb.SegmentRequest(upload=f"uploads/{has.upload}", model="bright"),
-    "Track": lambda has: pb.TrackRequest(upload=f"uploads/{has.upload}", model="bright"),
-    "GetJob": lambda has: pb.GetJobRequest(name=f"jobs/{has.done}"),
-    "WatchJob": lambda has: pb.WatchJobRequest(name=f"jobs/{has.done}"),
-    "CancelJob": lambda has: pb.CancelJobRequest(name=f"jobs/{has.open}"),
-    "RedriveJob": lambda has: pb.RedriveJobRequest(name=f"jobs/{has.stopped}"),
-    "DeleteJob": lambda has: pb.DeleteJobRequest(name=f"jobs/{has.done}"),
-    "ListResults": lambda has: pb.ListResultsRequest(job=f"jobs/{has.done}"),
-    "DownloadResult": lambda has: pb.DownloadResultRequest(name=result_name(has)),
-}
-OPEN: dict[str, Callable[[Alices], Any]] = {
-    "ListModels": lambda has: pb.ListModelsRequest(),
-    "GetModel": lambda has: pb.GetModelRequest(name="models/bright"),
-    "CreateUpload": lambda has: pb.CreateUploadRequest(file_name="a.tif", size_bytes=3),
-    "ListJobs": lambda has: pb.ListJobsRequest(),
-    "ListDeadLetters": lambda has: pb.ListDeadLettersRequest(),
-}
-OF_JOBS = {"Segment", "Track", "CancelJob", "RedriveJob", "DeleteJob"}
-WRITING = {"WriteUpload", "DeleteUpload", *OF_JOBS}
-
-
-async def status(stub: pb_grpc.KioskStub, method: str, request: Any, who: str = "") -> Any:
-    """The status of a call and its sentence."""
-    metadata = (("authorization", who),) if who else ()
-    call = getattr(stub, method)(request, metadata=metadata)
-    try:
-        if method in ("WatchJob", "DownloadResult"):
-            async for _ in call:
-                pass
-        else:
-            await call
-    except grpc.aio.AioRpcError as error:
-        return error.code(), error.details()
-    return grpc.StatusCode.OK, ""
 
 
 def test_the_tables_have_every_method() -> None:
@@ -143,14 +64,16 @@ def test_the_tables_have_every_method() -> None:
 async def test_methods_know_nothing_of_what_is_not_the_callers(
     stub: pb_grpc.KioskStub, alices: Alices, method: str
 ) -> None:
-    code, sentence = await status(stub, method, NAMING[method](alices), "mallory")
-    nowhere = Alices(alices.fake, *("0" * 26 for _ in range(5)))
-    same, words = await status(stub, method, NAMING[method](nowhere), "mallory")
+    code, sentence = await status(stub, method, NAMING[method](alices), alices.bearer("mallory"))
+    nowhere = alices.nowhere()
+    same, words = await status(stub, method, NAMING[method](nowhere), alices.bearer("mallory"))
     assert code is same is grpc.StatusCode.NOT_FOUND
     for name in (alices.upload, alices.done, alices.open, alices.begun, alices.stopped):
         sentence = sentence.replace(name, "0" * 26)
     assert sentence == words
-    assert (await status(stub, method, NAMING[method](alices), "alice"))[0] is grpc.StatusCode.OK
+    assert (await status(stub, method, NAMING[method](alices), alices.bearer("alice")))[
+        0
+    ] is grpc.StatusCode.OK
 
 
 @pytest.mark.parametrize("method", [*NAMING, *OPEN])
@@ -162,12 +85,12 @@ async def test_methods_ask_who_calls(stub: pb_grpc.KioskStub, alices: Alices, me
 @pytest.mark.parametrize("method", [*NAMING, *OPEN])
 async def test_methods_ask_for_scopes(stub: pb_grpc.KioskStub, alices: Alices, method: str) -> None:
     request = {**NAMING, **OPEN}[method]
-    code, _ = await status(stub, method, request(alices), "reader")
+    code, _ = await status(stub, method, request(alices), alices.bearer("reader"))
     writes = method in WRITING or method == "CreateUpload"
     assert code is (grpc.StatusCode.PERMISSION_DENIED if writes else grpc.StatusCode.OK)
-    code, _ = await status(stub, method, request(alices), "monitor")
+    code, _ = await status(stub, method, request(alices), alices.bearer("monitor"))
     assert code is grpc.StatusCode.PERMISSION_DENIED
-    code, _ = await status(stub, method, request(alices), "admin")
+    code, _ = await status(stub, method, request(alices), alices.bearer("admin"))
     assert code is grpc.StatusCode.OK
 
 
@@ -183,13 +106,15 @@ async def test_files_that_a_request_names_must_be_the_callers_too(
         ("Track", pb.TrackRequest(upload=mine, labels=theirs)),
         ("Track", pb.TrackRequest(upload=mine, labels=mine, tracks=theirs)),
     ):
-        assert (await status(stub, method, request, "mallory"))[0] is grpc.StatusCode.NOT_FOUND
+        assert (await status(stub, method, request, alices.bearer("mallory")))[
+            0
+        ] is grpc.StatusCode.NOT_FOUND
 
 
 async def test_lists_hold_what_is_the_callers(stub: pb_grpc.KioskStub, alices: Alices) -> None:
     async def listed(who: str, **options: bool) -> set[str]:
         request = pb.ListJobsRequest(**options)
-        answer = await stub.ListJobs(request, metadata=(("authorization", who),))
+        answer = await stub.ListJobs(request, metadata=(("authorization", alices.bearer(who)),))
         return {job.name.removeprefix("jobs/") for job in answer.jobs}
 
     assert await listed("alice") == {alices.done, alices.open, alices.stopped}
@@ -197,7 +122,7 @@ async def test_lists_hold_what_is_the_callers(stub: pb_grpc.KioskStub, alices: A
     assert await listed("admin") == set()
     assert await listed("admin", all_owners=True) == {alices.done, alices.open, alices.stopped}
     everybodys = pb.ListJobsRequest(all_owners=True)
-    code, _ = await status(stub, "ListJobs", everybodys, "alice")
+    code, _ = await status(stub, "ListJobs", everybodys, alices.bearer("alice"))
     assert code is grpc.StatusCode.PERMISSION_DENIED
 
 
@@ -209,10 +134,26 @@ async def test_the_same_request_id_of_two_owners_is_two_jobs(
     names = set()
     for who, upload in (("alice", alices.upload), ("mallory", mine)):
         request = pb.SegmentRequest(upload=f"uploads/{upload}", model="bright", request_id="r")
-        job = await stub.Segment(request, metadata=(("authorization", who),))
+        job = await stub.Segment(request, metadata=(("authorization", alices.bearer(who)),))
         names.add((job.name, job.owner))
     assert len(names) == 2
     assert {owner for _, owner in names} == {"alice", "mallory"}
+
+
+async def test_a_watch_ends_when_its_key_is_revoked(
+    stub: pb_grpc.KioskStub, alices: Alices, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(authentication, "RECHECK_S", 0.01)
+    metadata = (("authorization", alices.bearer("alice")),)
+    call = stub.WatchJob(pb.WatchJobRequest(name=f"jobs/{alices.open}"), metadata=metadata)
+    assert (await call.read()).job.owner == "alice"
+    (key,) = [key for key in await alices.keys.list() if key.scopes == {Scope.READ, Scope.WRITE}
+              and key.owner == "alice"]  # fmt: skip
+    await alices.keys.revoke(key.id, 2.0)
+    with pytest.raises(grpc.aio.AioRpcError, match="revoked") as caught:
+        async with asyncio.timeout(10):
+            await call.read()
+    assert caught.value.code() is grpc.StatusCode.UNAUTHENTICATED
 
 
 # ---------------------------------------------------------------- HTTP
@@ -222,74 +163,9 @@ async def test_the_same_request_id_of_two_owners_is_two_jobs(
 async def web(alices: Alices) -> AsyncIterator[TestClient]:
     fake = alices.fake
     previews = Previews(queue=fake.queue, store=fake.store, images=fake.images)
-    app = make_app(fake.service, previews, ByName(), CHECKOUT / "frontend")
+    app = make_app(fake.service, previews, alices.door, CHECKOUT / "frontend")
     async with TestClient(TestServer(app)) as client:
         yield client
-
-
-TUS = {"Tus-Resumable": "1.0.0"}
-PIECE = {**TUS, "Content-Type": "application/offset+octet-stream", "Upload-Offset": "0"}
-NEW = {**TUS, "Upload-Length": "3", "Upload-Metadata": "filename YS50aWY="}
-# (method, route) -> path and what goes with it. `{done}` and so on are ids of alice's.
-Route = tuple[str, str]
-NAMING_ROUTES: dict[Route, tuple[str, dict[str, Any]]] = {
-    ("HEAD", "/uploads/{id}"): ("/uploads/{begun}", {"headers": TUS}),
-    ("PATCH", "/uploads/{id}"): ("/uploads/{begun}", {"headers": PIECE, "data": b"1234567890"}),
-    ("DELETE", "/uploads/{id}"): ("/uploads/{begun}", {"headers": TUS}),
-    ("POST", "/uploads/{id}"): (
-        "/uploads/{begun}",
-        {"headers": {**TUS, "X-HTTP-Method-Override": "DELETE"}},
-    ),
-    ("GET", "/uploads/{id}/images"): ("/uploads/{upload}/images", {}),
-    ("POST", "/jobs"): ("/jobs", {"json": {"upload": "{upload}", "model": "bright"}}),
-    ("GET", "/jobs/{id}"): ("/jobs/{done}", {}),
-    ("DELETE", "/jobs/{id}"): ("/jobs/{done}", {}),
-    ("POST", "/jobs/{id}/cancel"): ("/jobs/{open}/cancel", {}),
-    ("POST", "/jobs/{id}/redrive"): ("/jobs/{stopped}/redrive", {}),
-    ("GET", "/jobs/{id}/events"): ("/jobs/{done}/events", {}),
-    ("GET", "/jobs/{id}/results"): ("/jobs/{done}/results", {}),
-    ("GET", "/jobs/{id}/results.zip"): ("/jobs/{done}/results.zip", {}),
-    ("GET", "/jobs/{id}/results/{file}"): ("/jobs/{done}/results/cells_instances.csv", {}),
-    ("GET", "/jobs/{id}/planes"): ("/jobs/{done}/planes", {}),
-    ("GET", "/jobs/{id}/planes/{index}/picture.png"): ("/jobs/{done}/planes/0/picture.png", {}),
-    ("GET", "/jobs/{id}/planes/{index}/labels"): ("/jobs/{done}/planes/0/labels", {}),
-}
-OPEN_ROUTES: dict[Route, tuple[str, dict[str, Any]]] = {
-    ("POST", "/uploads"): ("/uploads", {"headers": NEW}),
-    ("GET", "/models"): ("/models", {}),
-    ("GET", "/jobs"): ("/jobs", {}),
-    ("GET", "/dead-letters"): ("/dead-letters", {}),
-    # Jobs of others are left out of the stream, like those that are not there.
-    ("GET", "/events"): ("/events?job={done}", {}),
-}
-# What tells nothing of anybody: the page's files, result formats, whether the kiosk is well.
-PUBLIC_ROUTES: set[Route] = {
-    ("OPTIONS", "/uploads"),
-    ("OPTIONS", "/uploads/{id}"),
-    ("GET", "/formats"),
-    ("GET", "/health"),
-    ("GET", "//"),
-    ("GET", "//jobs/{id}"),
-    ("GET", "//static/{name}"),
-}
-METRICS_ROUTE: Route = ("GET", "//metrics")
-
-
-async def answered(
-    web: TestClient, route: Route, path: str, options: dict[str, Any], has: Alices, who: str
-) -> tuple[int, dict[str, Any]]:
-    """Status and problem of a request."""
-
-    def filled(value: Any) -> Any:
-        if isinstance(value, dict):
-            return {key: filled(item) for key, item in value.items()}
-        return value.format(**vars(has)) if isinstance(value, str) else value
-
-    headers = {**options.get("headers", {}), **({"Authorization": who} if who else {})}
-    body = {key: filled(value) for key, value in options.items() if key != "headers"}
-    answer = await web.request(route[0], f"/api/v1{filled(path)}", headers=headers, **body)
-    is_problem = answer.content_type == "application/problem+json" and route[0] != "HEAD"
-    return answer.status, await answer.json() if is_problem else {}
 
 
 def test_the_tables_have_every_route(web: TestClient) -> None:
@@ -309,7 +185,7 @@ async def test_routes_know_nothing_of_what_is_not_the_callers(
 ) -> None:
     path, options = NAMING_ROUTES[route]
     found, problem = await answered(web, route, path, options, alices, "mallory")
-    nowhere = Alices(alices.fake, *("0" * 26 for _ in range(5)))
+    nowhere = alices.nowhere()
     missing, words = await answered(web, route, path, options, nowhere, "mallory")
     assert found == missing == 404
     sentence = problem.get("detail", "")
@@ -340,7 +216,7 @@ async def test_events_of_several_jobs_leave_out_those_of_others(
 ) -> None:
     async def events(who: str) -> str:
         path = f"/api/v1/events?job={alices.done}"
-        return await (await web.get(path, headers={"Authorization": who})).text()
+        return await (await web.get(path, headers={"Authorization": alices.bearer(who)})).text()
 
     assert alices.done in await events("alice")
     assert alices.done not in await events("mallory")
@@ -348,7 +224,9 @@ async def test_events_of_several_jobs_leave_out_those_of_others(
 
 async def test_lists_of_jobs_are_the_callers(web: TestClient, alices: Alices) -> None:
     async def listed(who: str, query: str = "") -> set[str]:
-        answer = await web.get(f"/api/v1/jobs{query}", headers={"Authorization": who})
+        answer = await web.get(
+            f"/api/v1/jobs{query}", headers={"Authorization": alices.bearer(who)}
+        )
         return {job["id"] for job in (await answer.json())["jobs"]}
 
     assert await listed("alice") == {alices.done, alices.open, alices.stopped}
@@ -356,9 +234,101 @@ async def test_lists_of_jobs_are_the_callers(web: TestClient, alices: Alices) ->
     assert await listed("admin", "?all_owners=true") == {alices.done, alices.open, alices.stopped}
 
 
-async def test_figures_and_health(web: TestClient) -> None:
+async def test_what_is_refused_names_the_scheme(web: TestClient) -> None:
+    answer = await web.get("/api/v1/jobs")
+    assert answer.status == 401
+    assert answer.headers["WWW-Authenticate"].startswith("Bearer")
+
+
+async def signed_in(web: TestClient, alices: Alices, who: str = "alice") -> Any:
+    answer = await web.post("/api/v1/session", json={"key": alices.tokens[who]})
+    assert answer.status == 200, await answer.text()
+    return answer
+
+
+async def test_signing_in_and_out(web: TestClient, alices: Alices) -> None:
+    assert (await web.get("/api/v1/session")).status == 401
+    answer = await signed_in(web, alices)
+    assert await answer.json() == {"owner": "alice", "scopes": ["read", "write"]}
+    cookie = answer.headers["Set-Cookie"]
+    assert "HttpOnly" in cookie
+    assert "SameSite=Strict" in cookie
+    assert alices.tokens["alice"].rpartition("_")[2] not in cookie
+    listed = await (await web.get("/api/v1/jobs")).json()
+    assert {job["id"] for job in listed["jobs"]} == {alices.done, alices.open, alices.stopped}
+    assert (await web.get(f"/api/v1/jobs/{alices.done}/results.zip")).status == 200
+    assert (await web.delete("/api/v1/session", headers=SAME)).status == 204
+    assert (await web.get("/api/v1/jobs")).status == 401
+
+
+SAME = {"Sec-Fetch-Site": "same-origin"}
+
+
+@pytest.mark.parametrize(
+    "body", ["", "{}", '{"key": 1}', '{"key": "x", "more": 1}', '{"key": "nonsense"}', "[]"]
+)
+async def test_sessions_begin_with_keys_only(web: TestClient, body: str) -> None:
+    answer = await web.post(
+        "/api/v1/session", data=body, headers={"Content-Type": "application/json"}
+    )
+    assert answer.status in (400, 401)
+    assert "Set-Cookie" not in answer.headers
+    form = await web.post("/api/v1/session", data={"key": "x"})
+    assert form.status == 415
+
+
+@pytest.mark.parametrize(
+    ("headers", "is_ours"),
+    [
+        ({"Sec-Fetch-Site": "same-origin"}, True),
+        ({"Sec-Fetch-Site": "cross-site"}, False),
+        ({"Sec-Fetch-Site": "same-site"}, False),
+        ({"Sec-Fetch-Site": "none"}, False),
+        ({"Sec-Fetch-Site": "cross-site", "Origin": "OURS"}, False),
+        ({"Origin": "OURS"}, True),
+        ({"Origin": "https://evil.example"}, False),
+        ({"Origin": "null"}, False),
+        ({"Origin": ""}, False),
+        ({"Origin": "http://evil.example@OURS"}, False),
+        ({}, False),
+    ],
+)
+async def test_pages_of_other_sites_change_nothing(
+    web: TestClient, alices: Alices, headers: dict[str, str], is_ours: bool
+) -> None:
+    ours = f"http://{web.host}:{web.port}"
+    sent = {name: value.replace("OURS", ours) for name, value in headers.items()}
+    await signed_in(web, alices)
+    answer = await web.post(f"/api/v1/jobs/{alices.open}/cancel", headers=sent)
+    assert answer.status == (200 if is_ours else 403)
+    if not is_ours:
+        assert (await answer.json())["reason"] == "CROSS_SITE"
+    # With a key of its own a program needs no such headers; a browser's are heeded all the same.
+    bearer = {**sent, "Authorization": alices.bearer("alice")}
+    answer = await web.post(f"/api/v1/jobs/{alices.open}/cancel", headers=bearer)
+    assert answer.status == (200 if is_ours or not headers else 403)
+
+
+async def test_tampered_cookies(web: TestClient, alices: Alices) -> None:
+    await signed_in(web, alices)
+    (cookie,) = [c for c in web.session.cookie_jar if c.key == "kiosk_session"]
+    head, body, signature = cookie.value.removeprefix("session.").split(".")
+    for value in (
+        f"session.{head}.{body}.{signature[::-1]}",
+        f"session.{head}.{body[:-1]}.{signature}",
+        f"share.{head}.{body}.{signature}",
+        alices.tokens["alice"][:-1],
+        "session.",
+        "x" * 3000,
+    ):
+        web.session.cookie_jar.clear()
+        answer = await web.get("/api/v1/jobs", headers={"Cookie": f"kiosk_session={value}"})
+        assert answer.status == 401
+
+
+async def test_figures_and_health(web: TestClient, alices: Alices) -> None:
     for who, code in (("", 401), ("monitor", 200), ("admin", 200)):
-        headers = {"Authorization": who} if who else {}
+        headers = {"Authorization": alices.bearer(who)} if who else {}
         assert (await web.get("/metrics", headers=headers)).status == code
         health = await (await web.get("/api/v1/health", headers=headers)).json()
         assert ("backlog" in health) == (who != "")

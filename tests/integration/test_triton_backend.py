@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 import tritonclient.grpc as triton_client
 
-from kiosk.errors import PermanentError
+from kiosk.adapters.triton import TritonInference
+from kiosk.errors import KioskError, PermanentError
 from kiosk.imaging.candidates import Frame, find_candidates
 from kiosk.imaging.detections import detect
 from kiosk.imaging.link_graph import link_graph
@@ -21,6 +22,7 @@ from kiosk.local import Addresses, models_not_loaded, triton_spec
 from kiosk.machine import free_port, server_files
 from kiosk.processes import Child, Supervisor
 from kiosk.settings import Settings
+from kiosk.triton_secret import TritonSecret
 
 pytestmark = pytest.mark.servers
 
@@ -50,6 +52,7 @@ model_warmup { name: "tiles" batch_size: 4
 CPU_SETTINGS = """
 optimization { execution_accelerators { cpu_execution_accelerator { name: "openvino" } } }
 """
+SECRET = "words-between-friends"
 NUCLEI = Path(__file__).parents[2] / "model_repository" / "nuclei"
 LINKING = NUCLEI.with_name("linking")
 
@@ -62,7 +65,7 @@ def add_model(repository: Path, name: str, config: str = CONFIG, weights: bytes 
 
 @pytest.fixture(scope="module")
 def triton(tmp_path_factory: pytest.TempPathFactory):
-    """Address of a Triton with two good models and three that cannot be loaded."""
+    """Addresses with a Triton with two good models and three that cannot be loaded."""
     folder = tmp_path_factory.mktemp("triton")
     repository = folder / "models"
     add_model(repository, "halve")
@@ -88,21 +91,61 @@ def triton(tmp_path_factory: pytest.TempPathFactory):
         redis_port=0,
         triton_port=free_port(),
         redis_password="",
+        triton_secret=SECRET,
+        has_tls=False,
     )
     child = Child(triton_spec(settings, addresses, files), folder)
     supervisor = Supervisor([child], print)
     try:
         supervisor.start()
-        yield addresses.triton_address
+        yield addresses
     finally:
         supervisor.stop()
         assert "PyCapsule" not in child.log.read_text()
 
 
 @pytest.fixture
-def client(triton: str):
-    with triton_client.InferenceServerClient(triton) as client:
+def client(triton: Addresses):
+    with triton_client.InferenceServerClient(triton.triton_address) as client:
+        client.register_plugin(TritonSecret(SECRET))
         yield client
+
+
+def test_strangers_learn_only_whether_it_is_well(triton: Addresses, client):
+    image = image_of((1, 1, 16, 16))
+    for word in (None, "", "guess", SECRET[:-1]):
+        with triton_client.InferenceServerClient(triton.triton_address) as stranger:
+            if word is not None:
+                stranger.register_plugin(TritonSecret(word))
+            assert stranger.is_server_live()
+            calls = [
+                lambda: stranger.infer("halve", [tensor(image)]),
+                stranger.get_model_repository_index,
+                lambda: stranger.get_model_config("halve"),
+                lambda: stranger.get_model_metadata("halve"),
+                stranger.get_server_metadata,
+                stranger.get_inference_statistics,
+                stranger.get_trace_settings,
+                stranger.get_log_settings,
+                stranger.get_system_shared_memory_status,
+                lambda: stranger.load_model("halve"),
+                lambda: stranger.unload_model("halve"),
+                lambda: stranger.update_log_settings({"log_file": "/tmp/x"}),
+            ]
+            for call in calls:
+                with pytest.raises(triton_client.InferenceServerException, match="restricted"):
+                    call()
+    assert client.is_model_ready("halve")
+
+
+async def test_the_kiosk_shows_the_word(triton: Addresses):
+    inference = TritonInference(triton.triton_address, 60.0, SECRET)
+    assert "nuclei" in {card.name for card in await inference.models()}
+    await inference.close()
+    stranger = TritonInference(triton.triton_address, 60.0)
+    with pytest.raises(KioskError):
+        await stranger.models()
+    await stranger.close()
 
 
 def tensor(image: np.ndarray, name: str = "image", kind: str = "UINT16"):
@@ -165,7 +208,7 @@ def test_bad_request_gets_a_sentence_and_harms_no_other(client):
 
 
 def test_models_that_do_not_fit_their_configuration_say_why_and_keep_nothing_down(triton, client):
-    reasons = dict(models_not_loaded(triton))
+    reasons = dict(models_not_loaded(triton.triton_address, SECRET))
     assert set(reasons) == {"no_weights", "wrong_type", "wrong_name"}
     assert "'image' is TYPE_UINT8" in reasons["wrong_type"]
     assert re.search(r"the output 'median'; the weights have halved, mean", reasons["wrong_name"])

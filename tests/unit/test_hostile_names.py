@@ -77,10 +77,10 @@ def test_short_messages_stay_as_they_are() -> None:
 
 
 def test_answers_that_are_too_long_for_grpc_get_a_sentence() -> None:
-    grpc_api._sendable(pb.InspectUploadResponse())
+    grpc_calls.sendable(pb.InspectUploadResponse())
     images = [pb.Image(thumbnail=bytes(2_500_000))] * 2
     with pytest.raises(TooLarge, match="ask for less"):
-        grpc_api._sendable(pb.InspectUploadResponse(images=images))
+        grpc_calls.sendable(pb.InspectUploadResponse(images=images))
 
 
 def test_lines_show_names_as_they_are() -> None:

@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kiosk.errors import PermanentError
-from kiosk.local import quoted, redis_password, remove_shared_memory
+from kiosk.local import remove_shared_memory
+from kiosk.local_redis import quoted, redis_password
 from kiosk.processes import Child, ChildSpec, Supervisor, describe_exit, restart_delay_s, rotate
 
 

@@ -1,0 +1,136 @@
+"""How calls of the gRPC API are answered: whose they are, errors as statuses, the audit log."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator, Callable
+from functools import wraps
+from typing import Any
+
+import grpc
+
+from kiosk import audit, wire
+from kiosk._proto import kiosk_pb2 as pb
+from kiosk.errors import InvalidRequest, KioskError, TooLarge, WrongState
+
+log = logging.getLogger(__name__)
+
+MESSAGE_BYTES = 4 * 1024 * 1024 + 64 * 1024  # 4 MiB of data and its envelope
+
+Context = grpc.aio.ServicerContext
+
+
+async def abort(context: Context, error: Exception) -> None:
+    if not isinstance(error, KioskError):
+        log.exception("a call failed", exc_info=error)
+        error = KioskError("An internal error stopped this call. The log of the server has it.")
+    details = ("grpc-status-details-bin", wire.rpc_status(error).SerializeToString())
+    await context.abort(wire.status_of(error)[0], error.message, (details,))
+
+
+def unary(method: Callable[..., Any]) -> Callable[..., Any]:
+    """The caller of a call with one answer, and its errors as gRPC statuses."""
+
+    @wraps(method)
+    async def call(self: Any, request: Any, context: Context) -> Any:
+        try:
+            return sendable(await method(self, request, await self.caller(context)))
+        except Exception as error:
+            if isinstance(error, grpc.aio.AbortError):
+                raise
+            await abort(context, error)
+
+    return call
+
+
+def mutating(method: Callable[..., Any]) -> Callable[..., Any]:
+    """As `unary`, for a call that changes something: it leaves a line in the audit log."""
+
+    @wraps(method)
+    async def call(self: Any, request: Any, context: Context) -> Any:
+        request = Incoming(request) if hasattr(request, "__aiter__") else request
+        caller, answer, outcome = None, None, audit.OK
+        try:
+            caller = await self.caller(context)
+            answer = sendable(await method(self, request, caller))
+            return answer
+        except BaseException as error:
+            outcome = audit.outcome_of(error)
+            if isinstance(error, grpc.aio.AbortError) or not isinstance(error, Exception):
+                raise
+            await abort(context, error)
+        finally:
+            resource = _resource_of(answer) or _resource_of(request)
+            audit.note(caller, method.__name__, resource, outcome, address=context.peer())
+
+    return call
+
+
+def _resource_of(message: Any) -> str:
+    """What a request or an answer names; "" where it names nothing."""
+    names = (getattr(message, field, "") for field in ("name", "job", "upload"))
+    return str(next((name for name in names if name), ""))
+
+
+def sendable(answer: Any) -> Any:
+    """The answer. Raises TooLarge, where gRPC itself would break the call without a word."""
+    if answer.ByteSize() > MESSAGE_BYTES:
+        raise TooLarge(
+            f"The answer has {answer.ByteSize()} bytes and a message may have {MESSAGE_BYTES}; ask"
+            " for less at a time (a smaller page, one image of the file), or use the HTTP API.",
+            reason="ANSWER_TOO_LARGE",
+        )
+    return answer
+
+
+def streaming(method: Callable[..., Any]) -> Callable[..., Any]:
+    """The caller of a call with a stream of answers, and its errors as gRPC statuses."""
+
+    @wraps(method)
+    async def call(self: Any, request: Any, context: Context) -> AsyncIterator[Any]:
+        try:
+            caller = await self.caller(context)
+            answers = method(self, request, caller)
+            async for answer in self.authentication.while_known(caller, answers):
+                yield answer
+        except Exception as error:
+            if isinstance(error, grpc.aio.AbortError):
+                raise
+            await abort(context, error)
+
+    return call
+
+
+class Incoming:
+    """The messages of a WriteUpload stream, checked for gaps."""
+
+    def __init__(self, requests: AsyncIterator[pb.WriteUploadRequest]) -> None:
+        self._requests = requests
+        self._first: pb.WriteUploadRequest | None = None
+        self.finished = False
+
+    @property
+    def name(self) -> str:
+        """The upload that the first message names, once that has arrived."""
+        return self._first.name if self._first else ""
+
+    async def first(self) -> pb.WriteUploadRequest:
+        async for request in self._requests:
+            self._first = request
+            return request
+        raise InvalidRequest("The stream ended before its first message.", field="name")
+
+    async def data(self) -> AsyncIterator[bytes]:
+        assert self._first is not None
+        expected = self._first.offset_bytes + len(self._first.data)
+        self.finished = self._first.finish
+        yield self._first.data
+        async for request in self._requests:
+            if request.offset_bytes != expected:
+                raise WrongState(
+                    f"The next byte expected is {expected}, not {request.offset_bytes}.",
+                    reason="OFFSET_MISMATCH",
+                )
+            expected += len(request.data)
+            self.finished = self.finished or request.finish
+            yield request.data

@@ -1,0 +1,203 @@
+"""What alice has in a kiosk that asks who calls, and every call of both APIs that names it."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import grpc
+import numpy as np
+import tifffile
+from aiohttp.test_utils import TestClient
+
+from kiosk._proto import kiosk_pb2 as pb
+from kiosk._proto import kiosk_pb2_grpc as pb_grpc
+from kiosk.adapters.image_files import ImageFileReader
+from kiosk.api_keys import new_api_key
+from kiosk.authentication import Authentication
+from kiosk.callers import Scope
+from kiosk.settings import LimitSettings
+from kiosk.testing import FakeKiosk, MemoryKeyRing, make_caller, make_kiosk
+
+ALICE, MALLORY = make_caller("alice"), make_caller("mallory")
+SCOPES = {
+    "alice": ("alice", [Scope.READ, Scope.WRITE]),
+    "mallory": ("mallory", [Scope.READ, Scope.WRITE]),
+    "reader": ("alice", [Scope.READ]),
+    "admin": ("root", [Scope.ADMIN]),
+    "monitor": ("monitor", [Scope.METRICS]),
+}
+
+
+@dataclass
+class Alices:
+    """What alice has: an upload, a finished job of it, one that waits, one that was
+    cancelled, and an upload that began."""
+
+    fake: FakeKiosk
+    keys: MemoryKeyRing
+    tokens: dict[str, str]
+    upload: str
+    done: str
+    open: str
+    begun: str
+    stopped: str
+
+    @property
+    def door(self) -> Authentication:
+        return Authentication(self.keys, required=True, memory_s=0.0)
+
+    def bearer(self, who: str) -> str:
+        """The header of somebody; "" = nobody."""
+        return f"Bearer {self.tokens.get(who, who)}" if who else ""
+
+    def nowhere(self) -> Alices:
+        """The same, with ids that nobody has."""
+        ids = dict.fromkeys(("upload", "done", "open", "begun", "stopped"), "0" * 26)
+        return replace(self, **ids)  # type: ignore[arg-type]
+
+
+async def make_alices() -> Alices:
+    """A kiosk of fakes with all that."""
+    fake = make_kiosk(ImageFileReader(LimitSettings()))
+    file = io.BytesIO()
+    plane = np.zeros((2, 32, 32), np.uint8)
+    plane[:, 4:12, 4:12] = 200
+    tifffile.imwrite(file, plane, ome=True, metadata={"axes": "TYX"})
+    upload = await fake.upload(file.getvalue(), "cells.tif", caller=ALICE)
+    done = await fake.service.segment(upload_id=upload, model="bright", caller=ALICE)
+    await fake.work()
+    waiting = await fake.service.segment(upload_id=upload, model="bright", caller=ALICE)
+    begun = await fake.service.uploads.create("more.tif", 10, "", caller=ALICE)
+    stopped = await fake.service.segment(upload_id=upload, model="bright", caller=ALICE)
+    await fake.service.cancel_job(stopped.id, caller=ALICE)
+    keys, tokens = MemoryKeyRing(), {}
+    for name, (owner, scopes) in SCOPES.items():
+        key, tokens[name] = new_api_key(owner, scopes, time_s=1.0)
+        await keys.add(key)
+    return Alices(fake, keys, tokens, upload, done.id, waiting.id, begun.id, stopped.id)
+
+
+# ---------------------------------------------------------------- gRPC
+
+
+def result_name(has: Alices) -> str:
+    return f"jobs/{has.done}/results/cells_instances.csv"
+
+
+# RPC -> its request for what is alice's. OPEN are those that name nothing of anybody's.
+NAMING: dict[str, Callable[[Alices], Any]] = {
+    "GetUpload": lambda has: pb.GetUploadRequest(name=f"uploads/{has.begun}"),
+    "WriteUpload": lambda has: iter(
+        [pb.WriteUploadRequest(name=f"uploads/{has.begun}", data=b"1234567890")]
+    ),
+    "InspectUpload": lambda has: pb.InspectUploadRequest(name=f"uploads/{has.upload}"),
+    "DeleteUpload": lambda has: pb.DeleteUploadRequest(name=f"uploads/{has.begun}"),
+    "Segment": lambda has: pb.SegmentRequest(upload=f"uploads/{has.upload}", model="bright"),
+    "Track": lambda has: pb.TrackRequest(upload=f"uploads/{has.upload}", model="bright"),
+    "GetJob": lambda has: pb.GetJobRequest(name=f"jobs/{has.done}"),
+    "WatchJob": lambda has: pb.WatchJobRequest(name=f"jobs/{has.done}"),
+    "CancelJob": lambda has: pb.CancelJobRequest(name=f"jobs/{has.open}"),
+    "RedriveJob": lambda has: pb.RedriveJobRequest(name=f"jobs/{has.stopped}"),
+    "DeleteJob": lambda has: pb.DeleteJobRequest(name=f"jobs/{has.done}"),
+    "ListResults": lambda has: pb.ListResultsRequest(job=f"jobs/{has.done}"),
+    "DownloadResult": lambda has: pb.DownloadResultRequest(name=result_name(has)),
+}
+OPEN: dict[str, Callable[[Alices], Any]] = {
+    "ListModels": lambda has: pb.ListModelsRequest(),
+    "GetModel": lambda has: pb.GetModelRequest(name="models/bright"),
+    "CreateUpload": lambda has: pb.CreateUploadRequest(file_name="a.tif", size_bytes=3),
+    "ListJobs": lambda has: pb.ListJobsRequest(),
+    "ListDeadLetters": lambda has: pb.ListDeadLettersRequest(),
+}
+OF_JOBS = {"Segment", "Track", "CancelJob", "RedriveJob", "DeleteJob"}
+WRITING = {"WriteUpload", "DeleteUpload", *OF_JOBS}
+
+
+async def status(stub: pb_grpc.KioskStub, method: str, request: Any, bearer: str = "") -> Any:
+    """The status of a call and its sentence."""
+    metadata = (("authorization", bearer),) if bearer else ()
+    call = getattr(stub, method)(request, metadata=metadata)
+    try:
+        if method in ("WatchJob", "DownloadResult"):
+            async for _ in call:
+                pass
+        else:
+            await call
+    except grpc.aio.AioRpcError as error:
+        return error.code(), error.details()
+    return grpc.StatusCode.OK, ""
+
+
+# ---------------------------------------------------------------- HTTP
+
+TUS = {"Tus-Resumable": "1.0.0"}
+PIECE = {**TUS, "Content-Type": "application/offset+octet-stream", "Upload-Offset": "0"}
+NEW = {**TUS, "Upload-Length": "3", "Upload-Metadata": "filename YS50aWY="}
+# (method, route) -> path and what goes with it. `{done}` and so on are ids of alice's.
+Route = tuple[str, str]
+NAMING_ROUTES: dict[Route, tuple[str, dict[str, Any]]] = {
+    ("HEAD", "/uploads/{id}"): ("/uploads/{begun}", {"headers": TUS}),
+    ("PATCH", "/uploads/{id}"): ("/uploads/{begun}", {"headers": PIECE, "data": b"1234567890"}),
+    ("DELETE", "/uploads/{id}"): ("/uploads/{begun}", {"headers": TUS}),
+    ("POST", "/uploads/{id}"): (
+        "/uploads/{begun}",
+        {"headers": {**TUS, "X-HTTP-Method-Override": "DELETE"}},
+    ),
+    ("GET", "/uploads/{id}/images"): ("/uploads/{upload}/images", {}),
+    ("POST", "/jobs"): ("/jobs", {"json": {"upload": "{upload}", "model": "bright"}}),
+    ("GET", "/jobs/{id}"): ("/jobs/{done}", {}),
+    ("DELETE", "/jobs/{id}"): ("/jobs/{done}", {}),
+    ("POST", "/jobs/{id}/cancel"): ("/jobs/{open}/cancel", {}),
+    ("POST", "/jobs/{id}/redrive"): ("/jobs/{stopped}/redrive", {}),
+    ("GET", "/jobs/{id}/events"): ("/jobs/{done}/events", {}),
+    ("GET", "/jobs/{id}/results"): ("/jobs/{done}/results", {}),
+    ("GET", "/jobs/{id}/results.zip"): ("/jobs/{done}/results.zip", {}),
+    ("GET", "/jobs/{id}/results/{file}"): ("/jobs/{done}/results/cells_instances.csv", {}),
+    ("GET", "/jobs/{id}/planes"): ("/jobs/{done}/planes", {}),
+    ("GET", "/jobs/{id}/planes/{index}/picture.png"): ("/jobs/{done}/planes/0/picture.png", {}),
+    ("GET", "/jobs/{id}/planes/{index}/labels"): ("/jobs/{done}/planes/0/labels", {}),
+}
+OPEN_ROUTES: dict[Route, tuple[str, dict[str, Any]]] = {
+    ("POST", "/uploads"): ("/uploads", {"headers": NEW}),
+    ("GET", "/models"): ("/models", {}),
+    ("GET", "/jobs"): ("/jobs", {}),
+    ("GET", "/dead-letters"): ("/dead-letters", {}),
+    # Jobs of others are left out of the stream, like those that are not there.
+    ("GET", "/events"): ("/events?job={done}", {}),
+}
+# What tells nothing of anybody: the page's files, result formats, whether the kiosk is well.
+PUBLIC_ROUTES: set[Route] = {
+    ("OPTIONS", "/uploads"),
+    ("OPTIONS", "/uploads/{id}"),
+    ("GET", "/formats"),
+    ("GET", "/health"),
+    ("GET", "/session"),
+    ("POST", "/session"),
+    ("DELETE", "/session"),
+    ("GET", "//"),
+    ("GET", "//jobs/{id}"),
+    ("GET", "//static/{name}"),
+}
+METRICS_ROUTE: Route = ("GET", "//metrics")
+
+
+async def answered(
+    web: TestClient, route: Route, path: str, options: dict[str, Any], has: Alices, who: str
+) -> tuple[int, dict[str, Any]]:
+    """Status and problem of a request."""
+
+    def filled(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: filled(item) for key, item in value.items()}
+        return value.format(**vars(has)) if isinstance(value, str) else value
+
+    headers = {**options.get("headers", {}), "Authorization": has.bearer(who)}
+    if not who:
+        del headers["Authorization"]
+    body = {key: filled(value) for key, value in options.items() if key != "headers"}
+    answer = await web.request(route[0], f"/api/v1{filled(path)}", headers=headers, **body)
+    is_problem = answer.content_type == "application/problem+json" and route[0] != "HEAD"
+    return answer.status, await answer.json() if is_problem else {}
