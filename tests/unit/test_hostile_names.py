@@ -15,7 +15,7 @@ from rich.console import Console
 from segmented import kiosk_with, spots, tiff
 from zarr_makers import zip_of
 
-from kiosk import grpc_api, service, wire
+from kiosk import grpc_calls, service, wire
 from kiosk._proto import kiosk_pb2 as pb
 from kiosk.adapters.images.zip_directory import shown
 from kiosk.callers import LOCAL
