@@ -29,6 +29,7 @@ from kiosk.web.callers import Recognition
 from kiosk.web.events import Events
 from kiosk.web.inspections import Inspections
 from kiosk.web.jobs import Jobs
+from kiosk.web.openapi import OpenApi
 from kiosk.web.pace import DEFAULT_IDLE_S, IDLE_S, paced
 from kiosk.web.page import Page
 from kiosk.web.pictures import Pictures
@@ -110,4 +111,5 @@ def make_app(
     Events(service, authentication).add_to(app)
     Results(service, authentication).add_to(app)
     Pictures(previews).add_to(app)
+    OpenApi().add_to(app)
     return app

@@ -22,7 +22,7 @@ from image_makers import pixels, tiff
 
 from kiosk.adapters.decoder import landlock
 from kiosk.adapters.decoder.decoding_files import DecodedImage, DecodingImageFiles
-from kiosk.errors import InvalidRequest, KioskError, ReaderFailed, TooLarge, TransientError
+from kiosk.errors import InvalidRequest, KioskError, Outage, ReaderFailed, TooLarge, TransientError
 from kiosk.ports import ImageSource, Interruptible
 from kiosk.reading import ReadOptions
 from kiosk.settings import MIB, DecodingSettings, LimitSettings
@@ -351,18 +351,22 @@ def test_what_forks_has_one_thread(files: DecodingImageFiles) -> None:
 # ------------------------------------------------------------------ as in one process
 
 
-def test_the_store_that_fails_is_not_the_file_that_is_damaged(files: DecodingImageFiles) -> None:
+@pytest.mark.parametrize("error", [OSError("the bucket is away"), Outage("It is away.")], ids=str)
+@pytest.mark.parametrize("from_bytes", [0, 1000])
+def test_the_store_that_fails_is_not_the_file_that_is_damaged(
+    files: DecodingImageFiles, error: Exception, from_bytes: int
+) -> None:
     class Failing(io.BytesIO):
         def read(self, size: int | None = -1) -> bytes:
-            if self.tell() > 1000:
-                raise OSError("the bucket is away")
+            if self.tell() >= from_bytes:
+                raise error
             return super().read(size)
 
     data = tiff(pixels(600, 800))  # more than is read ahead
-    source = files.open(Failing(data), "a")
-    with pytest.raises(TransientError):
-        source.plane(0, 0, [0])
-    source.close()
+    wanted = type(error) if isinstance(error, KioskError) else TransientError
+    with pytest.raises(wanted) as caught:
+        files.open(Failing(data), "a").plane(0, 0, [0])
+    assert type(caught.value) is wanted
 
 
 def test_errors_arrive_as_they_were_raised(files: DecodingImageFiles) -> None:

@@ -11,10 +11,9 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from kiosk.adapters.decoder.facts import ImageFacts, entries_from, facts_from
-from kiosk.adapters.decoder.readers import Reader, Readers, no_sense
+from kiosk.adapters.decoder.readers import Reader, Readers, no_sense, store_error
 from kiosk.adapters.decoder.wire import Broken
 from kiosk.adapters.images.signatures import HEAD_BYTES, VENDORS
-from kiosk.errors import TransientError
 from kiosk.ports import File, ImageEntry, ImageSource, Window
 from kiosk.reading import ReadOptions
 from kiosk.settings import DecodingSettings, LimitSettings, store_environment
@@ -156,7 +155,7 @@ def _read_head(file: BinaryIO) -> bytes:
         file.seek(0)
         return file.read(HEAD_BYTES)
     except Exception as error:  # files of all kinds of stores
-        raise TransientError("The stored image could not be read.") from error
+        raise store_error(error) from error
 
 
 def _own_file(file: BinaryIO | None) -> tuple[int | None, int]:
@@ -171,7 +170,7 @@ def _own_file(file: BinaryIO | None) -> tuple[int | None, int]:
         size_bytes = file.seek(0, os.SEEK_END)
         file.seek(0)
     except Exception as error:  # files of all kinds of stores
-        raise TransientError("The stored image could not be read.") from error
+        raise store_error(error) from error
     name = getattr(file, "name", "")
     if not isinstance(name, str) or not name:
         return None, size_bytes

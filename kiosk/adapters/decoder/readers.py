@@ -20,7 +20,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from kiosk.adapters.decoder import wire
-from kiosk.errors import ReaderFailed, TransientError
+from kiosk.errors import KioskError, ReaderFailed, TransientError
 from kiosk.settings import DecodingSettings, LimitSettings, reader_environment
 
 log = logging.getLogger(__name__)
@@ -177,6 +177,8 @@ class Reader:
         self._process_fd = os.pidfd_open(pid)
         self._asking, self._ending = threading.Lock(), threading.Lock()
         self._ended = threading.Event()
+        # What was met when the file was read for it; it takes that for the end of the file.
+        self._store_error: KioskError | None = None
 
     @property
     def is_alive(self) -> bool:
@@ -219,7 +221,7 @@ class Reader:
                 wire.send(self._socket, message, [] if fd is None else [fd])
                 answer = self._answer(file, limit_s, pixels)
             if "error" in answer:
-                raise wire.error_from_dict(answer["error"])
+                raise self._store_error or wire.error_from_dict(answer["error"])
             if "fault" in answer:
                 raise RuntimeError(f"a reader of images met:\n{str(answer['fault'])[:4000]}")
             return answer["done"]
@@ -242,6 +244,7 @@ class Reader:
         pixels: tuple[tuple[int, ...], np.dtype] | None,
     ) -> Any:
         deadline_s = time.monotonic() + limit_s
+        self._store_error = None
         while True:
             answer = wire.receive(self._socket, deadline_s)
             if "read" not in answer:
@@ -250,8 +253,20 @@ class Reader:
                 return answer
             before_s = time.monotonic()
             self._socket.settimeout(limit_s)
-            wire.send_bytes(self._socket, _piece(file, answer["read"]))
+            wire.send_bytes(self._socket, self._piece(file, answer["read"]))
             deadline_s += time.monotonic() - before_s
+
+    def _piece(self, file: BinaryIO | None, asked: Any) -> bytes | None:
+        """The bytes that a reader asks for; None where they cannot be read. Raises Broken."""
+        offset, length = (int(number) for number in asked)
+        if file is None or offset < 0 or not 0 < length <= wire.LONGEST_READ_BYTES:
+            raise wire.Broken("a read that makes no sense")
+        try:
+            file.seek(offset)
+            return file.read(length)
+        except Exception as error:  # files of all kinds of stores
+            self._store_error = store_error(error)
+            return None
 
     def _death(self, file_name: str) -> ReaderFailed:
         """The error for a reader that is gone."""
@@ -288,17 +303,12 @@ class Reader:
             self.end()
 
 
-def _piece(file: BinaryIO | None, asked: Any) -> bytes | None:
-    """The bytes that a reader asks for; None where they cannot be read. Raises Broken."""
-    offset, length = (int(number) for number in asked)
-    if file is None or offset < 0 or not 0 < length <= wire.LONGEST_READ_BYTES:
-        raise wire.Broken("a read that makes no sense")
-    try:
-        file.seek(offset)
-        return file.read(length)
-    except Exception as error:  # files of all kinds of stores
-        log.warning("a stored image could not be read: %s", error)
-        return None
+def store_error(error: Exception) -> KioskError:
+    """The error for a stored image that cannot be read, whatever is in it."""
+    if isinstance(error, KioskError):
+        return error
+    log.warning("a stored image could not be read: %s", error)
+    return TransientError("The stored image could not be read.")
 
 
 _INSTEAD = "Save the image anew, for example as OME-TIFF, and try that."

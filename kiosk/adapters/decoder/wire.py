@@ -19,6 +19,7 @@ from kiosk.errors import (
     InvalidRequest,
     KioskError,
     NotFound,
+    Outage,
     PermanentError,
     TooLarge,
     TransientError,
@@ -142,7 +143,7 @@ def _parsed(data: bytes) -> Any:
 # The errors that a reader may answer with, by name: not that somebody else has its work, say.
 _KINDS: dict[str, type[KioskError]] = {
     kind.__name__: kind
-    for kind in (InvalidRequest, NotFound, TooLarge, TransientError, PermanentError)
+    for kind in (InvalidRequest, NotFound, TooLarge, TransientError, Outage, PermanentError)
 }
 
 
