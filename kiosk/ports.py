@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, BinaryIO, Protocol
+from typing import Any, BinaryIO, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -183,6 +183,9 @@ class ObjectStore(Protocol):
     def open(self, key: str) -> BinaryIO:
         """A seekable file for lazy reading; for use in a thread. Raises NotFound."""
 
+    async def flush(self, prefix: str) -> None:
+        """When this returns, what lies below a prefix outlives a power failure."""
+
     async def check(self) -> None:
         """Raises Outage while nothing can be read or stored."""
 
@@ -237,6 +240,17 @@ class ImageSource(Protocol):
     def close(self) -> None: ...
 
 
+@runtime_checkable
+class Interruptible(Protocol):
+    """An `ImageSource` whose reading can be ended from outside."""
+
+    def interrupt(self) -> None:
+        """Have a thread that is in `plane` fail at once with ReaderFailed; for any thread.
+
+        The source can still be read, or closed, also while that thread has not noticed yet.
+        """
+
+
 @dataclass(frozen=True, kw_only=True)
 class ImageEntry:
     """One image of a file that may hold several.
@@ -261,6 +275,7 @@ class ImageFiles(Protocol):
     def open(self, file: File, file_name: str, options: ReadOptions = ReadOptions()) -> ImageSource:
         """Raises InvalidRequest with a plain sentence when the file cannot be read.
 
+        Where another process reads it, also ReaderFailed, when that dies or is too slow.
         The source owns the file from then on; a file that is refused stays open.
         """
 

@@ -15,10 +15,8 @@ SHARE_COOKIE = "kiosk_share"
 _CALLER = web.RequestKey("caller", Caller)
 # What nobody is asked for: the files of the page, signing in, and what tells nothing of anybody.
 PUBLIC = frozenset(
-    {
-        *("/", "/jobs/{id}", "/s/{token}", "/static/{name}"),
-        *(f"{API}/formats", f"{API}/health", f"{API}/session"),
-    }
+    {"/", "/jobs/{id}", "/s/{token}", "/static/{name}"}
+    | {f"{API}/{name}" for name in ("formats", "health", "openapi.json", "session")}
 )
 
 
