@@ -278,6 +278,16 @@ class ServerSettings(Group):
         " the middle of one, or not taking the answer. More than the 60 s of most proxies, which"
         " must not find a connection closed that they use again.",
     )
+    longest_retention_s: float = Field(
+        365 * 24 * 3600.0,
+        gt=0,
+        description="A job may be kept so long at most, counted from when that is asked (a year).",
+    )
+    longest_share_s: float = Field(
+        30 * 24 * 3600.0,
+        gt=0,
+        description="A share link ends after so long at the latest (30 days): links get around.",
+    )
     sweep_s: float = Field(60.0, gt=0, description="How often expired jobs are looked for.")
 
     @model_validator(mode="after")
