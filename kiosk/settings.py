@@ -271,6 +271,13 @@ class ServerSettings(Group):
     retention_s: float = Field(
         7 * 24 * 3600.0, gt=0, description="Uploads and jobs are deleted after this long (7 days)."
     )
+    idle_s: float = Field(
+        75.0,
+        gt=0,
+        description="HTTP connections that stand still for so long are closed: between requests, in"
+        " the middle of one, or not taking the answer. More than the 60 s of most proxies, which"
+        " must not find a connection closed that they use again.",
+    )
     longest_retention_s: float = Field(
         365 * 24 * 3600.0,
         gt=0,
@@ -280,13 +287,6 @@ class ServerSettings(Group):
         30 * 24 * 3600.0,
         gt=0,
         description="A share link ends after so long at the latest (30 days): links get around.",
-    )
-    idle_s: float = Field(
-        75.0,
-        gt=0,
-        description="HTTP connections that stand still for so long are closed: between requests, in"
-        " the middle of one, or not taking the answer. More than the 60 s of most proxies, which"
-        " must not find a connection closed that they use again.",
     )
     sweep_s: float = Field(60.0, gt=0, description="How often expired jobs are looked for.")
 

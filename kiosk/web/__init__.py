@@ -64,14 +64,9 @@ class WebServer:
         self.port = port
         self._host = host
         self._previews = previews
+        is_local = is_loopback(host) and not authentication.required
         self.app = make_app(
-            service,
-            previews,
-            authentication,
-            frontend,
-            public_url,
-            idle_s,
-            is_local=is_loopback(host) and not authentication.required,
+            service, previews, authentication, frontend, public_url, idle_s, is_local=is_local
         )
         self._runner = web.AppRunner(
             self.app,
