@@ -141,7 +141,8 @@ async def run_server(settings: Settings) -> None:
     choose_scratch(settings.scratch_dir)
     stopping = _stop_on_signals()
     queue, inference, store = make_queue(settings), make_inference(settings), make_store(settings)
-    keys, images = make_keys(settings), make_images(settings)
+    keys = make_keys(settings)
+    images = make_images(settings)
     room = make_disk_room(settings)
     uploads = Uploads(
         store,

@@ -74,6 +74,7 @@ class Connection:
         self._ca_file = ca_file
         self._channel: grpc.aio.Channel | None = None
         self._stub: Any = None
+        self._has_answered = False
 
     async def close(self) -> None:
         if self._channel is not None:
@@ -116,11 +117,23 @@ class Connection:
         return grpc.aio.secure_channel(address, grpc.ssl_channel_credentials(roots), options)
 
     async def call(self, method: str, request: Any) -> Any:
-        """One call with one answer. Raises the kiosk's own errors."""
-        try:
-            return await getattr(self.stub, method)(request)
-        except grpc.aio.AioRpcError as error:
-            raise self.error(error) from None
+        """One call with one answer. Raises the kiosk's own errors.
+
+        A kiosk that has answered before is given time to come back; one that never has is told to
+        be away at once. Every call may be sent twice.
+        """
+        for attempt in range(ATTEMPTS):
+            try:
+                answer = await getattr(self.stub, method)(request)
+            except grpc.aio.AioRpcError as error:
+                away = error.code() is grpc.StatusCode.UNAVAILABLE
+                if not away or not self._has_answered or attempt + 1 == ATTEMPTS:
+                    raise self.error(error) from None
+            else:
+                self._has_answered = True
+                return answer
+            await asyncio.sleep(FIRST_PAUSE_S * 2**attempt)
+        raise AssertionError("unreachable")
 
     def error(self, error: grpc.aio.AioRpcError) -> KioskError:
         """The kiosk's own error behind a gRPC error."""

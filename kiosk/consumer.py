@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 
+from kiosk import lease_keeper
 from kiosk.errors import (
     DISK_FULL,
     MODEL_NOT_LOADED,
@@ -23,11 +23,13 @@ from kiosk.errors import (
     PermanentError,
     TransientError,
 )
-from kiosk.jobs import Lease, PartKind, job_prefix, parts_prefix
+from kiosk.jobs import Lease, PartKind, results_prefix
+from kiosk.lease_keeper import LeaseKeeper, Step
 from kiosk.models import NO_MODEL, ModelCard
 from kiosk.outages import Outages
 from kiosk.pipelines import PIPELINES
 from kiosk.pipelines.context import JobContext, OpenImages, SegmentationOptions
+from kiosk.pipelines.result_files import are_complete
 from kiosk.ports import ImageFiles, InferenceClient, JobQueue, ObjectStore
 from kiosk.slots import Slots
 from kiosk.telemetry import PART_SECONDS, PARTS
@@ -35,12 +37,7 @@ from kiosk.telemetry import PART_SECONDS, PARTS
 log = logging.getLogger(__name__)
 
 LEASE_WAIT_S = 2.0
-RECONNECT_S = 1.0
 INTERNAL = "An internal error stopped this part ({}). The log of the consumer has the details."
-
-
-# A step of the queue that ends a part.
-Step = Callable[[], Awaitable[None]]
 
 
 class Consumer:
@@ -77,7 +74,7 @@ class Consumer:
         self._inference = inference
         self._options = options
         self._parts_in_flight = parts_in_flight
-        self._lease_s = lease_s
+        self._leases = LeaseKeeper(queue, store, lease_s)
         self._part_timeout_s = part_timeout_s
         self._join_part_timeout_s = join_part_timeout_s
         self._stop_grace_s = stop_grace_s
@@ -121,14 +118,21 @@ class Consumer:
                 lease = await self._leased(consumer)
                 if lease is None:
                     continue
-                if not lease.suspect and not self._slots.is_one_wanted_alone:
-                    await self.work(lease)
-                    continue
-                # Given back until this consumer is empty: a part that only waits may not lose an
-                # attempt to what is done beside it.
-                await self._report(lease, partial(self._queue.release, lease))
-                if lease.suspect and not self._slots.is_one_wanted_alone:
-                    await self._work_alone(consumer)
+                await self._work_in_company(lease)
+
+    async def _work_in_company(self, lease: Lease) -> None:
+        """Do a part beside others; or alone, when it may have killed its consumer before."""
+        if not lease.suspect and not self._slots.is_one_wanted_alone:
+            await self.work(lease)
+        elif self._slots.is_one_alone:
+            async with self._slots.alone():
+                await self.work(lease)
+        else:
+            # Given back until this consumer is empty: a part that only waits may not lose an
+            # attempt to what is done beside it.
+            await self._leases.report(lease, partial(self._queue.release, lease))
+            if lease.suspect and not self._slots.is_one_wanted_alone:
+                await self._work_alone(lease.consumer)
 
     async def _work_alone(self, consumer: str) -> None:
         """Do the next part, which should be the suspect one that was given back, alone."""
@@ -145,7 +149,7 @@ class Consumer:
             log.warning("%s", error)
         except Exception:
             log.exception("no part could be leased")
-        await asyncio.sleep(RECONNECT_S)
+        await asyncio.sleep(lease_keeper.RECONNECT_S)
         return None
 
     async def work(self, lease: Lease) -> None:
@@ -153,21 +157,21 @@ class Consumer:
         started = time.perf_counter()
         kind = lease.part.kind.value
         work = asyncio.create_task(self._perform(lease))
-        keeper = asyncio.create_task(self._keep(lease, work))
+        keeper = asyncio.create_task(self._leases.keep(lease, work))
         try:
             report, outcome = await self._outcome(lease, work)
         except asyncio.CancelledError:
             work.cancel()
             await asyncio.gather(work, return_exceptions=True)
-            await self._report(lease, partial(self._queue.release, lease))
+            await self._leases.report(lease, partial(self._queue.release, lease))
             raise
         finally:
             keeper.cancel()
             await asyncio.gather(keeper, return_exceptions=True)
         if report is not None:
-            await self._report(lease, report)
+            await self._leases.report(lease, report)
         else:
-            await self._tidy(lease)
+            await self._leases.tidy(lease)
         PARTS.labels(kind, outcome).inc()
         PART_SECONDS.labels(kind).observe(time.perf_counter() - started)
 
@@ -236,13 +240,23 @@ class Consumer:
             job = lease.job.evolve(parts_total=1, notes=tuple(notes))
             context = replace(context, job=job)
             await pipeline.run(context, parts[0])
-            await pipeline.join(context)
+            await self._join(context)
             return partial(self._succeed, lease, 1, notes)
         if lease.part.kind is PartKind.PART:
             await pipeline.run(context, lease.part)
             return partial(self._queue.complete, lease)
-        await pipeline.join(context)
+        await self._join(context)
         return partial(self._succeed, lease)
+
+    async def _join(self, context: JobContext) -> None:
+        try:
+            await PIPELINES[context.job.pipeline].join(context)
+        except NotFound:
+            # Redis may have lost its last second: the job had succeeded, its parts are removed.
+            if not await are_complete(context):
+                raise
+        # A power failure may not take results of a job that has succeeded.
+        await self._store.flush(results_prefix(context.job.id))
 
     async def _card(self, lease: Lease) -> ModelCard:
         if not lease.job.model:
@@ -259,65 +273,8 @@ class Consumer:
 
     async def _succeed(self, lease: Lease, parts: int = 0, notes: Sequence[str] = ()) -> None:
         await self._queue.succeed(lease, parts, notes)
-        await self._clean(lease)
+        await self._leases.clean(lease)
 
     async def _fail(self, lease: Lease, reason: str, message: str) -> None:
         await self._queue.fail(lease, reason, message)
-        await self._clean(lease)
-
-    async def _clean(self, lease: Lease) -> None:
-        """Remove what the parts left; if this fails, the job's expiry removes it."""
-        with contextlib.suppress(KioskError):
-            await self._store.delete_prefix(parts_prefix(lease.job.id))
-            await self._queue.cleaned(lease.job.id)
-
-    async def _keep(self, lease: Lease, work: asyncio.Task[object]) -> None:
-        """Renew the lease; when it is lost, cancel the work."""
-        kept = time.monotonic()
-        while True:
-            await asyncio.sleep(self._lease_s / 3)
-            asked = time.monotonic()
-            try:
-                # Counted from the question: when the answer comes, the lease is that much older.
-                async with asyncio.timeout(max(RECONNECT_S, kept + self._lease_s - asked)):
-                    await self._queue.renew(lease)
-                kept = asked
-            except (TransientError, TimeoutError):
-                if time.monotonic() - kept > self._lease_s:
-                    work.cancel()
-                    return
-            except LeaseLost:
-                work.cancel()
-                return
-
-    async def _report(self, lease: Lease, step: Step) -> None:
-        """Tell the queue how a part ended, through short outages."""
-        give_up = time.monotonic() + self._lease_s
-        while True:
-            try:
-                await step()
-                return
-            except LeaseLost as error:
-                log.info("%s", error)
-                await self._tidy(lease)
-                return
-            except (NotFound, TransientError) as error:
-                if time.monotonic() > give_up:
-                    log.warning("the outcome of a part could not be reported: %s", error)
-                    return
-                await asyncio.sleep(RECONNECT_S)
-
-    async def _tidy(self, lease: Lease) -> None:
-        """Remove what a part whose lease was lost has written for a job that is over or gone.
-
-        Whoever ended the job has cleaned up already, and will not do so again.
-        """
-        job_id = lease.job.id
-        with contextlib.suppress(KioskError):
-            try:
-                job = await self._queue.get(job_id)
-            except NotFound:
-                await self._store.delete_prefix(job_prefix(job_id))
-                return
-            if job.state.is_final:
-                await self._store.delete_prefix(parts_prefix(job_id))
+        await self._leases.clean(lease)

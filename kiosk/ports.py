@@ -183,6 +183,9 @@ class ObjectStore(Protocol):
     def open(self, key: str) -> BinaryIO:
         """A seekable file for lazy reading; for use in a thread. Raises NotFound."""
 
+    async def flush(self, prefix: str) -> None:
+        """When this returns, what lies below a prefix outlives a power failure."""
+
     async def check(self) -> None:
         """Raises Outage while nothing can be read or stored."""
 

@@ -25,6 +25,11 @@ class Slots:
     def is_one_wanted_alone(self) -> bool:
         return self._waiting > 0
 
+    @property
+    def is_one_alone(self) -> bool:
+        """Whether nobody but the asking holder has a slot."""
+        return self._taken == 1
+
     @asynccontextmanager
     async def one(self) -> AsyncIterator[None]:
         """A slot, from before a part is leased until its end; waits while a part is alone."""

@@ -227,6 +227,7 @@ class Uploads:
             )
         done = replace(upload, size_bytes=upload.offset_bytes, sha256=sha256, complete=True)
         await self._save(done)
+        await self._store.flush(f"uploads/{upload.id}/")  # the sender may forget its copy now
         await self._store.delete_prefix(f"uploads/{upload.id}/pieces/")
         return done
 

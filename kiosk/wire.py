@@ -47,9 +47,9 @@ STATUS_OF_ERROR: dict[type[KioskError], tuple[grpc.StatusCode, int]] = {
     PermissionDenied: (grpc.StatusCode.PERMISSION_DENIED, 403),
     Overloaded: (grpc.StatusCode.RESOURCE_EXHAUSTED, 429),
     TransientError: (grpc.StatusCode.UNAVAILABLE, 503),
+    Outage: (grpc.StatusCode.UNAVAILABLE, 503),
     # Most likely it is the image; a caller who tries the same again gets the same.
     ReaderFailed: (grpc.StatusCode.INVALID_ARGUMENT, 400),
-    Outage: (grpc.StatusCode.UNAVAILABLE, 503),
     PermanentError: (grpc.StatusCode.INTERNAL, 500),
     LeaseLost: (grpc.StatusCode.ABORTED, 409),
     KioskError: (grpc.StatusCode.INTERNAL, 500),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import shutil
 from collections.abc import AsyncIterator
 from datetime import timedelta
@@ -119,6 +120,14 @@ class ObstoreObjectStore:
         except (BaseError, OSError) as error:
             raise translated(error, key) from error
 
+    async def flush(self, prefix: str) -> None:
+        if self._folder is None:
+            return  # a bucket answers when it has made sure
+        try:
+            await asyncio.to_thread(_flush_folder, self._folder / prefix)
+        except OSError as error:
+            raise translated(error, prefix) from error
+
     async def check(self) -> None:
         if self._folder is not None:
             free_bytes = (await asyncio.to_thread(shutil.disk_usage, self._folder)).free
@@ -140,3 +149,14 @@ def _remove_folder(root: Path, prefix: str) -> None:
     names = [name for name in prefix.split("/") if name]
     if names and not {".", ".."}.intersection(names):
         shutil.rmtree(root.joinpath(*names), ignore_errors=True)
+
+
+def _flush_folder(folder: Path) -> None:
+    """Have the operating system write down all that is below a folder, and that it is there."""
+    for place, _, names in os.walk(folder):
+        for name in [*names, "."]:
+            file = os.open(os.path.join(place, name), os.O_RDONLY)
+            try:
+                os.fsync(file)
+            finally:
+                os.close(file)

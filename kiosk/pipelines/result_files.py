@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from kiosk.errors import NotFound
 from kiosk.exports import RUN_ENDING
 from kiosk.exports.writer import ResultImage
 from kiosk.jobs import result_stem, results_prefix
@@ -77,6 +78,15 @@ async def put_files(context: JobContext, paths: Sequence[Path]) -> None:
 async def put_record(context: JobContext, record: Mapping[str, Any]) -> None:
     """Store how the results were made."""
     await context.store.put(_key(context, RUN_ENDING), json.dumps(record, indent=2).encode())
+
+
+async def are_complete(context: JobContext) -> bool:
+    """Whether all results are there: how they were made is stored last."""
+    try:
+        await context.store.size(_key(context, RUN_ENDING))
+    except NotFound:
+        return False
+    return True
 
 
 def _key(context: JobContext, ending: str) -> str:

@@ -53,5 +53,8 @@ class MemoryStore:
             raise NotFound(f"There is nothing stored as '{key}'.")
         return io.BytesIO(self.objects[key])
 
+    async def flush(self, prefix: str) -> None:
+        """Nothing here outlives anything."""
+
     async def check(self) -> None:
         """It is always there."""

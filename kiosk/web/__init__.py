@@ -96,13 +96,9 @@ def make_app(
     idle_s: float = DEFAULT_IDLE_S,
 ) -> web.Application:
     """The aiohttp application behind `WebServer`; tests use it without a port."""
+    recognition = Recognition(authentication, public_url)
     app = web.Application(
-        middlewares=[
-            as_problems,
-            paced,
-            audited,
-            Recognition(authentication, public_url).middleware,
-        ],
+        middlewares=[as_problems, audited, paced, recognition.middleware],
         client_max_size=BODY_BYTES,
     )
     app[IDLE_S] = idle_s

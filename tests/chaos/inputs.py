@@ -23,7 +23,7 @@ class Kind(StrEnum):
     """Kinds of inputs, and how many of 1,000 jobs are of each."""
 
     IMAGE = "one image"
-    STACK = "stack of 200 frames"
+    STACK = "long stack"
     ZIP = "image in a zip"
     BROKEN = "damaged image"
     POISON = "kills its consumer"
@@ -48,6 +48,8 @@ class Input:
     file_name: str
     data: bytes = field(repr=False)
     member: str = ""
+    # Who gives the diameter spares the plan from looking at pixels, so the parts meet the trap.
+    diameter_px: float = 0.0
 
     @property
     def succeeds(self) -> bool:
@@ -73,9 +75,17 @@ def make_inputs(seed: int, stack_frames: int = STACK_FRAMES) -> dict[Kind, list[
         ],
         Kind.BROKEN: [file(Kind.BROKEN, "broken.tif", damaged(seed))],
         Kind.POISON: [
-            file(Kind.POISON, f"{name}.tif", trap) for name in (KILLS_ON_OPENING, KILLS_ON_READING)
+            Input(kind=Kind.POISON, file_name=f"{name}.tif", data=trap, diameter_px=diameter_px)
+            for name, diameter_px in (
+                (KILLS_ON_READING, 28.0),
+                (KILLS_ON_OPENING, 0.0),
+                (KILLS_ON_READING, 0.0),
+            )
         ],
-        Kind.HANG: [file(Kind.HANG, f"{HANGS}.tif", trap)],
+        Kind.HANG: [
+            Input(kind=Kind.HANG, file_name=f"{HANGS}.tif", data=trap, diameter_px=diameter_px)
+            for diameter_px in (0.0, 28.0)
+        ],
     }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import redis
+from pydantic import SecretStr
 
 from kiosk._proto import kiosk_pb2 as pb
 from kiosk.client import AsyncKiosk
@@ -29,7 +30,7 @@ async def delete_everything(server: str, home: Path) -> list[str]:
                 await client.delete(job.name)
             except KioskError as error:
                 problems.append(f"{job.name}: {error.message}")
-    connection = Connection(server)
+    connection = Connection(server, api_key=SecretStr(""), ca_file=None)
     for folder in (home / "objects" / "uploads").glob("*"):
         try:
             request = pb.DeleteUploadRequest(name=f"uploads/{folder.name}")

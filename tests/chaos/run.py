@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+import traceback
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -108,6 +109,8 @@ class Run:
         kiosk = self._victim.start()
         try:
             asyncio.run(self._do(kiosk))
+        except Exception:  # what was seen until then is worth its table
+            self.result.violations.append(traceback.format_exc())
         finally:
             code = self._victim.stop()
         result = self.result

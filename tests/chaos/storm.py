@@ -85,6 +85,7 @@ class Callers:
                     lambda: client.submit(
                         upload,
                         reading=pb.ReadOptions(member=item.member),
+                        parameters={"diameter_px": item.diameter_px} if item.diameter_px else {},
                         request_id=request_id,
                     )
                 )

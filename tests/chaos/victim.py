@@ -119,15 +119,15 @@ class Victim:
         return found
 
     def left(self) -> dict[int, str]:
-        """Living processes that hold this home's lock, or name its folder."""
-        lock = str(self.home / "run" / "lock")
+        """Living processes of this kiosk: they have its home folder in their environment."""
+        mark = f"KIOSK_HOME={self.home}".encode()
         found = {}
         for pid, (_, command) in processes().items():
             try:
-                holds = any(os.readlink(fd) == lock for fd in Path(f"/proc/{pid}/fd").iterdir())
-            except OSError:
+                environment = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+            except OSError:  # it has just ended, or is somebody else's
                 continue
-            if holds or str(self.home) in command:
+            if mark in environment:
                 found[pid] = command
         return found
 

@@ -170,3 +170,11 @@ async def test_folder_of_the_store_is_private_and_survives_a_restart(tmp_path: P
     await ObstoreObjectStore(str(folder)).put("a/b", b"x")
     assert folder.stat().st_mode & 0o777 == 0o700
     assert await ObstoreObjectStore(str(folder)).get("a/b") == b"x"
+
+
+async def test_what_was_flushed_is_still_there(store: ObjectStore) -> None:
+    await store.put("jobs/1/results/a b.csv", b"data")
+    await store.put("jobs/1/results/deep/c", b"")
+    await store.flush("jobs/1/results/")
+    await store.flush("jobs/2/")  # nothing there is no error
+    assert await store.get("jobs/1/results/a b.csv") == b"data"

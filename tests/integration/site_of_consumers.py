@@ -8,6 +8,7 @@ import pytest
 from spots import spots, tiff
 
 from kiosk import consumer as consumer_module
+from kiosk import lease_keeper
 from kiosk.adapters import redis_queue
 from kiosk.adapters.image_files import ImageFileReader
 from kiosk.adapters.redis_queue import RedisQueue
@@ -24,7 +25,7 @@ LEASE_S = 1.0
 
 def make_quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Waits and time limits that take seconds in earnest."""
-    monkeypatch.setattr(consumer_module, "RECONNECT_S", 0.05)
+    monkeypatch.setattr(lease_keeper, "RECONNECT_S", 0.05)
     monkeypatch.setattr(consumer_module, "LEASE_WAIT_S", 0.2)
     monkeypatch.setattr(redis_queue, "SOCKET_TIMEOUT_S", 0.5)
 

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from kiosk import consumer as module
+from kiosk import lease_keeper
 from kiosk.callers import LOCAL
 from kiosk.consumer import Consumer
 from kiosk.errors import InvalidRequest, LeaseLost, PermanentError, TransientError
@@ -90,7 +91,7 @@ class BlockingInference(FakeInference):
 
 @pytest.fixture(autouse=True)
 def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "RECONNECT_S", 0.0)
+    monkeypatch.setattr(lease_keeper, "RECONNECT_S", 0.0)
     monkeypatch.setattr(module, "LEASE_WAIT_S", 0.01)
 
 

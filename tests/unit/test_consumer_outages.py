@@ -12,6 +12,7 @@ import pytest
 from segmented import spots, tiff
 
 from kiosk import consumer as consumer_module
+from kiosk import lease_keeper
 from kiosk import outages as outages_module
 from kiosk.adapters.image_files import ImageFileReader
 from kiosk.callers import LOCAL
@@ -24,7 +25,7 @@ from kiosk.testing import FakeKiosk, MemoryQueue, make_kiosk
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(consumer_module, "RECONNECT_S", 0.01)
+    monkeypatch.setattr(lease_keeper, "RECONNECT_S", 0.01)
     monkeypatch.setattr(consumer_module, "LEASE_WAIT_S", 0.01)
     monkeypatch.setattr(outages_module, "FIRST_PAUSE_S", 0.01)
 
@@ -40,14 +41,21 @@ def kiosk(now: list[float]) -> FakeKiosk:
     return make_kiosk(ImageFileReader(LimitSettings()), queue=queue)
 
 
-async def submitted(kiosk: FakeKiosk) -> Job:
-    upload_id = await kiosk.upload(tiff(np.stack([spots((40, 40))] * 2)))
+async def submitted(kiosk: FakeKiosk, frames: int = 2) -> Job:
+    upload_id = await kiosk.upload(tiff(np.stack([spots((40, 40))] * frames)))
     return await kiosk.service.segment(upload_id=upload_id, model="bright", caller=LOCAL)
 
 
 async def take(kiosk: FakeKiosk, consumer: str = "c") -> Lease:
     lease = await kiosk.queue.lease(consumer, 0)
     assert lease is not None
+    return lease
+
+
+async def up_to_the_join(kiosk: FakeKiosk) -> Lease:
+    """Do everything before the join of the only job."""
+    while (lease := await take(kiosk)).part.kind is not PartKind.JOIN:
+        await kiosk.consumer().work(lease)
     return lease
 
 
@@ -243,3 +251,57 @@ async def test_a_model_that_is_being_loaded_is_not_unknown(kiosk: FakeKiosk) -> 
         await submitted(kiosk)
     kiosk.inference.loading = []
     await submitted(kiosk)
+
+
+# ---------------------------------------------------------------- a queue that forgets
+
+
+async def test_a_success_that_the_queue_forgot_is_reported_again(
+    kiosk: FakeKiosk, now: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Redis lost its last second after the parts were removed: there is nothing left to join."""
+    job = await submitted(kiosk)
+    join = await up_to_the_join(kiosk)
+
+    async def forgotten(*_: object) -> None:
+        """It was done, and is as if it never was."""
+
+    with monkeypatch.context() as patched:
+        patched.setattr(kiosk.queue, "succeed", forgotten)
+        await kiosk.consumer().work(join)
+    before = {k: v for k, v in kiosk.store.objects.items() if "/results/" in k}
+    assert before
+    assert await kiosk.store.list(parts_prefix(job.id)) == []
+    now[0] += 31
+    await kiosk.work()
+    assert JobState.SUCCEEDED is (await kiosk.queue.get(job.id)).state
+    assert before == {k: v for k, v in kiosk.store.objects.items() if "/results/" in k}
+
+
+async def test_a_join_without_parts_and_results_fails(kiosk: FakeKiosk) -> None:
+    job = await submitted(kiosk)
+    join = await up_to_the_join(kiosk)
+    await kiosk.store.delete_prefix(parts_prefix(job.id))
+    await kiosk.consumer().work(join)
+    assert JobState.FAILED is (await kiosk.queue.get(job.id)).state
+
+
+@pytest.mark.parametrize("frames", [1, 2])
+async def test_results_are_on_the_disk_before_the_job_has_succeeded(
+    kiosk: FakeKiosk, monkeypatch: pytest.MonkeyPatch, frames: int
+) -> None:
+    job = await submitted(kiosk, frames)
+    steps: list[str] = []
+    succeed = kiosk.queue.succeed
+
+    async def flush(prefix: str) -> None:
+        steps.append(prefix)
+
+    async def succeeded(*arguments: object) -> None:
+        steps.append("succeeded")
+        await succeed(*arguments)
+
+    monkeypatch.setattr(kiosk.store, "flush", flush)
+    monkeypatch.setattr(kiosk.queue, "succeed", succeeded)
+    await kiosk.work()
+    assert steps == [f"jobs/{job.id}/results/", "succeeded"]
