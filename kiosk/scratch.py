@@ -16,10 +16,12 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from kiosk.errors import DISK_FULL, Outage, PermanentError
-from kiosk.settings import GIB
+from kiosk.settings import GIB, MIB
 
 PREFIX = "kiosk-scratch-"
 """First letters of the names of our folders, which may be swept."""
+ENOUGH_BYTES = 64 * MIB
+"""A disk that was full counts as usable again with so much room: some parts need no more."""
 
 
 def choose_scratch(folder: Path | None) -> None:
@@ -40,6 +42,21 @@ def choose_scratch(folder: Path | None) -> None:
             " folder with KIOSK_SCRATCH_DIR."
         ) from error
     tempfile.tempdir = str(folder.absolute())
+
+
+def check_scratch() -> None:
+    """Raises Outage while there is hardly any room for temporary files."""
+    place = tempfile.gettempdir()
+    if shutil.disk_usage(place).free < ENOUGH_BYTES:
+        raise _full(place)
+
+
+def _full(place: str) -> Outage:
+    return Outage(
+        f"The disk with the temporary files, {place}, is full; make room or choose another folder"
+        " with KIOSK_SCRATCH_DIR.",
+        reason=DISK_FULL,
+    )
 
 
 @contextmanager
@@ -68,11 +85,7 @@ def scratch_folder(purpose: str, needed_bytes: int = 0) -> Iterator[Path]:
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
-        raise Outage(
-            f"The disk with the temporary files, {place}, is full; make room or choose another"
-            " folder with KIOSK_SCRATCH_DIR.",
-            reason=DISK_FULL,
-        ) from error
+        raise _full(place) from error
 
 
 @contextmanager
