@@ -71,6 +71,11 @@ bench-volumes: setup ## a z-stack of 5,000 cells joined to volumes and measured:
 bench-linking: setup ## linking of sequences with truth: DATA=folder of sequences; speed of long made-up movies
 	@$(BIN)/python -m tests.benchmarks.linking --growth --model model_repository/linking/1/model.onnx $(if $(DATA),--data $(DATA))
 
+load: setup ## jobs per second, latency under watchers, memory of 100,000 jobs; arq and taskiq beside it
+	@test -d .venv-load || $(PYTHON) -m venv .venv-load
+	@.venv-load/bin/pip install --quiet --disable-pip-version-check -r tests/load/requirements.txt
+	@$(BIN)/python -m tests.load --peers .venv-load/bin/python
+
 compare: ## our post-processing beside other libraries'; DATA=folder of labelled images adds real maps
 	@test -d .venv-compare || $(PYTHON) -m venv .venv-compare
 	@.venv-compare/bin/pip install --quiet -r requirements.lock

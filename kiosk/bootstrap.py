@@ -13,7 +13,7 @@ import tempfile
 from pathlib import Path
 from typing import BinaryIO
 
-from kiosk.adapters.image_files import ImageFileReader
+from kiosk.adapters.decoder.decoding_files import DecodingImageFiles
 from kiosk.adapters.object_store import ObstoreObjectStore
 from kiosk.adapters.oidc import OidcProvider
 from kiosk.adapters.redis_keys import RedisKeyRing
@@ -31,7 +31,7 @@ from kiosk.folder_zip import zipped_folder
 from kiosk.grpc_api import GrpcServer
 from kiosk.inspection import inspect_file
 from kiosk.pipelines.context import SegmentationOptions
-from kiosk.ports import KeyRing
+from kiosk.ports import ImageFiles, KeyRing
 from kiosk.previews import Previews
 from kiosk.queue_policy import QueuePolicy
 from kiosk.reading import InspectedImage, ReadOptions
@@ -84,9 +84,16 @@ def make_disk_room(settings: Settings) -> DiskRoom:
     return DiskRoom(there, settings.limits.free_disk_bytes)
 
 
-def local_files() -> ImageFileReader:
-    """The reader of images for files on this machine."""
-    return ImageFileReader(Settings().limits)
+def make_images(settings: Settings) -> DecodingImageFiles:
+    """The reader of images for files that come from anybody."""
+    return DecodingImageFiles(settings.limits, settings.decoding)
+
+
+def local_files(settings: Settings) -> ImageFiles:
+    """The reader of images for files on this machine, in the process of the one who owns them."""
+    from kiosk.adapters.image_files import ImageFileReader  # servers do without
+
+    return ImageFileReader(settings.limits)
 
 
 def make_keys(settings: Settings, redis_url: str = "") -> RedisKeyRing:
@@ -135,7 +142,7 @@ async def run_server(settings: Settings) -> None:
     stopping = _stop_on_signals()
     queue, inference, store = make_queue(settings), make_inference(settings), make_store(settings)
     keys = make_keys(settings)
-    images = ImageFileReader(settings.limits)
+    images = make_images(settings)
     room = make_disk_room(settings)
     uploads = Uploads(
         store,
@@ -156,6 +163,7 @@ async def run_server(settings: Settings) -> None:
     )
     previews = Previews(queue=queue, store=store, images=images)
     listen = settings.listen
+    await asyncio.to_thread(images.prepare)
     authentication = make_authentication(settings, keys)
     certificate = make_certificate(settings)
     grpc_server = _make_grpc_server(
@@ -170,6 +178,7 @@ async def run_server(settings: Settings) -> None:
         listen.web_port,
         listen.public_url,
         certificate,
+        listen.idle_s,
     )
     await grpc_server.start()
     await web_server.start()
@@ -181,6 +190,7 @@ async def run_server(settings: Settings) -> None:
     await queue.close()
     await keys.close()
     await inference.close()
+    images.close()
 
 
 async def run_consumer(settings: Settings) -> bool:
@@ -190,19 +200,25 @@ async def run_consumer(settings: Settings) -> bool:
     choose_scratch(settings.scratch_dir)
     sweep_scratch()  # what the process before this one left when it was killed
     stopping = _stop_on_signals()
-    queue, inference = make_queue(settings), make_inference(settings)
+    queue, inference, images = (
+        make_queue(settings),
+        make_inference(settings),
+        make_images(settings),
+    )
+    await asyncio.to_thread(images.prepare)
     consumer = Consumer(
         # A restarted process must not pass for the one before it.
         name=f"{platform.node()}-{os.getpid()}-{secrets.token_hex(4)}",
         queue=queue,
         store=make_store(settings),
-        images=ImageFileReader(settings.limits),
+        images=images,
         inference=inference,
         options=SegmentationOptions(
             tiles_in_flight=settings.consumer.tiles_in_flight,
             block_px=settings.consumer.block_px,
             block_halo_px=settings.consumer.block_halo_px,
             job_px=settings.limits.job_px,
+            table_bytes=settings.limits.table_bytes,
         ),
         parts_in_flight=settings.consumer.parts_in_flight,
         lease_s=settings.queue.lease_s,
@@ -217,6 +233,7 @@ async def run_consumer(settings: Settings) -> bool:
     await running
     await queue.close()
     await inference.close()
+    images.close()
     return not consumer.has_hung_thread
 
 
@@ -259,7 +276,7 @@ def inspect_local(
     settings: Settings, path: Path, reading: ReadOptions, *, thumbnail_px: int = 0
 ) -> list[InspectedImage]:
     """What the kiosk sees in a file of this machine. Raises InvalidRequest."""
-    files = ImageFileReader(settings.limits)
+    files = local_files(settings)
 
     def opened() -> BinaryIO:
         return stack.enter_context(zipped_folder(path)) if path.is_dir() else path.open("rb")

@@ -11,6 +11,7 @@
     ├── Overloaded              too much work at present; try again later
     ├── TransientError          an outside system failed; worth another attempt
     │   └── Outage              it is away for everybody; another attempt is not counted
+    ├── ReaderFailed            the process that reads an image died over it, or was too slow
     ├── PermanentError          failed, and another attempt would fail alike
     │   └── JobFailed           raised by the client library for a job that did not succeed
     └── LeaseLost               somebody else owns the part now; drop the work
@@ -118,6 +119,16 @@ MODEL_NOT_LOADED = "MODEL_NOT_LOADED"
 MODEL_SERVER_AWAY = "MODEL_SERVER_AWAY"
 STORE_AWAY = "STORE_AWAY"
 DISK_FULL = "DISK_FULL"
+
+
+class ReaderFailed(KioskError):
+    """The process that reads an image died over it or had to be stopped; the attempt counts.
+
+    Another attempt may succeed, because memory may have been short or the machine slow; but most
+    likely it is the image.
+    """
+
+    reason = "READER_FAILED"
 
 
 class PermanentError(KioskError):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, BinaryIO, Protocol
+from typing import Any, BinaryIO, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -240,6 +240,17 @@ class ImageSource(Protocol):
     def close(self) -> None: ...
 
 
+@runtime_checkable
+class Interruptible(Protocol):
+    """An `ImageSource` whose reading can be ended from outside."""
+
+    def interrupt(self) -> None:
+        """Have a thread that is in `plane` fail at once with ReaderFailed; for any thread.
+
+        The source can still be read, or closed, also while that thread has not noticed yet.
+        """
+
+
 @dataclass(frozen=True, kw_only=True)
 class ImageEntry:
     """One image of a file that may hold several.
@@ -264,6 +275,7 @@ class ImageFiles(Protocol):
     def open(self, file: File, file_name: str, options: ReadOptions = ReadOptions()) -> ImageSource:
         """Raises InvalidRequest with a plain sentence when the file cannot be read.
 
+        Where another process reads it, also ReaderFailed, when that dies or is too slow.
         The source owns the file from then on; a file that is refused stays open.
         """
 

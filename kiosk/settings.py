@@ -61,6 +61,12 @@ class LimitSettings(Group):
         description="Most pixels of a frame that is tracked, all planes along z together: it is"
         " whole in memory, about 15 bytes for each pixel.",
     )
+    table_bytes: int = Field(
+        512 * MIB,
+        gt=0,
+        description="Longest corrected table of tracks, which is read as a whole (ten million"
+        " rows).",
+    )
     unpack_ratio: int = Field(
         2_000,
         gt=0,
@@ -185,6 +191,35 @@ class ConsumerSettings(Group):
     )
 
 
+class DecodingSettings(Group):
+    """The processes that read images, one for each; their files come from anybody."""
+
+    memory_bytes: int = Field(
+        4 * GIB,
+        ge=512 * MIB,
+        description="Most memory for reading one image, the program itself (100 MB) included. The"
+        " largest planes that other limits allow take below 3 GiB.",
+    )
+    file_bytes: int = Field(
+        16 * GIB,
+        gt=0,
+        description="Longest temporary file for reading one image: a member of a zip unpacked, or a"
+        " copy for a reader that needs a path. Twice the largest upload.",
+    )
+    open_timeout_s: float = Field(
+        30.0,
+        gt=0,
+        description="Longest time for the headers of an image, which take milliseconds; some files"
+        " are made so that it takes hours. Waiting for the object store does not count.",
+    )
+    plane_timeout_s: float = Field(
+        300.0,
+        gt=0,
+        description="Longest time for one plane, or a window of it. A gigabyte of compressed pixels"
+        " takes half a minute.",
+    )
+
+
 class TritonSettings(Group):
     """The Triton Inference Server."""
 
@@ -235,6 +270,13 @@ class ServerSettings(Group):
     )
     retention_s: float = Field(
         7 * 24 * 3600.0, gt=0, description="Uploads and jobs are deleted after this long (7 days)."
+    )
+    idle_s: float = Field(
+        75.0,
+        gt=0,
+        description="HTTP connections that stand still for so long are closed: between requests, in"
+        " the middle of one, or not taking the answer. More than the 60 s of most proxies, which"
+        " must not find a connection closed that they use again.",
     )
     sweep_s: float = Field(60.0, gt=0, description="How often expired jobs are looked for.")
 
@@ -366,6 +408,7 @@ class Settings(BaseSettings):
     limits: LimitSettings = LimitSettings()
     queue: QueueSettings = QueueSettings()
     consumer: ConsumerSettings = ConsumerSettings()
+    decoding: DecodingSettings = DecodingSettings()
     triton: TritonSettings = TritonSettings()
     store: StoreSettings = StoreSettings()
     listen: ServerSettings = ServerSettings()
@@ -384,6 +427,32 @@ class Settings(BaseSettings):
 def child_environment(settings: Settings, **overrides: str) -> dict[str, str]:
     """The environment of a child process: ours plus the given KIOSK_ variables."""
     return {**os.environ, "KIOSK_HOME": str(settings.home), **overrides}
+
+
+# What a process needs to find its libraries, and nothing of what it could tell.
+_LIBRARIES = ("PATH", "PYTHONPATH", "LD_LIBRARY_PATH", "LANG", "LC_ALL", "TZ")
+# What buckets are opened with.
+_STORES = ("AWS_", "GOOGLE_", "SSL_CERT_", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
+
+
+def reader_environment() -> dict[str, str]:
+    """The environment of the processes that read images: no addresses, no secrets, no threads."""
+    ours = {name: os.environ[name] for name in _LIBRARIES if name in os.environ}
+    # No threads, not even for tidying up: what forks must have none.
+    alone = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
+    return {**ours, **alone, "JE_ARROW_MALLOC_CONF": "background_thread:false"}
+
+
+def store_environment() -> dict[str, str]:
+    """The variables that buckets are opened with, secrets included."""
+    return {
+        name: value for name, value in os.environ.items() if name.upper().startswith(_STORES)
+    } | {name: os.environ[name] for name in ("HOME",) if name in os.environ}
+
+
+def take_environment(variables: dict[str, str]) -> None:
+    """Have libraries of this process see variables of another one."""
+    os.environ.update(variables)
 
 
 def leave_children_alone() -> None:

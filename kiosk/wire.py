@@ -20,6 +20,7 @@ from kiosk.errors import (
     Overloaded,
     PermanentError,
     PermissionDenied,
+    ReaderFailed,
     TooLarge,
     TransientError,
     Unauthenticated,
@@ -47,6 +48,8 @@ STATUS_OF_ERROR: dict[type[KioskError], tuple[grpc.StatusCode, int]] = {
     Overloaded: (grpc.StatusCode.RESOURCE_EXHAUSTED, 429),
     TransientError: (grpc.StatusCode.UNAVAILABLE, 503),
     Outage: (grpc.StatusCode.UNAVAILABLE, 503),
+    # Most likely it is the image; a caller who tries the same again gets the same.
+    ReaderFailed: (grpc.StatusCode.INVALID_ARGUMENT, 400),
     PermanentError: (grpc.StatusCode.INTERNAL, 500),
     LeaseLost: (grpc.StatusCode.ABORTED, 409),
     KioskError: (grpc.StatusCode.INTERNAL, 500),

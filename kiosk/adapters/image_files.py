@@ -12,11 +12,24 @@ import os
 from collections.abc import Callable
 from typing import Any, BinaryIO, cast
 
-from kiosk.adapters.images.bioio_images import LIF, ND2, bioio_entries, open_lif, open_nd2
+from kiosk.adapters.images.bioio_images import LIF as LIF_PLUGIN
+from kiosk.adapters.images.bioio_images import ND2 as ND2_PLUGIN
+from kiosk.adapters.images.bioio_images import bioio_entries, open_lif, open_nd2
 from kiosk.adapters.images.czi_images import czi_entries, open_czi
 from kiosk.adapters.images.npy_arrays import NPY_MAGIC, is_npz, open_npy, refuse_npz
 from kiosk.adapters.images.plain_images import open_jpeg, open_png, unsupported
 from kiosk.adapters.images.reinterpreted import as_asked
+from kiosk.adapters.images.signatures import (
+    CZI,
+    HEAD_BYTES,
+    JPEG_2000,
+    LIF,
+    ND2,
+    REFUSED,
+    TIFF,
+    UNPACK,
+    ZIP,
+)
 from kiosk.adapters.images.tiff_images import open_tiff
 from kiosk.adapters.images.tiff_series import tiff_entries
 from kiosk.adapters.images.url_files import open_url_file
@@ -27,36 +40,6 @@ from kiosk.errors import InvalidRequest, KioskError, NotFound, TransientError
 from kiosk.ports import File, ImageEntry, ImageSource
 from kiosk.reading import ReadOptions
 from kiosk.settings import LimitSettings
-
-HEAD_BYTES = 512
-
-_EXPORT = "export it as OME-TIFF (for example with Fiji or bfconvert)."
-_UNPACK = "unpack it and give the images inside."
-# Bytes at the start of formats that people may well try, and what to do about each.
-_KNOWN: tuple[tuple[bytes, str], ...] = (
-    (b"\x1f\x8b", f"is a gzip archive; {_UNPACK}"),
-    (b"7z\xbc\xaf\x27\x1c", f"is a 7-Zip archive; {_UNPACK}"),
-    (b"Rar!", f"is a RAR archive; {_UNPACK}"),
-    (b"BZh", f"is a bzip2 archive; {_UNPACK}"),
-    (b"\xfd7zXZ", f"is an xz archive; {_UNPACK}"),
-    (b"\xffO\xffQ", f"is a JPEG 2000 image, which is not read; {_EXPORT}"),
-    (b"\x89HDF\r\n\x1a\n", f"is an HDF5 (or Imaris) file, which is not read yet; {_EXPORT}"),
-    (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", f"is an OIB, ZVI or Office file; {_EXPORT}"),
-    (b"%PDF", "is a PDF document; export the image in it as TIFF or PNG."),
-    (b"GIF8", "is a GIF image, which is not read; save it as PNG or TIFF."),
-    (b"BM", "is a BMP image, which is not read; save it as PNG or TIFF."),
-    (b"8BPS", "is a Photoshop document, which is not read; save it as PNG or TIFF."),
-    (b"SIMPLE  =", f"is a FITS image, which is not read; {_EXPORT}"),
-    (b"NRRD", f"is an NRRD image, which is not read; {_EXPORT}"),
-    (b"\x1aE\xdf\xa3", "is a video; export its frames as a TIFF stack."),
-)
-_ZIP = (b"PK\x03\x04", b"PK\x05\x06", b"PK\x07\x08")
-_TIFF = (b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+")
-
-_CZI = b"ZISRAWFILE"
-_ND2 = b"\xda\xce\xbe\x0a"
-_JPEG_2000 = b"\x00\x00\x00\x0cjP  \r\n\x87\n"  # old ND2 files are such
-_LIF = b"\x70\x00\x00\x00"
 
 _Open = Callable[[BinaryIO, int, str, LimitSettings, ReadOptions], ImageSource]
 
@@ -141,14 +124,14 @@ class ImageFileReader:
     def _series(self, file: _WatchedFile, head: bytes, name: str) -> list[ImageEntry]:
         """The images of a file that is no archive."""
         whole, size = cast(BinaryIO, file), file.size_bytes
-        if head.startswith(_TIFF):
+        if head.startswith(TIFF):
             return tiff_entries(whole, size, name, self._limits)
-        if head.startswith(_CZI):
+        if head.startswith(CZI):
             return czi_entries(whole, size, name, self._limits)
-        if head.startswith((_ND2, _JPEG_2000)):
-            return bioio_entries(ND2, whole, size, name)
-        if head.startswith(_LIF):
-            return bioio_entries(LIF, whole, size, name)
+        if head.startswith((ND2, JPEG_2000)):
+            return bioio_entries(ND2_PLUGIN, whole, size, name)
+        if head.startswith(LIF):
+            return bioio_entries(LIF_PLUGIN, whole, size, name)
         if _opener(head) is None:
             raise _refusal(head, name)
         return [ImageEntry()]
@@ -183,8 +166,8 @@ class ImageFileReader:
         name = archive.title(member)
         with contextlib.ExitStack() as stack:
             inner, head = _watched(stack.enter_context(archive.open(member)), name)
-            if head.startswith(_ZIP):
-                raise unsupported(name, f"is a zip archive within a zip archive; {_UNPACK}")
+            if head.startswith(ZIP):
+                raise unsupported(name, f"is a zip archive within a zip archive; {UNPACK}")
             inner.owner = file
             source = self._open_plain(inner, head, name, options)
             stack.pop_all()  # the source closes it from now on
@@ -203,7 +186,7 @@ def _watched(file: BinaryIO, file_name: str) -> tuple[_WatchedFile, bytes]:
 
 def _is_archive(head: bytes) -> bool:
     """A zip of files; NumPy's .npz is a zip too, and refused by name."""
-    return head.startswith(_ZIP) and not is_npz(head)
+    return head.startswith(ZIP) and not is_npz(head)
 
 
 def _no_images(file_name: str) -> InvalidRequest:
@@ -213,7 +196,7 @@ def _no_images(file_name: str) -> InvalidRequest:
 
 
 def _opener(head: bytes) -> _Open | None:
-    if head.startswith(_TIFF):
+    if head.startswith(TIFF):
         return open_tiff
     if head.startswith(b"\x89PNG\r\n\x1a\n"):
         return open_png
@@ -223,18 +206,18 @@ def _opener(head: bytes) -> _Open | None:
         return open_npy
     if is_npz(head):
         return refuse_npz
-    if head.startswith(_CZI):
+    if head.startswith(CZI):
         return open_czi
-    if head.startswith((_ND2, _JPEG_2000)):
+    if head.startswith((ND2, JPEG_2000)):
         return open_nd2
-    if head.startswith(_LIF):
+    if head.startswith(LIF):
         return open_lif
     return None
 
 
 def _refusal(head: bytes, file_name: str) -> InvalidRequest:
     """The error for a file that is none of the formats read here."""
-    for magic, sentence in _KNOWN:
+    for magic, sentence in REFUSED:
         if head.startswith(magic):
             return unsupported(file_name, sentence)
     if head[:4] == b"RIFF" and head[8:12] == b"WEBP":

@@ -221,9 +221,9 @@ def _check_names(movies: list[str], labels: str, tracks: str, keep_ids: bool) ->
 def _run(movies: list[str], request: TrackRequest, server: str) -> None:
     from kiosk.bootstrap import local_files
     from kiosk.movies import track_movies
+    from kiosk.settings import Settings
 
     check_replacing(request.overwrite, request.skip_existing)
-    outcomes = ask(
-        server, lambda kiosk: track_movies(kiosk, movies, request, local_files(), console)
-    )
+    files = local_files(Settings())
+    outcomes = ask(server, lambda kiosk: track_movies(kiosk, movies, request, files, console))
     print_outcomes(outcomes, request.out, "movies")

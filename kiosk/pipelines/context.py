@@ -12,7 +12,14 @@ from functools import cached_property
 from kiosk.errors import InvalidRequest, NotFound
 from kiosk.jobs import Job, link_key, upload_key
 from kiosk.models import ModelCard
-from kiosk.ports import File, ImageFiles, ImageSource, InferenceClient, ObjectStore
+from kiosk.ports import (
+    File,
+    ImageFiles,
+    ImageSource,
+    InferenceClient,
+    Interruptible,
+    ObjectStore,
+)
 from kiosk.reading import ReadOptions
 from kiosk.request import SegmentationRequest
 from kiosk.tracking_request import TrackingRequest
@@ -35,6 +42,7 @@ class SegmentationOptions:
     block_px: int = 2560
     block_halo_px: int = 128
     job_px: int = 200_000_000_000
+    table_bytes: int = 512 * 1024 * 1024
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,6 +83,12 @@ class _Opened:
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
+def _close_unwanted(opening: asyncio.Future[ImageSource]) -> None:
+    """Close an image that has been opened for somebody who no longer waits for it."""
+    if not opening.cancelled() and opening.exception() is None:
+        opening.result().close()
+
+
 class OpenImages:
     """Images kept open between parts, so that a long stack's headers are read only once."""
 
@@ -97,13 +111,15 @@ class OpenImages:
         opened = await self._locked(key)
         try:
             if opened.source is None:
-                opened.source = await asyncio.to_thread(self._open, upload_id, file_name, reading)
+                opened.source = await self._opened_in_thread(upload_id, file_name, reading)
             self._close_oldest()
             yield opened.source
         except asyncio.CancelledError:
-            # A thread may still be reading, so nobody else may use this source any more. It is
-            # closed when the thread lets go of it.
+            # A thread may still be reading, so nobody else may use this source any more. One that
+            # cannot be interrupted is closed when the thread lets go of it.
             self._forget(key, opened)
+            if isinstance(opened.source, Interruptible):
+                opened.source.close()
             raise
         finally:
             if opened.source is None:
@@ -122,6 +138,18 @@ class OpenImages:
     def _forget(self, key: _Key, opened: _Opened) -> None:
         if self._opened.get(key) is opened:
             del self._opened[key]
+
+    async def _opened_in_thread(
+        self, upload_id: str, file_name: str, reading: ReadOptions
+    ) -> ImageSource:
+        opening = asyncio.ensure_future(
+            asyncio.to_thread(self._open, upload_id, file_name, reading)
+        )
+        try:
+            return await asyncio.shield(opening)
+        except asyncio.CancelledError:
+            opening.add_done_callback(_close_unwanted)
+            raise
 
     def _open(self, upload_id: str, file_name: str, reading: ReadOptions) -> ImageSource:
         try:

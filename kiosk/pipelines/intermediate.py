@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
@@ -113,11 +114,21 @@ def _packed_labels(labels: np.ndarray) -> bytes:
 
 
 def _packed(arrays: Mapping[str, np.ndarray]) -> bytes:
-    buffer = io.BytesIO()
-    np.savez(buffer, allow_pickle=False, **arrays)
-    return bytes(imagecodecs.zstd_encode(buffer.getvalue(), level=1))
+    """A line of JSON with name, dtype and shape of each array, then their bytes; all compressed.
+
+    A tenth of the time of an npz file, whose twenty columns are twenty files with a header each.
+    """
+    header = [(name, array.dtype.str, array.shape) for name, array in arrays.items()]
+    chunks = [json.dumps(header).encode(), b"\n", *(array.tobytes() for array in arrays.values())]
+    return bytes(imagecodecs.zstd_encode(b"".join(chunks), level=1))
 
 
 def _unpacked(data: bytes) -> dict[str, np.ndarray]:
-    with np.load(io.BytesIO(imagecodecs.zstd_decode(data)), allow_pickle=False) as arrays:
-        return {name: arrays[name] for name in arrays.files}
+    header, _, raw = bytes(imagecodecs.zstd_decode(data)).partition(b"\n")
+    arrays, start = {}, 0
+    for name, dtype, shape in json.loads(header):
+        count = math.prod(shape)
+        array = np.frombuffer(raw, dtype, count, start) if count else np.empty(0, dtype)
+        arrays[name] = array.reshape(shape).copy()
+        start += array.nbytes
+    return arrays

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import math
+import threading
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Protocol
 
 import numpy as np
 
-from kiosk.errors import TooLarge
+from kiosk.errors import ReaderFailed, TooLarge
 from kiosk.imaging.overviews import small_labels, small_plane
 from kiosk.imaging.rendering import display_size
 from kiosk.imaging.scaling import resized
 from kiosk.imaging.tiling import iter_bands
-from kiosk.ports import ImageSource, Window
+from kiosk.ports import ImageSource, Interruptible, Window
 
 # Channels are read together up to this: samples of one pixel lie together in many files, and are
 # unpacked together.
@@ -128,8 +130,8 @@ def small_pixels(
     """(len(channels), y, x) pixels of the plane at (t, z), at most `longest_px` along a side.
 
     Made from the smallest stored resolution that is large enough; the size is that of the full
-    resolution shrunk, which labels have too. `shown`: of this part only. The time is looked at
-    before each band of pixels.
+    resolution shrunk, which labels have too. `shown`: of this part only. A source that can be
+    interrupted is, when the time is over; else the time is looked at before each band of pixels.
 
     Raises:
         TooLarge: with the reason TOO_SLOW, when it takes longer than `patience_s`.
@@ -147,15 +149,40 @@ def small_pixels(
 
     def read(window: Window) -> np.ndarray:
         if time.monotonic() > end_s:
-            raise TooLarge(
-                "A picture of this plane takes too long to make; save the image with smaller"
-                " resolutions (a pyramid), from which pictures are made.",
-                reason="TOO_SLOW",
-            )
+            raise _too_slow()
         return source.plane(*place, channels, _inside(part, window), level)
 
     value_bytes = len(channels) * source.dtype.itemsize
-    return small_plane(read, _shape(part), size, AT_A_TIME_BYTES // value_bytes)
+    try:
+        with _interrupted_after(source, patience_s):
+            return small_plane(read, _shape(part), size, AT_A_TIME_BYTES // value_bytes)
+    except ReaderFailed as error:
+        if time.monotonic() > end_s:
+            raise _too_slow() from error
+        raise
+
+
+def _too_slow() -> TooLarge:
+    return TooLarge(
+        "A picture of this plane takes too long to make; save the image with smaller resolutions"
+        " (a pyramid), from which pictures are made.",
+        reason="TOO_SLOW",
+    )
+
+
+@contextmanager
+def _interrupted_after(source: ImageSource, patience_s: float) -> Iterator[None]:
+    """Interrupt a source that can be when what is done here takes longer."""
+    if math.isinf(patience_s) or not isinstance(source, Interruptible):
+        yield
+        return
+    timer = threading.Timer(max(patience_s, 0.0), source.interrupt)
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+        timer.join()  # or it might hit the next one who reads
 
 
 def _shape(window: Window) -> tuple[int, int]:

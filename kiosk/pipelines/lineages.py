@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from kiosk.errors import InvalidRequest, NotFound
+from kiosk.errors import InvalidRequest, NotFound, TooLarge
 from kiosk.imaging.corrected_rows import mothers_of, read_ctc_mothers, read_rows, text_of
 from kiosk.imaging.corrections import lineage_from_label_images, lineage_from_rows
 from kiosk.imaging.lineage import Lineage, lineage_from_links
@@ -68,14 +68,27 @@ def _linked(context: JobContext, frames: TrackedFrames, fetch: Fetch) -> Lineage
     return lineage_from_links(labels, Links.joined(links))
 
 
-async def _table(context: JobContext) -> bytes:
+async def check_table(context: JobContext) -> None:
+    """Raise InvalidRequest when the corrected table of a job is not there or too long."""
     try:
-        return await context.store.get(upload_key(context.tracking.tracks))
+        size_bytes = await context.store.size(upload_key(context.tracking.tracks))
     except NotFound as error:
         raise InvalidRequest(
             "The uploaded table of tracks is no longer there, or is an address. Upload the file.",
             reason="UPLOAD_GONE",
         ) from error
+    if size_bytes > context.options.table_bytes:
+        raise TooLarge(
+            f"The table of tracks has {size_bytes} bytes and this kiosk takes at most"
+            f" {context.options.table_bytes}; leave out columns that are not needed, or raise"
+            " KIOSK_LIMITS__TABLE_BYTES.",
+            field="tracks",
+        )
+
+
+async def _table(context: JobContext) -> bytes:
+    await check_table(context)
+    return await context.store.get(upload_key(context.tracking.tracks))
 
 
 def _is_ctc(data: bytes) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 import time
 from collections.abc import Sequence
+from functools import cache
 from importlib.metadata import version
 from typing import Any
 
@@ -69,6 +70,8 @@ def about_time(job: Job, reports: Sequence[PartReport]) -> dict[str, Any]:
     }
 
 
+@cache
 def about_software() -> dict[str, str]:
+    """Looked up once per process: reading what pip wrote takes milliseconds."""
     names = ("numpy", "opencv-python-headless", "tifffile")
     return {"python": platform.python_version(), **{name: version(name) for name in names}}

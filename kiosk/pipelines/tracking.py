@@ -39,6 +39,7 @@ from kiosk.pipelines.intermediate import (
     write_plan,
 )
 from kiosk.pipelines.job_size import check_job_size, check_parts
+from kiosk.pipelines.lineages import check_table
 from kiosk.pipelines.parameters import movie_parameters
 from kiosk.pipelines.sizing import Sizing
 from kiosk.pipelines.track_results import write_track_results
@@ -115,6 +116,8 @@ async def _plan_given(context: JobContext) -> tuple[list[Part], list[str]]:
         channels = shown_channels(source, request.segmentation.channel)
     async with open_labels(context) as labels:
         check_labels(labels, sizes)
+    if context.tracking.tracks:
+        await check_table(context)
     record = PlanRecord(channels=channels, block_px=WHOLE_PX, block_halo_px=0, sizing=Sizing())
     await write_plan(context.store, context.job.id, record)
     check_parts(sizes["t"])

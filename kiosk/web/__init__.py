@@ -29,6 +29,8 @@ from kiosk.web.callers import Recognition
 from kiosk.web.events import Events
 from kiosk.web.inspections import Inspections
 from kiosk.web.jobs import Jobs
+from kiosk.web.openapi import OpenApi
+from kiosk.web.pace import DEFAULT_IDLE_S, IDLE_S, paced
 from kiosk.web.page import Page
 from kiosk.web.pictures import Pictures
 from kiosk.web.results import Results
@@ -53,13 +55,19 @@ class WebServer:
         port: int,
         public_url: str = "",
         certificate: Certificate | None = None,
+        idle_s: float = DEFAULT_IDLE_S,
     ) -> None:
         self._certificate = certificate
         self.port = port
         self._host = host
         self._previews = previews
-        self.app = make_app(service, previews, authentication, frontend, public_url)
-        self._runner = web.AppRunner(self.app, shutdown_timeout=SHUTDOWN_S)
+        self.app = make_app(service, previews, authentication, frontend, public_url, idle_s)
+        self._runner = web.AppRunner(
+            self.app,
+            shutdown_timeout=SHUTDOWN_S,
+            keepalive_timeout=idle_s,
+            auto_decompress=False,
+        )
 
     async def start(self) -> None:
         await self._runner.setup()
@@ -85,12 +93,15 @@ def make_app(
     authentication: Authentication,
     frontend: Path,
     public_url: str = "",
+    idle_s: float = DEFAULT_IDLE_S,
 ) -> web.Application:
     """The aiohttp application behind `WebServer`; tests use it without a port."""
+    recognition = Recognition(authentication, public_url)
     app = web.Application(
-        middlewares=[as_problems, audited, Recognition(authentication, public_url).middleware],
+        middlewares=[as_problems, audited, paced, recognition.middleware],
         client_max_size=BODY_BYTES,
     )
+    app[IDLE_S] = idle_s
     app.on_response_prepare.append(add_headers)
     Page(frontend).add_to(app)
     Sessions(authentication, public_url).add_to(app)
@@ -100,4 +111,5 @@ def make_app(
     Events(service, authentication).add_to(app)
     Results(service, authentication).add_to(app)
     Pictures(previews).add_to(app)
+    OpenApi().add_to(app)
     return app

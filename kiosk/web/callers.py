@@ -14,7 +14,8 @@ SESSION_COOKIE = "kiosk_session"
 _CALLER = web.RequestKey("caller", Caller)
 # What nobody is asked for: the files of the page, signing in, and what tells nothing of anybody.
 PUBLIC = frozenset(
-    {"/", "/jobs/{id}", "/static/{name}", f"{API}/formats", f"{API}/health", f"{API}/session"}
+    {"/", "/jobs/{id}", "/static/{name}"}
+    | {f"{API}/{name}" for name in ("formats", "health", "openapi.json", "session")}
 )
 
 

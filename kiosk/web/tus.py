@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 from collections.abc import AsyncIterator
 from email.utils import formatdate
 
@@ -14,10 +13,9 @@ from kiosk.jobs import Upload
 from kiosk.uploads import Uploads
 from kiosk.web.answers import TUS_VERSION, UPLOADS
 from kiosk.web.callers import caller_of
+from kiosk.web.pace import OFFSET_STREAM, arriving
 
 TUS_EXTENSIONS = "creation,creation-with-upload,creation-defer-length,expiration,termination"
-OFFSET_STREAM = "application/offset+octet-stream"
-BODY_CHUNK_BYTES = 256 * 1024
 
 
 class Tus:
@@ -46,7 +44,7 @@ class Tus:
 
     async def create(self, request: web.Request) -> web.Response:
         _check_tus_version(request)
-        has_body = request.can_read_body
+        has_body = request.body_exists
         if has_body:
             _check_offset_stream(request)
         size_bytes = self._announced_size(request)
@@ -158,7 +156,7 @@ def _metadata(header: str) -> dict[str, str]:
         key, _, value = pair.strip().partition(" ")
         try:
             found[key] = base64.b64decode(value, validate=True).decode()
-        except (binascii.Error, UnicodeDecodeError) as error:
+        except ValueError as error:  # also where it is not ASCII
             raise InvalidRequest(
                 f"The value of '{key}' in Upload-Metadata is not UTF-8 in base64.",
                 field="Upload-Metadata",
@@ -168,7 +166,7 @@ def _metadata(header: str) -> dict[str, str]:
 
 async def _body(request: web.Request) -> AsyncIterator[bytes]:
     try:
-        async for chunk in request.content.iter_chunked(BODY_CHUNK_BYTES):
+        async for chunk in arriving(request):
             yield chunk
     except (ConnectionError, web.RequestPayloadError) as error:
         raise TransientError("The connection broke during the upload.") from error

@@ -13,8 +13,8 @@ def main() -> None:
     from kiosk.cli.roles import consumer
     from tests.chaos.traps import TrapFiles
 
-    reader: Any = bootstrap.ImageFileReader
-    bootstrap.ImageFileReader = lambda limits: TrapFiles(reader(limits))  # type: ignore[assignment,misc,return-value]
+    make_images: Any = bootstrap.make_images
+    bootstrap.make_images = lambda settings: TrapFiles(make_images(settings))  # type: ignore[assignment,misc,return-value]
     consumer()
 
 

@@ -173,6 +173,7 @@ PUBLIC_ROUTES: set[Route] = {
     ("OPTIONS", "/uploads"),
     ("OPTIONS", "/uploads/{id}"),
     ("GET", "/formats"),
+    ("GET", "/openapi.json"),
     ("GET", "/health"),
     ("GET", "/session"),
     ("POST", "/session"),

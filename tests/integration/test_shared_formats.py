@@ -1,47 +1,44 @@
 """A folder of real, odd and hostile image files: each is read, or refused with a sentence.
 
-The files are read in child processes with limits on memory and time, in a few batches: a file
-that crashes or hangs its child shows up as one without an answer. The folder is optional;
-its `manifest.csv` tells what each file decodes to.
+The files are read as uploads are, each in a process of its own with limits on memory and time: a
+file that crashes or hangs it shows up as one that was not answered as it should. The folder is
+optional; its `manifest.csv` tells what each file decodes to.
 """
 
 from __future__ import annotations
 
 import csv
-import json
 import re
-import resource
-import subprocess
-import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+
+from kiosk.adapters.decoder.decoding_files import DecodingImageFiles
+from kiosk.errors import InvalidRequest
+from kiosk.ports import ImageFiles, ImageSource
+from kiosk.settings import GIB, DecodingSettings, LimitSettings
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 FORMATS = CHECKOUT.parent / "shared" / "data" / "formats"
-MEMORY_BYTES = 3 * 2**30
-FILE_S = 20
-BATCH_S = 300
+DECODING = DecodingSettings(memory_bytes=3 * GIB, open_timeout_s=20.0, plane_timeout_s=20.0)
+NAME = "name of the file"
 
 pytestmark = pytest.mark.skipif(
     not (FORMATS / "manifest.csv").is_file(), reason="the folder of shared formats is not here"
 )
 
-# Reads paths from stdin; writes one JSON line per file. SIGALRM ends a file that hangs in Python,
-# the limit of CPU time one that hangs in a decoder.
-CHILD = """
-import json, signal, sys
-import numpy as np
-from kiosk.adapters.image_files import ImageFileReader
-from kiosk.errors import InvalidRequest
-from kiosk.settings import LimitSettings
 
-reader = ImageFileReader(LimitSettings())
+def manifest() -> dict[str, dict[str, str]]:
+    with (FORMATS / "manifest.csv").open(encoding="utf-8", newline="") as file:
+        rows = {row["path"]: row for row in csv.DictReader(file)}
+    return {path: row for path, row in rows.items() if (FORMATS / path).is_file()}
 
 
-def windows_agree(source, whole):
-    # Whether windows are crops of the whole plane, at every resolution.
+def windows_agree(source: ImageSource, whole: np.ndarray) -> bool:
+    """Whether windows are crops of the whole plane, at every resolution."""
     channels = range(source.sizes["c"])
     for level, (height, width) in enumerate(source.levels):
         plane = source.plane(0, 0, channels, level=level) if level else whole
@@ -57,79 +54,50 @@ def windows_agree(source, whole):
     return True
 
 
-for line in sys.stdin:
-    path = json.loads(line)
-    signal.alarm(int(sys.argv[1]))
-    answer = {"path": path}
+def answer_of(files: ImageFiles, path: Path) -> dict[str, Any]:
     try:
-        with open(path, "rb") as file:
-            source = reader.open(file, "name of the file")
+        source = files.open(path.open("rb"), NAME)
+        try:
             sizes = dict(source.sizes)
             plane = source.plane(0, 0, range(sizes["c"]))
-            answer |= {"sizes": sizes, "dtype": str(source.dtype), "shape": plane.shape}
-            answer |= {"plane_dtype": str(plane.dtype), "notes": list(source.notes)}
-            answer |= {"names": list(source.channel_names), "levels": len(source.levels)}
-            answer |= {"pixel_size_um": source.pixel_size_um, "format": source.format}
-            answer |= {"windows_agree": windows_agree(source, plane)}
-            answer |= {"entries": len(reader.entries(file, "name of the file"))}
+            return {
+                "sizes": sizes,
+                "dtype": str(source.dtype),
+                "shape": list(plane.shape),
+                "plane_dtype": str(plane.dtype),
+                "notes": list(source.notes),
+                "names": list(source.channel_names),
+                "levels": len(source.levels),
+                "pixel_size_um": source.pixel_size_um and list(source.pixel_size_um),
+                "format": source.format,
+                "windows_agree": windows_agree(source, plane),
+                "entries": len(files.entries(path.open("rb"), NAME)),
+            }
+        finally:
+            source.close()
     except InvalidRequest as error:
-        answer |= {"reason": error.reason, "message": error.message}
-    except BaseException as error:
-        answer |= {"leaked": repr(error)[:300]}
-    print(json.dumps(answer), flush=True)
-"""
-
-
-def manifest() -> dict[str, dict[str, str]]:
-    with (FORMATS / "manifest.csv").open(encoding="utf-8", newline="") as file:
-        rows = {row["path"]: row for row in csv.DictReader(file)}
-    return {path: row for path, row in rows.items() if (FORMATS / path).is_file()}
-
-
-def _limit() -> None:
-    resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
-    resource.setrlimit(resource.RLIMIT_CPU, (BATCH_S, BATCH_S))
-
-
-def run_batch(paths: list[str]) -> dict[str, dict[str, Any]]:
-    """Answers by path; a path that brought its child down is missing."""
-    lines = "".join(json.dumps(str(FORMATS / path)) + "\n" for path in paths)
-    done = subprocess.run(
-        [sys.executable, "-c", CHILD, str(FILE_S)],
-        input=lines,
-        capture_output=True,
-        text=True,
-        cwd=CHECKOUT,
-        timeout=BATCH_S,
-        preexec_fn=_limit,
-        check=False,
-    )
-    answers = [json.loads(line) for line in done.stdout.splitlines()]
-    return {str(Path(answer["path"]).relative_to(FORMATS)): answer for answer in answers}
+        return {"reason": error.reason, "message": error.message}
+    except Exception as error:
+        return {"leaked": repr(error)[:300]}
 
 
 @pytest.fixture(scope="module")
-def answers() -> dict[str, dict[str, Any]]:
-    """Answers of all files. After a crash the rest of the batch goes to a new child."""
-    waiting = list(manifest())
-    found: dict[str, dict[str, Any]] = {}
-    while waiting:
-        batch = run_batch(waiting)
-        found |= batch
-        waiting = waiting[len(batch) + 1 :] if len(batch) < len(waiting) else []
-    return found
+def answers() -> Iterator[dict[str, dict[str, Any]]]:
+    """Answers of all files by path."""
+    files = DecodingImageFiles(LimitSettings(), DECODING)
+    yield {path: answer_of(files, FORMATS / path) for path in manifest()}
+    files.close()
 
 
 def test_every_file_is_read_or_refused(answers: dict[str, dict[str, Any]]) -> None:
-    assert [path for path in manifest() if path not in answers] == []
     assert {p: a["leaked"] for p, a in answers.items() if "leaked" in a} == {}
-    for answer in answers.values():
+    for path, answer in answers.items():
         if "sizes" in answer:
             sizes = answer["sizes"]
             assert answer["shape"] == [sizes["c"], sizes["y"], sizes["x"]]
             assert answer["plane_dtype"] == answer["dtype"]
             assert len(answer["names"]) == sizes["c"]
-            assert answer["windows_agree"], answer["path"]
+            assert answer["windows_agree"], path
             assert answer["entries"] >= 1
         else:
             assert re.fullmatch(r"[A-Z_]+", answer["reason"])

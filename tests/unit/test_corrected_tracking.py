@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+from segmented import kiosk_with
 from tracked import Tracked, failed, file_of, pictures, tracked, truth
 
 TRUTH = truth()
@@ -287,3 +288,14 @@ async def test_a_res_track_that_is_none(first: Tracked) -> None:
     table = b"1 0 4 0\n2 0 f\xf6ur 0\n"
     job = await failed(MOVIE, labels=file_of(TRUTH), labels_are_tracks=True, tracks=table)
     assert "Line 2 of 'tracks.csv' must be four whole numbers" in job.error
+
+
+async def test_a_table_that_is_far_too_long_is_refused_before_anything_is_done(
+    first: Tracked,
+) -> None:
+    kiosk = kiosk_with(table_bytes=1000)
+    table = first.table.ljust(1001)
+    job = await failed(MOVIE, kiosk, labels=labels_of(first), tracks=table)
+    assert job.error_reason == "TOO_LARGE"
+    assert "KIOSK_LIMITS__TABLE_BYTES" in job.error
+    assert job.parts_total == 0

@@ -69,7 +69,7 @@ def test_every_error_has_a_status_of_its_own_or_of_its_parent(kind: type[KioskEr
 @pytest.mark.parametrize("kind", FAMILY)
 def test_callers_fault_is_4xx_and_ours_is_5xx(kind: type[KioskError]) -> None:
     _, http = wire.status_of(make(kind))
-    refused = errors.Unauthenticated | errors.PermissionDenied
+    refused = errors.Unauthenticated | errors.PermissionDenied | errors.ReaderFailed
     callers = issubclass(kind, InvalidRequest | Overloaded | errors.LeaseLost | refused)
     assert callers == (http < 500)
 

@@ -38,7 +38,6 @@ class Plugin:
     module: str
     what: str
     format: str
-    suffix: str
     settings: Mapping[str, Any]
     reads_parts: bool
 
@@ -46,9 +45,9 @@ class Plugin:
         return module.Reader(path, **self.settings)
 
 
-ND2 = Plugin("bioio_nd2", "Nikon ND2", "ND2", ".nd2", {}, reads_parts=True)
+ND2 = Plugin("bioio_nd2", "Nikon ND2", "ND2", {}, reads_parts=True)
 # Without the setting a whole z-stack would be read for each plane.
-LIF = Plugin("bioio_lif", "Leica LIF", "LIF", ".lif", {"chunk_dims": "YX"}, reads_parts=False)
+LIF = Plugin("bioio_lif", "Leica LIF", "LIF", {"chunk_dims": "YX"}, reads_parts=False)
 
 
 def open_nd2(
@@ -74,7 +73,7 @@ def _open(
     series: int,
 ) -> BioioImage:
     module = plugin(kind.module, file_name, kind.what)
-    local = LocalFile(file, file_bytes, kind.suffix)
+    local = LocalFile(file, file_bytes)
     try:
         with plugin_errors(file_name, "its headers cannot be read"):
             return BioioImage(kind, module, local, file_bytes, file_name, limits, series)
@@ -88,7 +87,7 @@ def bioio_entries(
 ) -> list[ImageEntry]:
     """The images of a file. Raises as the openers do."""
     module = plugin(kind.module, file_name, kind.what)
-    local = LocalFile(file, file_bytes, kind.suffix)
+    local = LocalFile(file, file_bytes)
     try:
         with plugin_errors(file_name, "its headers cannot be read"):
             scenes = list(kind.reader(module, local.path).scenes)

@@ -40,7 +40,7 @@ def open_czi(
 ) -> CziImage:
     """Open one scene of a CZI. Raises InvalidRequest, TooLarge or NotFound."""
     library = plugin("pylibCZIrw.czi", file_name, "Zeiss CZI")
-    local = LocalFile(file, file_bytes, ".czi")
+    local = LocalFile(file, file_bytes)
     try:
         return CziImage(library, local, file_bytes, file_name, limits, options.series)
     except BaseException:
@@ -53,7 +53,7 @@ def czi_entries(
 ) -> list[ImageEntry]:
     """The scenes of a CZI. Raises as `open_czi` does."""
     library = plugin("pylibCZIrw.czi", file_name, "Zeiss CZI")
-    local = LocalFile(file, file_bytes, ".czi")
+    local = LocalFile(file, file_bytes)
     try:
         with plugin_errors(file_name, "its headers cannot be read"):
             reader = library.CziReader(local.path)

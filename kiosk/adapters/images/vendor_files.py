@@ -23,10 +23,11 @@ _COPY_BYTES = 4 * 1024 * 1024
 class LocalFile:
     """A path to the bytes of a file: its own where it lies on this machine, else a copy's.
 
-    Closing it deletes the copy and closes the file.
+    The copy has no name that could outlive this process: it is reached by its descriptor. Closing
+    deletes it and closes the file.
     """
 
-    def __init__(self, file: BinaryIO, file_bytes: int, suffix: str) -> None:
+    def __init__(self, file: BinaryIO, file_bytes: int) -> None:
         self._file = file
         self._copy: Any = None
         own = getattr(file, "path", "")
@@ -35,8 +36,8 @@ class LocalFile:
             self.path = os.path.abspath(own)
             return
         # It lives as long as the image does.
-        self._copy = tempfile.NamedTemporaryFile(suffix=suffix)  # noqa: SIM115
-        self.path = str(self._copy.name)
+        self._copy = tempfile.TemporaryFile()  # noqa: SIM115
+        self.path = f"/proc/self/fd/{self._copy.fileno()}"
         try:
             self._fill(file, file_bytes)
         except BaseException:
