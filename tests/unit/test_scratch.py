@@ -13,7 +13,7 @@ from segmented import spots, tiff
 
 from kiosk.adapters.image_files import ImageFileReader
 from kiosk.callers import LOCAL
-from kiosk.errors import DISK_FULL, Outage, PermanentError
+from kiosk.errors import DISK_FULL, Outage, PermanentError, TransientError
 from kiosk.jobs import JobState
 from kiosk.pipelines.context import SegmentationOptions
 from kiosk.scratch import (
@@ -21,6 +21,7 @@ from kiosk.scratch import (
     PREFIX,
     check_scratch,
     choose_scratch,
+    no_room,
     scratch_folder,
     sweep_scratch,
 )
@@ -73,6 +74,12 @@ def test_a_disk_counts_as_usable_again_when_there_is_some_room(
     assert error.value.reason == DISK_FULL
     monkeypatch.setattr("shutil.disk_usage", lambda _: Usage(free=ENOUGH_BYTES))
     check_scratch()
+
+
+def test_only_a_full_disk_is_an_outage() -> None:
+    full = no_room(OSError(errno.ENOSPC, "No space left on device"), "There is no room.")
+    assert (type(full), full.reason, full.message) == (Outage, DISK_FULL, "There is no room.")
+    assert type(no_room(OSError(errno.EFBIG, "File too large"), "No room.")) is TransientError
 
 
 def test_what_a_killed_process_left_is_swept(tmp_path: Path) -> None:
