@@ -66,11 +66,7 @@ export async function whoIsHere() {
   return response.json();
 }
 
-export async function signIn(key) {
-  const body = JSON.stringify({ key });
-  const headers = { "Content-Type": "application/json" };
-  await request(`${BASE}/session`, { method: "POST", headers, body });
-}
+export const signIn = (key) => posted("/session", { key });
 
 export const signOut = () => request(`${BASE}/session`, { method: "DELETE" });
 
@@ -95,13 +91,18 @@ export function listJobs(pageToken = "") {
   return json(`/jobs?page_token=${encodeURIComponent(pageToken)}`);
 }
 
-export function submitJob(job) {
-  return json("/jobs", {
-    method: "POST",
-    headers: { "Content-Type": "application/json" },
-    body: JSON.stringify(job),
-  });
-}
+const posted = (path, body) => json(path, {
+  method: "POST",
+  headers: { "Content-Type": "application/json" },
+  body: JSON.stringify(body),
+});
+
+export const submitJob = (job) => posted("/jobs", job);
+export const extendJob = (id, time) => posted(`${jobPath(id)}/extend`, { expire_time: time });
+export const createShare = (id, time) => posted(`${jobPath(id)}/shares`, { expire_time: time });
+export const listShares = async (id) => (await json(`${jobPath(id)}/shares`)).shares;
+export const deleteShare = (id, share) =>
+  request(`${BASE}${jobPath(id)}/shares/${encodeURIComponent(share)}`, { method: "DELETE" });
 
 /** The picture of a plane, ready to draw. */
 export async function getPicture(id, index, signal) {

@@ -3,6 +3,7 @@
 import { listPlanes, listResults, resultUrl, zipUrl } from "./api.js";
 import { $, bytes, count, el, moment, say, setText } from "./dom.js";
 import { cancelled, deleted, progressText, setProgress, stateText, tookText } from "./jobs.js";
+import { Sharing } from "./sharing.js";
 import { isFinal } from "./store.js";
 import { Viewer } from "./viewer.js";
 
@@ -10,6 +11,7 @@ export class JobPage {
   constructor(store, models, session, goHome) {
     Object.assign(this, { store, models, session, goHome });
     this.viewer = new Viewer();
+    this.sharing = new Sharing(store);
     this.id = "";
     this.bar = el("progress", { max: 1, "aria-label": "Progress" });
     this.state = el("span", { class: "state", role: "status" });
@@ -48,6 +50,7 @@ export class JobPage {
     this.seen = "";
     this.store.look("");
     this.viewer.close();
+    this.sharing.open(null);
   }
 
   repaint() {
@@ -68,6 +71,7 @@ export class JobPage {
     const mayChange = this.session.mayChange(job);
     this.cancel.hidden = isFinal(job) || !mayChange;
     this.remove.hidden = !isFinal(job) || !mayChange;
+    this.sharing.open(mayChange ? job : null);
     $("notes").replaceChildren(...job.notes.map((note) => el("li", { text: note })));
     $("notes-card").hidden = job.notes.length === 0;
     this.job = job;

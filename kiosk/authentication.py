@@ -2,6 +2,7 @@
 
 Bearer kiosk_ID_SECRET     an API key
 Bearer session.JWT         a session of the page; stands for the key it began with
+Bearer share.JWT           a share link
 Bearer ...                 a token of the institute's identity provider (OpenID Connect)
 """
 
@@ -19,6 +20,7 @@ from kiosk.api_keys import ApiKey, check_owner, split_token
 from kiosk.callers import LOCAL, Caller, Scope
 from kiosk.errors import InvalidRequest, NotFound, TransientError, Unauthenticated
 from kiosk.ports import IdentityProvider, KeyRing
+from kiosk.shares import Shares
 from kiosk.signing import Signer, is_signed_as
 
 log = logging.getLogger(__name__)
@@ -55,6 +57,7 @@ class Authentication:
         keys: the API keys; None = there are none.
         provider: vouches for people; None = nobody does.
         claims: what its tokens say.
+        shares: share links; None = there are none.
         required: without it nobody is asked, and everybody may do everything.
         memory_s: a credential is looked up again after this long; so long a revoked key may live.
         session_s: how long one stays signed in on the page.
@@ -67,6 +70,7 @@ class Authentication:
         provider: IdentityProvider | None = None,
         claims: ClaimNames = ClaimNames(),
         *,
+        shares: Shares | None = None,
         required: bool = False,
         memory_s: float = 2.0,
         session_s: float = 12 * 3600.0,
@@ -74,6 +78,7 @@ class Authentication:
     ) -> None:
         self.required = required
         self._keys, self._provider, self._claims = keys, provider, claims
+        self._shares = shares
         self._memory_s, self._session_s = memory_s, session_s
         self._clock = clock
         self._remembered: dict[bytes, tuple[float, Caller]] = {}
@@ -90,17 +95,25 @@ class Authentication:
             Unauthenticated: there are no credentials, or they do not hold.
             TransientError: whoever knows does not answer.
         """
-        if not self.required:
+        scheme, _, token = credentials.partition(" ")
+        token = token.strip()
+        # A link shows one job only, also where nobody is asked for more.
+        if not self.required and not Shares.is_token(token):
             return LOCAL.at(address)
         if not credentials:
             raise Unauthenticated(
                 "This kiosk asks who you are. Sign in on the page; give commands and programs an"
                 " API key (KIOSK_API_KEY)."
             )
-        scheme, _, token = credentials.partition(" ")
-        if scheme.lower() != "bearer" or not token.strip():
+        if scheme.lower() != "bearer" or not token:
             raise Unauthenticated("Credentials are sent as 'Bearer', a space, and the key.")
-        return (await self._known(token.strip())).at(address)
+        return (await self._known(token)).at(address)
+
+    async def guest(self, token: str) -> Caller:
+        """Who comes by a share link. Raises Unauthenticated."""
+        if self._shares is None or not Shares.is_token(token):
+            raise Unauthenticated("This is no share link of this kiosk.")
+        return await self._known(token)
 
     async def _known(self, token: str) -> Caller:
         """The caller of a token, looked up once in a while."""
@@ -118,6 +131,8 @@ class Authentication:
     async def _looked_up(self, token: str) -> Caller:
         if is_signed_as(SESSION, token):
             return await self._of_session(token)
+        if self._shares is not None and Shares.is_token(token):
+            return await self._shares.caller(token)
         if parts := split_token(token):
             key_id, secret = parts
             key = await self._key(key_id)
@@ -231,8 +246,10 @@ class Authentication:
         try:
             if caller.key_id:
                 await self._key(caller.key_id)
+            if caller.share_id and self._shares is not None:
+                await self._shares.check(caller.job_id, caller.share_id)
         except TransientError as error:
-            log.warning("whether key %s still holds is not known: %s", caller.key_id, error)
+            log.warning("whether a caller is still known cannot be found out: %s", error)
 
 
 def _caller_of(key: ApiKey) -> Caller:

@@ -38,6 +38,7 @@ from kiosk.reading import InspectedImage, ReadOptions
 from kiosk.scratch import choose_scratch, sweep_scratch
 from kiosk.service import KioskService
 from kiosk.settings import Settings
+from kiosk.shares import Shares
 from kiosk.telemetry import configure_logging
 from kiosk.uploads import Uploads
 from kiosk.web import WebServer
@@ -101,7 +102,7 @@ def make_keys(settings: Settings, redis_url: str = "") -> RedisKeyRing:
     return RedisKeyRing(redis_url or settings.queue.redis_url.get_secret_value())
 
 
-def make_authentication(settings: Settings, keys: KeyRing) -> Authentication:
+def make_authentication(settings: Settings, keys: KeyRing, shares: Shares) -> Authentication:
     auth = settings.auth
     provider = None
     if auth.oidc_issuer:
@@ -114,6 +115,7 @@ def make_authentication(settings: Settings, keys: KeyRing) -> Authentication:
             admin=auth.oidc_admin_claim,
             admin_value=auth.oidc_admin_value,
         ),
+        shares=shares,
         required=auth.required,
         memory_s=auth.memory_s,
         session_s=auth.session_s,
@@ -151,20 +153,29 @@ async def run_server(settings: Settings) -> None:
         settings.image_urls,
         room,
     )
+    shares = Shares(
+        queue=queue,
+        store=store,
+        keys=keys,
+        longest_s=settings.listen.longest_share_s,
+        public_url=settings.listen.public_url,
+    )
     service = KioskService(
         queue=queue,
         store=store,
         images=images,
         inference=inference,
         uploads=uploads,
+        shares=shares,
         job_px=settings.limits.job_px,
         frame_px=settings.limits.frame_px,
+        longest_retention_s=settings.listen.longest_retention_s,
         room=room,
     )
     previews = Previews(queue=queue, store=store, images=images)
     listen = settings.listen
     await asyncio.to_thread(images.prepare)
-    authentication = make_authentication(settings, keys)
+    authentication = make_authentication(settings, keys, shares)
     certificate = make_certificate(settings)
     grpc_server = _make_grpc_server(
         service, authentication, listen.host, listen.grpc_port, certificate

@@ -170,6 +170,29 @@ class KioskServicer(pb_grpc.KioskServicer):
         return pb.ListDeadLettersResponse(dead_letters=listed)
 
     @mutating
+    async def ExtendJob(self, request: pb.ExtendJobRequest, caller: Caller) -> Any:
+        job_id, until_s = wire.id_of(request.name, "jobs"), wire.seconds(request.expire_time)
+        return wire.job_to_proto(await self._service.extend_job(job_id, until_s, caller=caller))
+
+    @mutating
+    async def CreateShare(self, request: pb.CreateShareRequest, caller: Caller) -> Any:
+        job_id, until_s = wire.id_of(request.job, "jobs"), wire.seconds(request.expire_time)
+        shares = self._service.shares
+        share, token = await shares.create(job_id, until_s, caller=caller)
+        return wire.share_to_proto(share, token, shares.url(token))
+
+    @unary
+    async def ListShares(self, request: pb.ListSharesRequest, caller: Caller) -> Any:
+        found = await self._service.shares.list(wire.id_of(request.job, "jobs"), caller=caller)
+        return pb.ListSharesResponse(shares=[wire.share_to_proto(share) for share in found])
+
+    @mutating
+    async def DeleteShare(self, request: pb.DeleteShareRequest, caller: Caller) -> Any:
+        job_id, share_id = wire.share_of(request.name)
+        await self._service.shares.delete(job_id, share_id, caller=caller)
+        return pb.DeleteShareResponse()
+
+    @mutating
     async def DeleteJob(self, request: pb.DeleteJobRequest, caller: Caller) -> Any:
         await self._service.delete_job(wire.id_of(request.name, "jobs"), caller=caller)
         return pb.DeleteJobResponse()

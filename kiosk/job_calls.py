@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import io
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import grpc
+from google.protobuf import timestamp_pb2
 
 from kiosk._proto import kiosk_pb2 as pb
-from kiosk.connection import ATTEMPTS, FIRST_PAUSE_S, Connection, Progress, ProgressCallback
+from kiosk.connection import ATTEMPTS, Connection, Progress, ProgressCallback, pause_s
 from kiosk.ctc_folder import is_ctc_zip, unpack
 from kiosk.errors import JobFailed
 from kiosk.job_files import check_free
@@ -18,6 +20,7 @@ from kiosk.jobs import result_stem
 from kiosk.segmentation import Segmentation
 from kiosk.tracking import Tracking
 
+DAY_S = 24 * 3600.0
 FINAL = {pb.JOB_STATE_SUCCEEDED, pb.JOB_STATE_FAILED, pb.JOB_STATE_CANCELLED}
 
 
@@ -43,7 +46,7 @@ class JobCalls:
                 failures += 1
                 if error.code() is not grpc.StatusCode.UNAVAILABLE or failures >= ATTEMPTS:
                     raise self._connection.error(error) from None
-            await asyncio.sleep(FIRST_PAUSE_S * 2**failures)
+            await asyncio.sleep(pause_s(failures))
 
     async def wait(self, job: str, *, progress: ProgressCallback | None = None) -> pb.Job:
         """Wait until a job has succeeded. Raises JobFailed when it ends otherwise."""
@@ -108,12 +111,14 @@ class JobCalls:
         answer: pb.Job = await self._connection.call("GetJob", pb.GetJobRequest(name=job_name(job)))
         return answer
 
-    async def jobs(self, limit: int = 50) -> list[pb.Job]:
-        """The newest jobs."""
+    async def jobs(self, limit: int = 50, *, all_owners: bool = False) -> list[pb.Job]:
+        """The newest jobs; with `all_owners` those of everybody, for administrators."""
         found: list[pb.Job] = []
         token = ""
         while len(found) < limit:
-            request = pb.ListJobsRequest(page_size=min(500, limit - len(found)), page_token=token)
+            request = pb.ListJobsRequest(
+                page_size=min(500, limit - len(found)), page_token=token, all_owners=all_owners
+            )
             answer = await self._connection.call("ListJobs", request)
             found += answer.jobs
             token = answer.next_page_token
@@ -142,9 +147,34 @@ class JobCalls:
         answer = await self._connection.call("ListDeadLetters", request)
         return list(answer.dead_letters)
 
+    async def keep(self, job: str, *, days: float) -> pb.Job:
+        """Keep a job, its results and its image for so many days from now."""
+        request = pb.ExtendJobRequest(name=job_name(job), expire_time=_in_days(days))
+        answer: pb.Job = await self._connection.call("ExtendJob", request)
+        return answer
+
+    async def share(self, job: str, *, days: float = 7.0) -> pb.Share:
+        """A link that shows a job and its results to whoever has it (`url`), for so many days."""
+        request = pb.CreateShareRequest(job=job_name(job), expire_time=_in_days(days))
+        answer: pb.Share = await self._connection.call("CreateShare", request)
+        return answer
+
+    async def shares(self, job: str) -> list[pb.Share]:
+        """The links to a job that have not ended, without their tokens."""
+        answer = await self._connection.call("ListShares", pb.ListSharesRequest(job=job_name(job)))
+        return list(answer.shares)
+
+    async def withdraw(self, share: str) -> None:
+        """Withdraw a link, by its name ("jobs/ID/shares/ID"): it shows nothing any more."""
+        await self._connection.call("DeleteShare", pb.DeleteShareRequest(name=share))
+
     async def delete(self, job: str) -> None:
         """Delete a finished job and its results."""
         await self._connection.call("DeleteJob", pb.DeleteJobRequest(name=job_name(job)))
+
+
+def _in_days(days: float) -> timestamp_pb2.Timestamp:
+    return timestamp_pb2.Timestamp(seconds=round(time.time() + days * DAY_S))
 
 
 def job_name(job: str) -> str:

@@ -27,7 +27,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from kiosk.connection import TLS_SCHEME
 from kiosk.errors import PermanentError
-from kiosk.exposure import check_exposure
+from kiosk.exposure import check_exposure, is_loopback
 from kiosk.local_redis import redis_password, redis_spec, redis_url
 from kiosk.machine import (
     RunningKiosk,
@@ -363,6 +363,12 @@ def answers_with_tls(addresses: Addresses) -> bool:
     return web.getresponse().status < 500
 
 
+def public_url(settings: Settings, addresses: Addresses) -> str:
+    """Where people reach the page; "" where they do at an address that we do not know."""
+    known = addresses.web_url if is_loopback(addresses.host) else ""
+    return settings.listen.public_url or known
+
+
 def kiosk_roles(settings: Settings, addresses: Addresses) -> list[ChildSpec]:
     """The server and the consumers, as commands of this very Python."""
     environment = child_environment(
@@ -374,6 +380,7 @@ def kiosk_roles(settings: Settings, addresses: Addresses) -> list[ChildSpec]:
         KIOSK_LISTEN__HOST=addresses.host,
         KIOSK_LISTEN__WEB_PORT=str(addresses.web_port),
         KIOSK_LISTEN__GRPC_PORT=str(addresses.grpc_port),
+        KIOSK_LISTEN__PUBLIC_URL=public_url(settings, addresses),
         KIOSK_AUTH__INSECURE=str(settings.auth.insecure).lower(),
     )
     command = [sys.executable, "-m", "kiosk.cli"]

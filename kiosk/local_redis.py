@@ -34,7 +34,7 @@ def redis_password(file: Path) -> str:
     return file.read_text().strip()
 
 
-def redis_conf(folder: Path, port: int, password: str) -> str:
+def redis_conf(folder: Path, port: int, password: str, most_bytes: int) -> str:
     """redis.conf: an append-only file, so at most the last second is lost when the power goes."""
     digest = hashlib.sha256(password.encode()).hexdigest()
     lines = [
@@ -47,7 +47,8 @@ def redis_conf(folder: Path, port: int, password: str) -> str:
         "appendonly yes",
         "appendfsync everysec",
         'save ""',
-        "maxmemory-policy noeviction",
+        f"maxmemory {most_bytes}",
+        "maxmemory-policy noeviction",  # a queue that forgets is none
         f"dir {quoted(str(folder))}",
     ]
     return "\n".join(lines) + "\n"
@@ -57,7 +58,7 @@ def redis_spec(settings: Settings, port: int, password: str, binary: Path) -> Ch
     """Redis as a child process."""
     folder = settings.home.absolute() / "redis"
     file = folder / "redis.conf"
-    write_private(file, redis_conf(folder, port, password))
+    write_private(file, redis_conf(folder, port, password, settings.local.redis_bytes))
 
     def ready() -> bool:
         try:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -36,6 +38,7 @@ from kiosk.pipelines.context import OpenImages, open_upload
 from kiosk.ports import Backlog, ImageFiles, InferenceClient, JobQueue, ObjectStore
 from kiosk.reading import InspectedImage, ReadOptions
 from kiosk.request import SegmentationRequest
+from kiosk.shares import Shares
 from kiosk.telemetry import BACKLOG_JOBS, BACKLOG_PARTS, JOBS
 from kiosk.tracking_request import TrackingRequest
 from kiosk.uploads import LONGEST_FILE_NAME, Uploads
@@ -67,8 +70,10 @@ class KioskService:
         images: ImageFiles,
         inference: InferenceClient,
         uploads: Uploads,
+        shares: Shares,
         job_px: int,
         frame_px: int,
+        longest_retention_s: float,
         room: DiskRoom = ANY_ROOM,
     ) -> None:
         self._room = room
@@ -84,6 +89,8 @@ class KioskService:
         # Threads of their own: thumbnails take seconds, and nobody else shall wait for them.
         self._inspectors = ThreadPoolExecutor(INSPECTIONS_AT_A_TIME, "inspect")
         self.uploads = uploads
+        self.shares = shares
+        self._longest_retention_s = longest_retention_s
 
     # ------------------------------------------------------------------ models
 
@@ -308,6 +315,22 @@ class KioskService:
         if job.state is JobState.CANCELLED:
             await self._store.delete_prefix(parts_prefix(job_id))
         return job
+
+    async def extend_job(self, job_id: str, expire_time_s: float, *, caller: Caller) -> Job:
+        """Keep a job, its results and its image until then.
+
+        Raises InvalidRequest for a time that has passed, or later than jobs are kept.
+        """
+        job = await job_of(self._queue, job_id, caller=caller, scope=Scope.WRITE)
+        if not 0 < expire_time_s - time.time() <= self._longest_retention_s:
+            raise InvalidRequest(
+                "A job is kept until a time to come, and for"
+                f" {self._longest_retention_s / 86400:g} days at the longest.",
+                field="expire_time",
+            )
+        with suppress(NotFound):  # the results are there without their image
+            await self.uploads.extend(job.upload_id, expire_time_s, caller=caller)
+        return await self._queue.extend(job_id, expire_time_s)
 
     async def delete_job(self, job_id: str, *, caller: Caller) -> None:
         await self._forget(await job_of(self._queue, job_id, caller=caller, scope=Scope.WRITE))

@@ -278,6 +278,16 @@ class ServerSettings(Group):
         " the middle of one, or not taking the answer. More than the 60 s of most proxies, which"
         " must not find a connection closed that they use again.",
     )
+    longest_retention_s: float = Field(
+        365 * 24 * 3600.0,
+        gt=0,
+        description="A job may be kept so long at most, counted from when that is asked (a year).",
+    )
+    longest_share_s: float = Field(
+        30 * 24 * 3600.0,
+        gt=0,
+        description="A share link ends after so long at the latest (30 days): links get around.",
+    )
     sweep_s: float = Field(60.0, gt=0, description="How often expired jobs are looked for.")
 
     @model_validator(mode="after")
@@ -348,6 +358,12 @@ class LocalSettings(Group):
     """`kiosk up`: everything on one machine."""
 
     consumers: int = Field(1, gt=0, description="Consumer processes.")
+    redis_bytes: int = Field(
+        2 * GIB,
+        gt=0,
+        description="Memory that Redis may use. Near this no new jobs are taken, while those that"
+        " are there go on: a kiosk that is full says so, instead of taking the machine's memory.",
+    )
     servers_dir: Path | None = Field(
         None,
         description="Environment that holds the Triton and Redis binaries, made by `make setup`."

@@ -10,6 +10,7 @@ import jwt
 from kiosk.errors import Unauthenticated
 
 _ALGORITHM = "HS256"
+_WORDS = {"session": "session", "share": "share link"}
 
 
 class Signer:
@@ -39,9 +40,11 @@ class Signer:
                 options={"require": ["exp", "aud"]},
             )
         except jwt.ExpiredSignatureError as error:
-            raise Unauthenticated(f"This {self._kind} has ended.", reason="EXPIRED") from error
+            raise Unauthenticated(
+                f"This {_WORDS[self._kind]} has ended.", reason="EXPIRED"
+            ) from error
         except (jwt.InvalidTokenError, ValueError) as error:
-            raise Unauthenticated(f"This is no {self._kind} of this kiosk.") from error
+            raise Unauthenticated(f"This is no {_WORDS[self._kind]} of this kiosk.") from error
 
 
 def is_signed_as(kind: str, token: str) -> bool:

@@ -84,8 +84,7 @@ class Uploads:
         caller.require(Scope.WRITE)
         check_url(url, self._allowed_urls)
         upload = self._new(file_name or name_in(url), 0, caller.owner)
-        await self._store.put(link_key(upload.id), url.rstrip("/").encode())
-        return await self._begin(replace(upload, complete=True))
+        return await self._begin(replace(upload, complete=True), link=url.rstrip("/"))
 
     def _new(self, file_name: str, size_bytes: int, owner: str) -> Upload:
         now = time.time()
@@ -98,9 +97,12 @@ class Uploads:
             expire_time_s=now + self._retention_s + EXTRA_RETENTION_S,
         )
 
-    async def _begin(self, upload: Upload) -> Upload:
-        await self._save(upload)
+    async def _begin(self, upload: Upload, link: str = "") -> Upload:
+        # This note first: what a server that dies here has stored is swept when its time comes.
         await self._store.put(_expiry_key(upload), b"")
+        if link:
+            await self._store.put(link_key(upload.id), link.encode())
+        await self._save(upload)
         return upload
 
     async def get(self, upload_id: str, *, caller: Caller) -> Upload:
@@ -177,6 +179,14 @@ class Uploads:
         await self._store.delete_prefix(f"uploads/{upload.id}/")
         await self._store.delete_prefix(_expiry_key(upload))
 
+    async def extend(self, upload_id: str, expire_time_s: float, *, caller: Caller) -> Upload:
+        """Keep an upload until then, if it would have gone before. Raises NotFound."""
+        caller.require(Scope.WRITE)
+        upload = await self._get(upload_id, caller)
+        if expire_time_s <= upload.expire_time_s:
+            return upload
+        return await self._begin(replace(upload, expire_time_s=expire_time_s))
+
     async def sweep(self) -> int:
         """Delete expired uploads; returns how many."""
         now = time.time()
@@ -185,10 +195,21 @@ class Uploads:
             for key, _ in await self._store.list("expiring/")
             if int(key.removeprefix("expiring/").split("-")[0]) < now
         ]
+        swept = 0
         for key, upload_id in expired:
-            await self._store.delete_prefix(f"uploads/{upload_id}/")
+            if not await self._is_kept_at(upload_id, now):
+                await self._store.delete_prefix(f"uploads/{upload_id}/")
+                swept += 1
             await self._store.delete_prefix(key)
-        return len(expired)
+        return swept
+
+    async def _is_kept_at(self, upload_id: str, time_s: float) -> bool:
+        """Whether an upload was extended beyond then; a second note says until when."""
+        try:
+            record = json.loads(await self._store.get(f"uploads/{upload_id}/upload.json"))
+        except NotFound:
+            return False
+        return float(record["expire_time_s"]) > time_s
 
     async def _receive(self, upload: Upload, data: AsyncIterator[bytes]) -> Upload:
         buffer = bytearray()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from email.utils import formatdate
 from typing import Any
 
 import grpc
@@ -30,6 +31,7 @@ from kiosk.jobs import DeadLetter, Job, JobEvent, Priority, ResultFile, Upload
 from kiosk.models import ModelCard
 from kiosk.reading import InspectedImage, ReadOptions
 from kiosk.request import Region, SegmentationRequest
+from kiosk.share import Share
 from kiosk.tracking_request import TrackingRequest
 
 DOMAIN = "kiosk"
@@ -118,6 +120,17 @@ def result_of(name: str) -> tuple[str, str]:
     if len(parts) != 4 or parts[0] != "jobs" or parts[2] != "results":
         raise NotFound(
             f"'{name}' is not a name of the form 'jobs/.../results/...'.",
+            reason="BAD_RESOURCE_NAME",
+        )
+    return parts[1], parts[3]
+
+
+def share_of(name: str) -> tuple[str, str]:
+    """(job id, share id) in `jobs/{id}/shares/{id}`. Raises NotFound."""
+    parts = name.split("/")
+    if len(parts) != 4 or parts[0] != "jobs" or parts[2] != "shares":
+        raise NotFound(
+            f"'{name}' is not a name of the form 'jobs/.../shares/...'.",
             reason="BAD_RESOURCE_NAME",
         )
     return parts[1], parts[3]
@@ -315,6 +328,22 @@ def result_to_proto(result: ResultFile) -> pb.Result:
     )
 
 
+def share_to_proto(share: Share, token: str = "", url: str = "") -> pb.Share:
+    return pb.Share(
+        name=f"jobs/{share.job_id}/shares/{share.id}",
+        token=token,
+        url=url,
+        creator=share.creator,
+        create_time=_timestamp(share.create_time_s),
+        expire_time=_timestamp(share.expire_time_s),
+    )
+
+
+def seconds(time: timestamp_pb2.Timestamp) -> float:
+    """Unix seconds; 0 for a time that is not set."""
+    return float(time.seconds + time.nanos / 1e9)
+
+
 def _timestamp(time_s: float) -> timestamp_pb2.Timestamp | None:
     if not time_s:
         return None
@@ -359,6 +388,15 @@ def _json(message: Any) -> dict[str, Any]:
         if key in data:
             data[key] = int(data[key])
     return data
+
+
+def share_to_json(share: Share, token: str = "", url: str = "") -> dict[str, Any]:
+    """The proto message as JSON, with the bare id beside it."""
+    return {**_json(share_to_proto(share, token, url)), "id": share.id}
+
+
+def http_date(time_s: float) -> str:
+    return formatdate(time_s, usegmt=True)
 
 
 def rfc3339(time_s: float) -> str:

@@ -110,6 +110,26 @@ class KioskStub:
                 request_serializer=kiosk_dot___proto_dot_kiosk__pb2.ListDeadLettersRequest.SerializeToString,
                 response_deserializer=kiosk_dot___proto_dot_kiosk__pb2.ListDeadLettersResponse.FromString,
                 _registered_method=True)
+        self.ExtendJob = channel.unary_unary(
+                '/kiosk.v1.Kiosk/ExtendJob',
+                request_serializer=kiosk_dot___proto_dot_kiosk__pb2.ExtendJobRequest.SerializeToString,
+                response_deserializer=kiosk_dot___proto_dot_kiosk__pb2.Job.FromString,
+                _registered_method=True)
+        self.CreateShare = channel.unary_unary(
+                '/kiosk.v1.Kiosk/CreateShare',
+                request_serializer=kiosk_dot___proto_dot_kiosk__pb2.CreateShareRequest.SerializeToString,
+                response_deserializer=kiosk_dot___proto_dot_kiosk__pb2.Share.FromString,
+                _registered_method=True)
+        self.ListShares = channel.unary_unary(
+                '/kiosk.v1.Kiosk/ListShares',
+                request_serializer=kiosk_dot___proto_dot_kiosk__pb2.ListSharesRequest.SerializeToString,
+                response_deserializer=kiosk_dot___proto_dot_kiosk__pb2.ListSharesResponse.FromString,
+                _registered_method=True)
+        self.DeleteShare = channel.unary_unary(
+                '/kiosk.v1.Kiosk/DeleteShare',
+                request_serializer=kiosk_dot___proto_dot_kiosk__pb2.DeleteShareRequest.SerializeToString,
+                response_deserializer=kiosk_dot___proto_dot_kiosk__pb2.DeleteShareResponse.FromString,
+                _registered_method=True)
         self.DeleteJob = channel.unary_unary(
                 '/kiosk.v1.Kiosk/DeleteJob',
                 request_serializer=kiosk_dot___proto_dot_kiosk__pb2.DeleteJobRequest.SerializeToString,
@@ -240,6 +260,34 @@ class KioskServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ExtendJob(self, request, context):
+        """Keep a job, its results and its image longer than they would be.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CreateShare(self, request, context):
+        """A link that shows a job and its results to whoever has it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListShares(self, request, context):
+        """The links to a job that have not ended.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteShare(self, request, context):
+        """Withdraw a link: from then on it shows nothing.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def DeleteJob(self, request, context):
         """Delete a final job and its results. FAILED_PRECONDITION while it is open. The upload stays
         until it expires, so it can be used again; DeleteUpload removes it at once.
@@ -339,6 +387,26 @@ def add_KioskServicer_to_server(servicer, server):
                     servicer.ListDeadLetters,
                     request_deserializer=kiosk_dot___proto_dot_kiosk__pb2.ListDeadLettersRequest.FromString,
                     response_serializer=kiosk_dot___proto_dot_kiosk__pb2.ListDeadLettersResponse.SerializeToString,
+            ),
+            'ExtendJob': grpc.unary_unary_rpc_method_handler(
+                    servicer.ExtendJob,
+                    request_deserializer=kiosk_dot___proto_dot_kiosk__pb2.ExtendJobRequest.FromString,
+                    response_serializer=kiosk_dot___proto_dot_kiosk__pb2.Job.SerializeToString,
+            ),
+            'CreateShare': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreateShare,
+                    request_deserializer=kiosk_dot___proto_dot_kiosk__pb2.CreateShareRequest.FromString,
+                    response_serializer=kiosk_dot___proto_dot_kiosk__pb2.Share.SerializeToString,
+            ),
+            'ListShares': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListShares,
+                    request_deserializer=kiosk_dot___proto_dot_kiosk__pb2.ListSharesRequest.FromString,
+                    response_serializer=kiosk_dot___proto_dot_kiosk__pb2.ListSharesResponse.SerializeToString,
+            ),
+            'DeleteShare': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteShare,
+                    request_deserializer=kiosk_dot___proto_dot_kiosk__pb2.DeleteShareRequest.FromString,
+                    response_serializer=kiosk_dot___proto_dot_kiosk__pb2.DeleteShareResponse.SerializeToString,
             ),
             'DeleteJob': grpc.unary_unary_rpc_method_handler(
                     servicer.DeleteJob,
@@ -762,6 +830,114 @@ class Kiosk:
             '/kiosk.v1.Kiosk/ListDeadLetters',
             kiosk_dot___proto_dot_kiosk__pb2.ListDeadLettersRequest.SerializeToString,
             kiosk_dot___proto_dot_kiosk__pb2.ListDeadLettersResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ExtendJob(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/kiosk.v1.Kiosk/ExtendJob',
+            kiosk_dot___proto_dot_kiosk__pb2.ExtendJobRequest.SerializeToString,
+            kiosk_dot___proto_dot_kiosk__pb2.Job.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CreateShare(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/kiosk.v1.Kiosk/CreateShare',
+            kiosk_dot___proto_dot_kiosk__pb2.CreateShareRequest.SerializeToString,
+            kiosk_dot___proto_dot_kiosk__pb2.Share.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListShares(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/kiosk.v1.Kiosk/ListShares',
+            kiosk_dot___proto_dot_kiosk__pb2.ListSharesRequest.SerializeToString,
+            kiosk_dot___proto_dot_kiosk__pb2.ListSharesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteShare(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/kiosk.v1.Kiosk/DeleteShare',
+            kiosk_dot___proto_dot_kiosk__pb2.DeleteShareRequest.SerializeToString,
+            kiosk_dot___proto_dot_kiosk__pb2.DeleteShareResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -11,6 +11,7 @@ from kiosk.cli import (  # noqa: F401
     looking,
     roles,
     scoring,
+    sharing,
     tracking,
     upkeep,
     work,

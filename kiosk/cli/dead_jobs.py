@@ -8,7 +8,7 @@ import typer
 from rich.table import Table
 
 from kiosk.cli.looking import jobs_app
-from kiosk.cli.terminal import Server, ask, console, plain
+from kiosk.cli.terminal import AllOwners, Server, ask, console, plain
 from kiosk.errors import InvalidRequest, KioskError
 
 if TYPE_CHECKING:
@@ -20,9 +20,6 @@ MOST_AT_A_TIME = 1000
 
 Jobs = Annotated[list[str] | None, typer.Argument(help="Ids of jobs; or say --all.")]
 All = Annotated[bool, typer.Option("--all", help="All jobs that were given up.")]
-AllOwners = Annotated[
-    bool, typer.Option("--all-owners", help="Those of everybody; for administrators.")
-]
 
 
 @jobs_app.command("dead")

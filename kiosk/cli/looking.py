@@ -10,7 +10,17 @@ import typer
 from rich.table import Table
 
 from kiosk.cli.options import RESULTS, Axes, PixelSizeUm, Series, ZStepUm
-from kiosk.cli.terminal import Server, app, ask, console, job_state, plain, print_checks, say
+from kiosk.cli.terminal import (
+    AllOwners,
+    Server,
+    app,
+    ask,
+    console,
+    job_state,
+    plain,
+    print_checks,
+    say,
+)
 from kiosk.errors import KioskError
 from kiosk.reading import ReadOptions
 from kiosk.settings import Settings
@@ -71,17 +81,22 @@ def models_check(
 def jobs(
     context: typer.Context,
     limit: Annotated[int, typer.Option(min=1, help="How many.")] = 20,
+    all_owners: AllOwners = False,
     server: Server = "",
 ) -> None:
     """List jobs, newest first; or show, cancel or delete one."""
     if context.invoked_subcommand is not None:
         return
 
-    table = Table("job", "created", "file", "model", "state", "parts", "error")
-    for job in ask(server, lambda kiosk: kiosk.jobs(limit)):
+    owner = ["owner"] if all_owners else []
+    columns = ("job", *owner, "created", "kept until", "file", "model", "state", "parts", "error")
+    table = Table(*columns)
+    for job in ask(server, lambda kiosk: kiosk.jobs(limit, all_owners=all_owners)):
         table.add_row(
             job.name.removeprefix("jobs/"),
+            *([plain(job.owner)] if all_owners else []),
             f"{job.create_time.ToDatetime():%Y-%m-%d %H:%M}",
+            f"{job.expire_time.ToDatetime():%Y-%m-%d}",
             plain(job.file_name),
             _worked_by(job),
             job_state(job),

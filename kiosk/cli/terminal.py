@@ -39,6 +39,11 @@ Server = Annotated[
 ]
 
 
+AllOwners = Annotated[
+    bool, typer.Option("--all-owners", help="Those of everybody; for administrators.")
+]
+
+
 def ask(server: str, question: Callable[[AsyncKiosk], Awaitable[T]]) -> T:
     """Connect to a kiosk, ask it one thing, close the connection."""
     from kiosk.client import AsyncKiosk

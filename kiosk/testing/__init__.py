@@ -14,6 +14,7 @@ from kiosk.consumer import Consumer
 from kiosk.pipelines.context import SegmentationOptions
 from kiosk.ports import ImageFiles
 from kiosk.service import KioskService
+from kiosk.shares import Shares
 from kiosk.testing.fake_inference import FakeInference as FakeInference
 from kiosk.testing.fake_inference import make_card as make_card
 from kiosk.testing.known_callers import make_caller as make_caller
@@ -22,6 +23,8 @@ from kiosk.testing.memory_plane import MemoryPlane as MemoryPlane
 from kiosk.testing.memory_queue import MemoryQueue as MemoryQueue
 from kiosk.testing.memory_store import MemoryStore as MemoryStore
 from kiosk.uploads import Uploads
+
+DAY_S = 24 * 3600.0
 
 
 @dataclass
@@ -34,6 +37,7 @@ class FakeKiosk:
     inference: FakeInference
     images: ImageFiles
     options: SegmentationOptions
+    keys: MemoryKeyRing
 
     async def upload(
         self, data: bytes, file_name: str = "image.tif", *, caller: Caller = LOCAL
@@ -77,7 +81,7 @@ def make_kiosk(
     frame_px: int = 10_000_000,
 ) -> FakeKiosk:
     """A whole kiosk over fakes; `images` is usually the real reader of image files."""
-    queue, store = queue or MemoryQueue(), MemoryStore()
+    queue, store, keys = queue or MemoryQueue(), MemoryStore(), MemoryKeyRing()
     inference = inference or FakeInference()
     options = options or SegmentationOptions()
     service = KioskService(
@@ -85,8 +89,10 @@ def make_kiosk(
         store=store,
         images=images,
         inference=inference,
+        shares=Shares(queue=queue, store=store, keys=keys, longest_s=30 * DAY_S),
         uploads=Uploads(store, upload_limit_bytes, 3600.0, image_urls),
         job_px=options.job_px,
         frame_px=frame_px,
+        longest_retention_s=365 * DAY_S,
     )
-    return FakeKiosk(service, queue, store, inference, images, options)
+    return FakeKiosk(service, queue, store, inference, images, options, keys)

@@ -1,6 +1,7 @@
 """The web page and the HTTP API: a thin shell over the service.
 
     /  /jobs/{id}  /static/...     the page (folder `frontend`)
+    /s/{token}                     follow a share link
     /api/v1/session                signing in on the page
     /api/v1/uploads                tus 1.0.0: creation, creation-with-upload,
                                    creation-defer-length, expiration, termination
@@ -21,6 +22,7 @@ from aiohttp import web
 from kiosk.authentication import Authentication
 from kiosk.certificate import Certificate
 from kiosk.errors import PermanentError
+from kiosk.exposure import is_loopback
 from kiosk.previews import Previews
 from kiosk.service import KioskService
 from kiosk.web.answers import add_headers, as_problems
@@ -35,6 +37,7 @@ from kiosk.web.page import Page
 from kiosk.web.pictures import Pictures
 from kiosk.web.results import Results
 from kiosk.web.sessions import Sessions
+from kiosk.web.shares import ShareLinks
 from kiosk.web.tus import Tus
 
 SHUTDOWN_S = 2.0
@@ -61,7 +64,10 @@ class WebServer:
         self.port = port
         self._host = host
         self._previews = previews
-        self.app = make_app(service, previews, authentication, frontend, public_url, idle_s)
+        is_local = is_loopback(host) and not authentication.required
+        self.app = make_app(
+            service, previews, authentication, frontend, public_url, idle_s, is_local=is_local
+        )
         self._runner = web.AppRunner(
             self.app,
             shutdown_timeout=SHUTDOWN_S,
@@ -94,9 +100,11 @@ def make_app(
     frontend: Path,
     public_url: str = "",
     idle_s: float = DEFAULT_IDLE_S,
+    *,
+    is_local: bool = False,
 ) -> web.Application:
     """The aiohttp application behind `WebServer`; tests use it without a port."""
-    recognition = Recognition(authentication, public_url)
+    recognition = Recognition(authentication, public_url, is_local=is_local)
     app = web.Application(
         middlewares=[as_problems, audited, paced, recognition.middleware],
         client_max_size=BODY_BYTES,
@@ -105,6 +113,7 @@ def make_app(
     app.on_response_prepare.append(add_headers)
     Page(frontend).add_to(app)
     Sessions(authentication, public_url).add_to(app)
+    ShareLinks(service, authentication, public_url).add_to(app)
     Tus(service.uploads).add_to(app)
     Inspections(service).add_to(app)
     Jobs(service).add_to(app)

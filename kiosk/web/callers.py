@@ -8,13 +8,14 @@ from kiosk.authentication import Authentication
 from kiosk.callers import Caller
 from kiosk.errors import Unauthenticated
 from kiosk.web.answers import API, Handler
-from kiosk.web.same_origin import SameOrigin
+from kiosk.web.same_origin import READING, SameOrigin
 
 SESSION_COOKIE = "kiosk_session"
+SHARE_COOKIE = "kiosk_share"
 _CALLER = web.RequestKey("caller", Caller)
 # What nobody is asked for: the files of the page, signing in, and what tells nothing of anybody.
 PUBLIC = frozenset(
-    {"/", "/jobs/{id}", "/static/{name}"}
+    {"/", "/jobs/{id}", "/s/{token}", "/static/{name}"}
     | {f"{API}/{name}" for name in ("formats", "health", "openapi.json", "session")}
 )
 
@@ -40,9 +41,11 @@ def recognised(request: web.Request, caller: Caller) -> None:
 class Recognition:
     """The middleware that finds the caller of each request."""
 
-    def __init__(self, authentication: Authentication, public_url: str = "") -> None:
+    def __init__(
+        self, authentication: Authentication, public_url: str = "", *, is_local: bool = False
+    ) -> None:
         self._authentication = authentication
-        self._same_origin = SameOrigin(public_url)
+        self._same_origin = SameOrigin(public_url, is_local=is_local)
 
     @web.middleware
     async def middleware(self, request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -59,9 +62,24 @@ class Recognition:
         session = request.cookies.get(SESSION_COOKIE, "")
         by_cookie = bool(session) and not credentials
         self._same_origin.check(request, by_cookie=by_cookie)
+        if guest := await self._guest(request):
+            return guest.at(address)
         if by_cookie:
             credentials = f"Bearer {session}"
         return await self._authentication.caller(credentials, address)
+
+    async def _guest(self, request: web.Request) -> Caller | None:
+        """Who came by a share link and only looks, also when somebody is signed in here as well.
+
+        The link shows what its owner would see; whoever wants to do more does it by a session.
+        """
+        token = request.cookies.get(SHARE_COOKIE, "")
+        if not token or request.method not in READING or "Authorization" in request.headers:
+            return None
+        try:
+            return await self._authentication.guest(token)
+        except Unauthenticated:
+            return None  # it has ended; the session may still open the job
 
 
 def _is_public(request: web.Request) -> bool:

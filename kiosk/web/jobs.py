@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import Field, ValidationError
 
 from kiosk import wire
 from kiosk.errors import InvalidRequest
@@ -16,14 +16,11 @@ from kiosk.request import Region, SegmentationRequest
 from kiosk.service import KioskService
 from kiosk.tracking_request import TrackingRequest
 from kiosk.web.answers import API
+from kiosk.web.bodies import Body, expire_time_of
 from kiosk.web.callers import caller_of, caller_or_none
 
 
-class _Body(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True)
-
-
-class ReadingBody(_Body):
+class ReadingBody(Body):
     """As ReadOptions in the proto."""
 
     member: str = ""
@@ -33,7 +30,7 @@ class ReadingBody(_Body):
     z_step_um: float = 0.0
 
 
-class RegionBody(_Body):
+class RegionBody(Body):
     """As Region in the proto."""
 
     min_y_px: int = 0
@@ -42,7 +39,7 @@ class RegionBody(_Body):
     max_x_px: int
 
 
-class TrackingBody(_Body):
+class TrackingBody(Body):
     """What TrackRequest in the proto has beyond SegmentRequest."""
 
     labels: str = ""
@@ -57,7 +54,7 @@ class TrackingBody(_Body):
     mend: bool = True
 
 
-class JobRequest(_Body):
+class JobRequest(Body):
     """Body of POST /api/v1/jobs; the fields are those of SegmentRequest in the proto.
 
     With `tracking`, be it empty, the cells are followed through time.
@@ -67,13 +64,13 @@ class JobRequest(_Body):
     model: str = ""
     model_version: str = ""
     channel: str = ""
-    parameters: dict[str, float] = {}
+    parameters: dict[str, float] = Field(default_factory=dict)
     request_id: str = ""
     priority: Literal["", "interactive", "batch"] = ""
     reading: ReadingBody = ReadingBody()
     region: RegionBody | None = None
     volume: bool = False
-    formats: list[str] = []
+    formats: list[str] = Field(default_factory=list)
     within: str = ""
     tracking: TrackingBody | None = None
 
@@ -112,6 +109,7 @@ class Jobs:
         app.router.add_get(API + "/jobs/{id}", self.get)
         app.router.add_delete(API + "/jobs/{id}", self.delete)
         app.router.add_post(API + "/jobs/{id}/cancel", self.cancel)
+        app.router.add_post(API + "/jobs/{id}/extend", self.extend)
         app.router.add_post(API + "/jobs/{id}/redrive", self.redrive)
         app.router.add_get(f"{API}/dead-letters", self.list_dead_letters)
 
@@ -173,6 +171,11 @@ class Jobs:
         job = await self._service.cancel_job(request.match_info["id"], caller=caller_of(request))
         return web.json_response(wire.job_to_json(job))
 
+    async def extend(self, request: web.Request) -> web.Response:
+        until_s, job_id = await expire_time_of(request), request.match_info["id"]
+        job = await self._service.extend_job(job_id, until_s, caller=caller_of(request))
+        return web.json_response(wire.job_to_json(job))
+
     async def redrive(self, request: web.Request) -> web.Response:
         job = await self._service.redrive_job(request.match_info["id"], caller=caller_of(request))
         return web.json_response(wire.job_to_json(job))
@@ -193,7 +196,7 @@ async def _job_request(request: web.Request) -> JobRequest:
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         field = ".".join(str(step) for step in first["loc"])
-        groups: dict[str, type[_Body]] = {
+        groups: dict[str, type[Body]] = {
             "reading": ReadingBody,
             "region": RegionBody,
             "tracking": TrackingBody,

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from kiosk.jobs import JobState
 from kiosk.web.answers import API
+from kiosk.web.bodies import KeyBody
 from kiosk.web.job_operations import EVENT_OPERATIONS, JOB_OPERATIONS
 from kiosk.web.operation import DONE, TEXT, Operation, Schema, bytes_answer, json_answer, list_of
 from kiosk.web.result_operations import RESULT_OPERATIONS
-from kiosk.web.sessions import SESSION, SessionRequest
+from kiosk.web.sessions import SESSION
+from kiosk.web.share_operations import SHARE_OPERATIONS
 from kiosk.web.upload_operations import UPLOAD_OPERATIONS
 
 _CALLER = json_answer("Who is signed in.", owner=TEXT, scopes={"type": "array", "items": TEXT})
@@ -28,7 +30,7 @@ OTHER_OPERATIONS = (
         path=SESSION,
         id="beginSession",
         summary="Sign in with an API key; the answer sets a cookie.",
-        body=SessionRequest,
+        body=KeyBody,
         answers={200: _CALLER},
     ),
     Operation(
@@ -78,6 +80,7 @@ OTHER_OPERATIONS = (
 OPERATIONS: tuple[Operation, ...] = (
     *UPLOAD_OPERATIONS,
     *JOB_OPERATIONS,
+    *SHARE_OPERATIONS,
     *EVENT_OPERATIONS,
     *RESULT_OPERATIONS,
     *OTHER_OPERATIONS,

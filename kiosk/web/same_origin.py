@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 from aiohttp import web
 
 from kiosk.errors import PermissionDenied
+from kiosk.exposure import is_loopback
 
 READING = frozenset({"GET", "HEAD", "OPTIONS"})
 
@@ -19,10 +20,14 @@ class SameOrigin:
 
     Args:
         public_url: where people reach the page, if a proxy in front does not keep the host's name.
+        is_local: nobody is asked who they are, because only this machine reaches the server. Then
+            requests must be for this machine by name: another site could let its own name lead
+            here, and its page would be of the same origin (DNS rebinding).
     """
 
-    def __init__(self, public_url: str = "") -> None:
+    def __init__(self, public_url: str = "", *, is_local: bool = False) -> None:
         self._public_host = urlsplit(public_url).netloc
+        self._is_local = is_local
 
     def check(self, request: web.Request, *, by_cookie: bool) -> None:
         """Raises PermissionDenied.
@@ -30,6 +35,12 @@ class SameOrigin:
         Args:
             by_cookie: the caller was recognised by a cookie, so a browser must have sent this.
         """
+        if self._is_local and not self._is_for_this_machine(request):
+            raise PermissionDenied(
+                "This kiosk serves this machine alone, by the name localhost or 127.0.0.1. If you"
+                " reach it by another name, set KIOSK_LISTEN__PUBLIC_URL.",
+                reason="WRONG_HOST",
+            )
         if request.method in READING:
             return
         site = request.headers.get("Sec-Fetch-Site")
@@ -47,3 +58,10 @@ class SameOrigin:
                 " bearer token, without cookies.",
                 reason="CROSS_SITE",
             )
+
+    def _is_for_this_machine(self, request: web.Request) -> bool:
+        try:
+            name = urlsplit(f"//{request.host}").hostname or ""
+        except ValueError:
+            return False
+        return is_loopback(name) or request.host == self._public_host

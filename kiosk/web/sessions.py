@@ -5,23 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from aiohttp import web
-from pydantic import BaseModel, ConfigDict, ValidationError
 
 from kiosk.authentication import Authentication
 from kiosk.callers import Caller
-from kiosk.errors import InvalidRequest
 from kiosk.web.answers import API
+from kiosk.web.bodies import KeyBody, body_of
 from kiosk.web.callers import SESSION_COOKIE, caller_of, recognised
 
 SESSION = f"{API}/session"
-
-
-class SessionRequest(BaseModel):
-    """Body of POST /api/v1/session."""
-
-    model_config = ConfigDict(extra="forbid", strict=True)
-
-    key: str
 
 
 class Sessions:
@@ -41,14 +32,7 @@ class Sessions:
         return web.json_response(_described(caller_of(request)))
 
     async def begin(self, request: web.Request) -> web.Response:
-        if request.content_type != "application/json":
-            raise web.HTTPUnsupportedMediaType(text="A key is sent as application/json.")
-        try:
-            wanted = SessionRequest.model_validate_json(await request.read())
-        except ValidationError:
-            raise InvalidRequest(
-                'A session begins with {"key": "..."} and nothing else.', field="key"
-            ) from None
+        wanted = await body_of(request, KeyBody, '{"key": "..."}')
         caller, token, lasts_s = await self._authentication.begin_session(wanted.key)
         recognised(request, caller.at(request.remote or ""))
         response = web.json_response(_described(caller))

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import base64
 from collections.abc import AsyncIterator
-from email.utils import formatdate
 
 from aiohttp import web
 
+from kiosk import wire
 from kiosk.errors import InvalidRequest, TooLarge, TransientError
 from kiosk.jobs import Upload
 from kiosk.uploads import Uploads
@@ -136,7 +136,7 @@ def _check_offset_stream(request: web.Request) -> None:
 def _progress(upload: Upload) -> dict[str, str]:
     return {
         "Upload-Offset": str(upload.offset_bytes),
-        "Upload-Expires": formatdate(upload.expire_time_s, usegmt=True),
+        "Upload-Expires": wire.http_date(upload.expire_time_s),
     }
 
 

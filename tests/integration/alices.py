@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -11,7 +12,9 @@ import grpc
 import numpy as np
 import tifffile
 from aiohttp.test_utils import TestClient
+from google.protobuf.timestamp_pb2 import Timestamp
 
+from kiosk import wire
 from kiosk._proto import kiosk_pb2 as pb
 from kiosk._proto import kiosk_pb2_grpc as pb_grpc
 from kiosk.adapters.image_files import ImageFileReader
@@ -44,10 +47,13 @@ class Alices:
     open: str
     begun: str
     stopped: str
+    share: str
+    link: str
 
     @property
     def door(self) -> Authentication:
-        return Authentication(self.keys, required=True, memory_s=0.0)
+        shares = self.fake.service.shares
+        return Authentication(self.keys, shares=shares, required=True, memory_s=0.0)
 
     def bearer(self, who: str) -> str:
         """The header of somebody; "" = nobody."""
@@ -55,7 +61,7 @@ class Alices:
 
     def nowhere(self) -> Alices:
         """The same, with ids that nobody has."""
-        ids = dict.fromkeys(("upload", "done", "open", "begun", "stopped"), "0" * 26)
+        ids = dict.fromkeys(("upload", "done", "open", "begun", "stopped", "share"), "0" * 26)
         return replace(self, **ids)  # type: ignore[arg-type]
 
 
@@ -73,14 +79,23 @@ async def make_alices() -> Alices:
     begun = await fake.service.uploads.create("more.tif", 10, "", caller=ALICE)
     stopped = await fake.service.segment(upload_id=upload, model="bright", caller=ALICE)
     await fake.service.cancel_job(stopped.id, caller=ALICE)
-    keys, tokens = MemoryKeyRing(), {}
+    until_s = time.time() + 3600.0
+    share, link = await fake.service.shares.create(done.id, until_s, caller=ALICE)
+    keys, tokens = fake.keys, {}
     for name, (owner, scopes) in SCOPES.items():
         key, tokens[name] = new_api_key(owner, scopes, time_s=1.0)
         await keys.add(key)
-    return Alices(fake, keys, tokens, upload, done.id, waiting.id, begun.id, stopped.id)
+    return Alices(
+        fake, keys, tokens, upload, done.id, waiting.id, begun.id, stopped.id, share.id, link
+    )
 
 
 # ---------------------------------------------------------------- gRPC
+
+
+def soon() -> Timestamp:
+    """In an hour."""
+    return Timestamp(seconds=int(time.time()) + 3600)
 
 
 def result_name(has: Alices) -> str:
@@ -101,6 +116,10 @@ NAMING: dict[str, Callable[[Alices], Any]] = {
     "WatchJob": lambda has: pb.WatchJobRequest(name=f"jobs/{has.done}"),
     "CancelJob": lambda has: pb.CancelJobRequest(name=f"jobs/{has.open}"),
     "RedriveJob": lambda has: pb.RedriveJobRequest(name=f"jobs/{has.stopped}"),
+    "ExtendJob": lambda has: pb.ExtendJobRequest(name=f"jobs/{has.done}", expire_time=soon()),
+    "CreateShare": lambda has: pb.CreateShareRequest(job=f"jobs/{has.done}", expire_time=soon()),
+    "ListShares": lambda has: pb.ListSharesRequest(job=f"jobs/{has.done}"),
+    "DeleteShare": lambda has: pb.DeleteShareRequest(name=f"jobs/{has.done}/shares/{has.share}"),
     "DeleteJob": lambda has: pb.DeleteJobRequest(name=f"jobs/{has.done}"),
     "ListResults": lambda has: pb.ListResultsRequest(job=f"jobs/{has.done}"),
     "DownloadResult": lambda has: pb.DownloadResultRequest(name=result_name(has)),
@@ -112,7 +131,8 @@ OPEN: dict[str, Callable[[Alices], Any]] = {
     "ListJobs": lambda has: pb.ListJobsRequest(),
     "ListDeadLetters": lambda has: pb.ListDeadLettersRequest(),
 }
-OF_JOBS = {"Segment", "Track", "CancelJob", "RedriveJob", "DeleteJob"}
+OF_SHARES = {"CreateShare", "DeleteShare"}
+OF_JOBS = {"Segment", "ExtendJob", *OF_SHARES, "Track", "CancelJob", "RedriveJob", "DeleteJob"}
 WRITING = {"WriteUpload", "DeleteUpload", *OF_JOBS}
 
 
@@ -136,6 +156,7 @@ async def status(stub: pb_grpc.KioskStub, method: str, request: Any, bearer: str
 TUS = {"Tus-Resumable": "1.0.0"}
 PIECE = {**TUS, "Content-Type": "application/offset+octet-stream", "Upload-Offset": "0"}
 NEW = {**TUS, "Upload-Length": "3", "Upload-Metadata": "filename YS50aWY="}
+UNTIL = {"expire_time": wire.rfc3339(round(time.time() + 3600.0))}
 # (method, route) -> path and what goes with it. `{done}` and so on are ids of alice's.
 Route = tuple[str, str]
 NAMING_ROUTES: dict[Route, tuple[str, dict[str, Any]]] = {
@@ -153,6 +174,10 @@ NAMING_ROUTES: dict[Route, tuple[str, dict[str, Any]]] = {
     ("POST", "/jobs/{id}/cancel"): ("/jobs/{open}/cancel", {}),
     ("POST", "/jobs/{id}/redrive"): ("/jobs/{stopped}/redrive", {}),
     ("GET", "/jobs/{id}/events"): ("/jobs/{done}/events", {}),
+    ("POST", "/jobs/{id}/extend"): ("/jobs/{done}/extend", {"json": UNTIL}),
+    ("POST", "/jobs/{id}/shares"): ("/jobs/{done}/shares", {"json": UNTIL}),
+    ("GET", "/jobs/{id}/shares"): ("/jobs/{done}/shares", {}),
+    ("DELETE", "/jobs/{id}/shares/{share}"): ("/jobs/{done}/shares/{share}", {}),
     ("GET", "/jobs/{id}/results"): ("/jobs/{done}/results", {}),
     ("GET", "/jobs/{id}/results.zip"): ("/jobs/{done}/results.zip", {}),
     ("GET", "/jobs/{id}/results/{file}"): ("/jobs/{done}/results/cells_instances.csv", {}),
@@ -180,6 +205,7 @@ PUBLIC_ROUTES: set[Route] = {
     ("DELETE", "/session"),
     ("GET", "//"),
     ("GET", "//jobs/{id}"),
+    ("GET", "//s/{token}"),
     ("GET", "//static/{name}"),
 }
 METRICS_ROUTE: Route = ("GET", "//metrics")

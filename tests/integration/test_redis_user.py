@@ -29,7 +29,7 @@ PASSWORD = "secret-of-this-test"
 def port(redis_binary: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
     """Port of a Redis with the configuration of `kiosk up`."""
     folder, port = tmp_path_factory.mktemp("a folder"), free_port()
-    (folder / "redis.conf").write_text(redis_conf(folder, port, PASSWORD))
+    (folder / "redis.conf").write_text(redis_conf(folder, port, PASSWORD, 2**30))
     process = subprocess.Popen([redis_binary, folder / "redis.conf"], stdout=subprocess.DEVNULL)
     try:
         for _ in range(400):

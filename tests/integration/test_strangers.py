@@ -31,6 +31,7 @@ from alices import (
 from kiosk import authentication
 from kiosk._proto import kiosk_pb2 as pb
 from kiosk._proto import kiosk_pb2_grpc as pb_grpc
+from kiosk.authentication import Authentication
 from kiosk.callers import Scope
 from kiosk.grpc_api import GrpcServer
 from kiosk.previews import Previews
@@ -335,3 +336,36 @@ async def test_figures_and_health(web: TestClient, alices: Alices) -> None:
     for path in ("/", "/api/v1/formats", "/static/main.js"):
         assert (await web.get(path)).status == 200
     assert (await web.get("/nowhere")).status == 404
+
+
+@pytest.mark.parametrize(
+    ("host", "is_ours"),
+    [
+        ("127.0.0.1:8080", True),
+        ("localhost", True),
+        ("[::1]:8080", True),
+        ("kiosk.lab.example", True),  # the public one
+        ("evil.example:8080", False),
+        ("127.0.0.1.evil.example", False),
+        ("localhost.evil.example", False),
+        ("kiosk.lab.example.evil.example", False),
+        ("[", False),
+    ],
+)
+async def test_names_of_other_sites_do_not_lead_here(
+    alices: Alices, host: str, is_ours: bool
+) -> None:
+    fake = alices.fake
+    previews = Previews(queue=fake.queue, store=fake.store, images=fake.images)
+    app = make_app(
+        fake.service,
+        previews,
+        Authentication(),
+        CHECKOUT / "frontend",
+        "https://kiosk.lab.example",
+        is_local=True,
+    )
+    async with TestClient(TestServer(app)) as web:
+        for path in ("/api/v1/jobs", "/api/v1/health", "/"):
+            answer = await web.get(path, headers={"Host": host})
+            assert answer.status == (200 if is_ours else 403)

@@ -17,7 +17,7 @@ from kiosk.settings import CHECKOUT
 from kiosk.testing import FakeKiosk
 from kiosk.web import WebServer
 
-HOST = b"Host: kiosk\r\n"
+HOST = b"Host: 127.0.0.1\r\n"
 JSON = HOST + b"Content-Type: application/json\r\n"
 CHUNKED = b"Transfer-Encoding: chunked\r\n"
 POST_JOB = b"POST /api/v1/jobs HTTP/1.1\r\n" + JSON

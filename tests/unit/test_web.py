@@ -416,7 +416,8 @@ class TestEvents:
             upload_id=await kiosk.upload(tiff(stack())), model="bright", caller=LOCAL
         )
         reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
-        writer.write(f"GET /api/v1/jobs/{job.id}/events HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        request = f"GET /api/v1/jobs/{job.id}/events HTTP/1.1"
+        writer.write(f"{request}\r\nHost: localhost\r\n\r\n".encode())
         await reader.readuntil(b"data: ")
         async with asyncio.timeout(1.5):
             await server.stop()

@@ -132,7 +132,7 @@ async def test_an_upload_that_dribbles_is_ended_and_goes_on_where_it_was(
     monkeypatch.setattr(pace, "LEAST_BYTES", 100)
     upload = await kiosk.service.uploads.create("a.tif", 1000, "", caller=LOCAL)
     head = (
-        f"PATCH /api/v1/uploads/{upload.id} HTTP/1.1\r\nHost: kiosk\r\nTus-Resumable: 1.0.0\r\n"
+        f"PATCH /api/v1/uploads/{upload.id} HTTP/1.1\r\nHost: 127.0.0.1\r\nTus-Resumable: 1.0.0\r\n"
         "Upload-Offset: 0\r\nContent-Length: 1000\r\n"
         "Content-Type: application/offset+octet-stream\r\n\r\n"
     )
@@ -148,7 +148,7 @@ async def test_an_upload_that_dribbles_is_ended_and_goes_on_where_it_was(
 async def test_an_answer_that_nobody_takes_is_cut_off(kiosk: FakeKiosk) -> None:
     job = await finished_job(kiosk)
     await kiosk.store.put(f"jobs/{job}/results/large.bin", bytes(50_000_000))
-    request = f"GET /api/v1/jobs/{job}/results/large.bin HTTP/1.1\r\nHost: kiosk\r\n\r\n"
+    request = f"GET /api/v1/jobs/{job}/results/large.bin HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
     async with web_server(kiosk, idle_s=0.3) as server:
         listening = server._runner.server
         assert listening is not None
