@@ -5,18 +5,18 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from rich.console import Console
 
 from kiosk._proto import kiosk_pb2 as pb
 from kiosk.client import AsyncKiosk
 from kiosk.client_arguments import Rectangle
-from kiosk.errors import AlreadyExists, KioskError, NotFound, TransientError
+from kiosk.errors import AlreadyExists, KioskError, NotFound, Overloaded, TransientError
 from kiosk.image_paths import check_stems, image_stems, is_zip, stem_of
 from kiosk.mask_files import MaskFiles
 from kiosk.progress_lines import ProgressLines
@@ -25,6 +25,10 @@ from kiosk.progress_lines import ProgressLines
 FILES_IN_FLIGHT = 4
 # Members of one zip at a time.
 MEMBERS_IN_FLIGHT = 4
+# A kiosk that is full is asked again after so long.
+FULL_PAUSE_S = 10.0
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,6 +121,7 @@ class Batch:
     def __init__(self, kiosk: AsyncKiosk, request: SegmentRequest, lines: ProgressLines) -> None:
         self._kiosk, self._request, self._lines = kiosk, request, lines
         self._masks = MaskFiles(kiosk, request.within)
+        self._has_waited = False
 
     async def file(self, name: str) -> list[Outcome]:
         """One file, or every image of a zip."""
@@ -126,7 +131,7 @@ class Batch:
             if not is_many and not self._is_wanted(stem):
                 return [self._left_out(shown)]
             with self._lines.bar(shown) as show:
-                upload = await self._kiosk.upload(name, progress=show)
+                upload = await self._patiently(lambda: self._kiosk.upload(name, progress=show))
                 images = [("", request.series)]
                 if is_many:
                     images = self._asked(await self._kiosk.inspect(upload, list_only=True))
@@ -165,7 +170,7 @@ class Batch:
                 return self._left_out(shown)
             with self._lines.bar(shown) as show:
                 async with turn:
-                    job = await self._submit(upload, stem, reading)
+                    job = await self._patiently(lambda: self._submit(upload, stem, reading))
                 job = await self._kiosk.wait(job.name, progress=show)
                 written = await self._kiosk.download(
                     job.name, self._request.out, stem=stem, overwrite=self._request.overwrite
@@ -192,6 +197,19 @@ class Batch:
             formats=request.formats,
             within=await self._masks.of(stem),
         )
+
+    async def _patiently(self, step: Callable[[], Awaitable[T]]) -> T:
+        """A step that a full kiosk refuses, again and again: a long batch waits for room."""
+        while True:
+            try:
+                return await step()
+            except Overloaded as error:
+                if error.reason != Overloaded.reason:  # gRPC's own bounds, which do not pass
+                    raise
+                if not self._has_waited:
+                    self._lines.note(f"{error.message} Waiting for that.")
+                    self._has_waited = True
+                await asyncio.sleep(FULL_PAUSE_S)
 
     def _is_wanted(self, stem: str) -> bool:
         request = self._request

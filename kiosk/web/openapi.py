@@ -29,7 +29,7 @@ _PROBLEM: Schema = {
     },
     "required": ["type", "title", "status", "detail", "reason"],
 }
-_MESSAGES: tuple[Any, ...] = (pb.Job, pb.Model, pb.Image, pb.Result, pb.DeadLetter)
+_MESSAGES: tuple[Any, ...] = (pb.Job, pb.Model, pb.Image, pb.Result, pb.DeadLetter, pb.Share)
 
 
 @cache

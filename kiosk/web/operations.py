@@ -12,6 +12,7 @@ from kiosk.web.job_operations import EVENT_OPERATIONS, JOB_OPERATIONS
 from kiosk.web.operation import DONE, TEXT, Operation, Schema, bytes_answer, json_answer, list_of
 from kiosk.web.result_operations import RESULT_OPERATIONS
 from kiosk.web.sessions import SESSION
+from kiosk.web.share_operations import SHARE_OPERATIONS
 from kiosk.web.upload_operations import UPLOAD_OPERATIONS
 
 _CALLER = json_answer("Who is signed in.", owner=TEXT, scopes={"type": "array", "items": TEXT})
@@ -79,6 +80,7 @@ OTHER_OPERATIONS = (
 OPERATIONS: tuple[Operation, ...] = (
     *UPLOAD_OPERATIONS,
     *JOB_OPERATIONS,
+    *SHARE_OPERATIONS,
     *EVENT_OPERATIONS,
     *RESULT_OPERATIONS,
     *OTHER_OPERATIONS,

@@ -14,11 +14,12 @@ import tifffile
 from rich.console import Console
 from spots import spots, tiff, zipped
 
-from kiosk import watching
+from kiosk import batch, watching
 from kiosk.batch import Outcome, SegmentRequest, segment_files
 from kiosk.callers import LOCAL
 from kiosk.client import AsyncKiosk
-from kiosk.errors import InvalidRequest, NotFound, TransientError
+from kiosk.errors import InvalidRequest, NotFound, Overloaded, TransientError
+from kiosk.jobs import Job
 from kiosk.testing import FakeKiosk
 from kiosk.watching import watch_folder
 
@@ -64,6 +65,29 @@ async def test_files_of_all_kinds(client: AsyncKiosk, tmp_path: Path, out: Path)
     assert failed.startswith("failed 'bad.tif' is ")
     assert any(line.startswith("done   a.tif: 1 instances, ") for line in lines)
     assert all(lines)  # none is empty
+
+
+async def test_a_batch_waits_while_the_kiosk_is_full(
+    client: AsyncKiosk,
+    fake: FakeKiosk,
+    tmp_path: Path,
+    out: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Who leaves thousands of images overnight shall not find half of them refused."""
+    monkeypatch.setattr(batch, "FULL_PAUSE_S", 0.0)
+    submit, refusals = fake.queue.submit, [Overloaded("This kiosk is full.")] * 3
+
+    async def full_at_first(job: Job) -> Job:
+        if refusals:
+            raise refusals.pop()
+        return await submit(job)
+
+    monkeypatch.setattr(fake.queue, "submit", full_at_first)
+    names = [written(tmp_path / f"{i}.tif", tiff(spots(1))) for i in range(2)]
+    outcomes, lines = await segmented(client, names, out)
+    assert outcomes == [DONE, DONE]
+    assert sum("This kiosk is full." in line for line in lines) == 1
 
 
 async def test_a_zip_is_one_job_per_member(
