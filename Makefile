@@ -10,7 +10,7 @@ SERVERS := .servers
 export GRPC_ENABLE_FORK_SUPPORT := 0
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-formats setup-train test-train demo up test test-all lint bench bench-measure bench-slide bench-volumes bench-linking chaos chaos-short compare protos lock train clean
+.PHONY: help setup setup-formats setup-train test-train demo up test test-all lint bench bench-measure bench-slide bench-volumes bench-linking chaos chaos-short compare fuzz fuzz-coverage audit protos lock train clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -84,13 +84,24 @@ compare: ## our post-processing beside other libraries'; DATA=folder of labelled
 	  deepcell-toolbox==0.12.1 || echo "deepcell-toolbox cannot be installed here; it is left out"
 	@.venv-compare/bin/python -m tests.comparison.compare $(if $(DATA),--data $(DATA))
 
+fuzz: setup ## hostile uploads and requests for SECONDS (300): inputs, errors by reason, crashes, slowest
+	@$(BIN)/python tests/fuzz/fuzzing.py --seconds $(or $(SECONDS),300) $(if $(SEED),--seed $(SEED)) --keep fuzz-found
+	@HYPOTHESIS_PROFILE=search $(BIN)/python -m pytest -s --timeout 3600 tests/unit/test_api_at_random.py
+
+fuzz-coverage: setup ## the same in one process, led by coverage (atheris), for SECONDS (300)
+	@$(BIN)/pip install --quiet atheris
+	@$(BIN)/python tests/fuzz/coverage_guided.py -max_total_time=$(or $(SECONDS),300)
+
+audit: setup ## whether a pinned version has a known vulnerability; asks the Python Package Index's advisories
+	@$(BIN)/pip-audit --strict --disable-pip --no-deps -r requirements.lock -r requirements-formats.lock
+
 protos: setup ## generate kiosk/_proto from protos/
 	@$(BIN)/python -m grpc_tools.protoc -I kiosk/_proto=protos/kiosk/v1 --python_out=. --grpc_python_out=. --pyi_out=. kiosk/_proto/kiosk.proto
 
 lock: setup ## pin the newest versions that pyproject.toml allows
 	@$(BIN)/pip install --quiet uv
-	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-emit-index-url --no-annotate --no-header --extra dev pyproject.toml --upgrade -o requirements.lock
-	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-emit-index-url --no-annotate --no-header --extra formats -c requirements.lock pyproject.toml --upgrade -o requirements-formats.lock
+	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-emit-index-url --no-annotate --no-header --generate-hashes --extra dev pyproject.toml --upgrade -o requirements.lock
+	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-emit-index-url --no-annotate --no-header --generate-hashes --extra formats -c requirements.lock pyproject.toml --upgrade -o requirements-formats.lock
 
 setup-formats: $(VENV)/.formats ## add to .venv the readers of CZI, ND2 and LIF
 

@@ -32,8 +32,9 @@ TLS_SCHEME = "grpcs://"
 SEND_BYTES = 1024 * 1024
 MESSAGE_BYTES = 8 * 1024 * 1024
 # Short outages (a server that restarts) are bridged: 0.2, 0.4, ... s, about 25 s in all.
-ATTEMPTS = 8
+ATTEMPTS = 10
 FIRST_PAUSE_S = 0.2
+LONGEST_PAUSE_S = 5.0
 
 _ERROR_OF_STATUS: dict[grpc.StatusCode, type[KioskError]] = {
     grpc.StatusCode.NOT_FOUND: NotFound,
@@ -57,6 +58,11 @@ class Progress:
 
 
 ProgressCallback = Callable[[Progress], None]
+
+
+def pause_s(attempt: int) -> float:
+    """Wait before the next attempt, counted from 0."""
+    return min(FIRST_PAUSE_S * 2**attempt, LONGEST_PAUSE_S)
 
 
 class Connection:
@@ -132,7 +138,7 @@ class Connection:
             else:
                 self._has_answered = True
                 return answer
-            await asyncio.sleep(FIRST_PAUSE_S * 2**attempt)
+            await asyncio.sleep(pause_s(attempt))
         raise AssertionError("unreachable")
 
     def error(self, error: grpc.aio.AioRpcError) -> KioskError:
@@ -179,7 +185,7 @@ class Connection:
                     raise mapped from None
                 if attempt + 1 == ATTEMPTS:
                     raise mapped from None
-            await asyncio.sleep(FIRST_PAUSE_S * 2**attempt)
+            await asyncio.sleep(pause_s(attempt))
             upload = await self.call("GetUpload", pb.GetUploadRequest(name=name))
             if upload.complete:
                 return str(upload.name)
@@ -196,7 +202,7 @@ class Connection:
             except grpc.aio.AioRpcError as error:
                 if error.code() is not grpc.StatusCode.UNAVAILABLE or attempt + 1 == ATTEMPTS:
                     raise self.error(error) from None
-            await asyncio.sleep(FIRST_PAUSE_S * 2**attempt)
+            await asyncio.sleep(pause_s(attempt))
 
 
 class _WithKey:

@@ -31,6 +31,7 @@ from kiosk.pipelines import PIPELINES
 from kiosk.pipelines.context import JobContext, OpenImages, SegmentationOptions
 from kiosk.pipelines.result_files import are_complete
 from kiosk.ports import ImageFiles, InferenceClient, JobQueue, ObjectStore
+from kiosk.scratch import check_scratch
 from kiosk.slots import Slots
 from kiosk.telemetry import PART_SECONDS, PARTS
 
@@ -80,10 +81,18 @@ class Consumer:
         self._stop_grace_s = stop_grace_s
         self._slots = Slots()
         self._outages = Outages(
-            {MODEL_SERVER_AWAY: inference.check, STORE_AWAY: store.check, DISK_FULL: store.check}
+            {
+                MODEL_SERVER_AWAY: inference.check,
+                STORE_AWAY: store.check,
+                DISK_FULL: self._check_disks,
+            }
         )
         self._stop = asyncio.Event()
         self.has_hung_thread = False
+
+    async def _check_disks(self) -> None:
+        await self._store.check()
+        check_scratch()
 
     @property
     def is_waiting(self) -> bool:

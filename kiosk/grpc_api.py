@@ -20,6 +20,17 @@ from kiosk.service import KioskService
 
 SERVICE = "kiosk.v1.Kiosk"
 DOWNLOAD_CHUNK_BYTES = 1024 * 1024
+# What one connection may hold. gRPC itself refuses headers of more than 16 KiB and connections that
+# ping without end.
+CONNECTION_LIMITS = (
+    (
+        "grpc.max_concurrent_streams",
+        200,
+    ),  # calls at a time; a program that watches each of its jobs
+    ("grpc.server_handshake_timeout_ms", 20_000),  # to say hello, TLS included
+    ("grpc.keepalive_time_ms", 60_000),  # a peer that is gone without a word holds no streams
+    ("grpc.keepalive_timeout_ms", 20_000),
+)
 
 
 class KioskServicer(pb_grpc.KioskServicer):
@@ -224,6 +235,7 @@ class GrpcServer:
                 ("grpc.max_receive_message_length", MESSAGE_BYTES),
                 ("grpc.max_send_message_length", MESSAGE_BYTES),
                 ("grpc.so_reuseport", 0),  # a port in use must be an error, not a shared port
+                *CONNECTION_LIMITS,
             ]
         )
         servicer = KioskServicer(service, authentication)

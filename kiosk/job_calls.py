@@ -12,7 +12,7 @@ import grpc
 from google.protobuf import timestamp_pb2
 
 from kiosk._proto import kiosk_pb2 as pb
-from kiosk.connection import ATTEMPTS, FIRST_PAUSE_S, Connection, Progress, ProgressCallback
+from kiosk.connection import ATTEMPTS, Connection, Progress, ProgressCallback, pause_s
 from kiosk.ctc_folder import is_ctc_zip, unpack
 from kiosk.errors import JobFailed
 from kiosk.job_files import check_free
@@ -46,7 +46,7 @@ class JobCalls:
                 failures += 1
                 if error.code() is not grpc.StatusCode.UNAVAILABLE or failures >= ATTEMPTS:
                     raise self._connection.error(error) from None
-            await asyncio.sleep(FIRST_PAUSE_S * 2**failures)
+            await asyncio.sleep(pause_s(failures))
 
     async def wait(self, job: str, *, progress: ProgressCallback | None = None) -> pb.Job:
         """Wait until a job has succeeded. Raises JobFailed when it ends otherwise."""

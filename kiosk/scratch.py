@@ -15,11 +15,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from kiosk.errors import DISK_FULL, Outage, PermanentError
-from kiosk.settings import GIB
+from kiosk.errors import DISK_FULL, Outage, PermanentError, TransientError
+from kiosk.settings import GIB, MIB
 
 PREFIX = "kiosk-scratch-"
 """First letters of the names of our folders, which may be swept."""
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
+ENOUGH_BYTES = 64 * MIB
+"""A disk that was full counts as usable again with so much room: some parts need no more."""
 
 
 def choose_scratch(folder: Path | None) -> None:
@@ -40,6 +43,28 @@ def choose_scratch(folder: Path | None) -> None:
             " folder with KIOSK_SCRATCH_DIR."
         ) from error
     tempfile.tempdir = str(folder.absolute())
+
+
+def check_scratch() -> None:
+    """Raises Outage while there is hardly any room for temporary files."""
+    place = tempfile.gettempdir()
+    if shutil.disk_usage(place).free < ENOUGH_BYTES:
+        raise _full(place)
+
+
+def no_room(error: OSError, message: str) -> TransientError:
+    """What is told of temporary bytes that could not be written: an outage, if the disk is full."""
+    if error.errno in _NO_ROOM:
+        return Outage(message, reason=DISK_FULL)
+    return TransientError(message)
+
+
+def _full(place: str) -> Outage:
+    return Outage(
+        f"The disk with the temporary files, {place}, is full; make room or choose another folder"
+        " with KIOSK_SCRATCH_DIR.",
+        reason=DISK_FULL,
+    )
 
 
 @contextmanager
@@ -66,13 +91,9 @@ def scratch_folder(purpose: str, needed_bytes: int = 0) -> Iterator[Path]:
         with _claimed_folder(purpose) as folder:
             yield folder
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        if error.errno not in _NO_ROOM:
             raise
-        raise Outage(
-            f"The disk with the temporary files, {place}, is full; make room or choose another"
-            " folder with KIOSK_SCRATCH_DIR.",
-            reason=DISK_FULL,
-        ) from error
+        raise _full(place) from error
 
 
 @contextmanager

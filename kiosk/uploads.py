@@ -84,8 +84,7 @@ class Uploads:
         caller.require(Scope.WRITE)
         check_url(url, self._allowed_urls)
         upload = self._new(file_name or name_in(url), 0, caller.owner)
-        await self._store.put(link_key(upload.id), url.rstrip("/").encode())
-        return await self._begin(replace(upload, complete=True))
+        return await self._begin(replace(upload, complete=True), link=url.rstrip("/"))
 
     def _new(self, file_name: str, size_bytes: int, owner: str) -> Upload:
         now = time.time()
@@ -98,9 +97,12 @@ class Uploads:
             expire_time_s=now + self._retention_s + EXTRA_RETENTION_S,
         )
 
-    async def _begin(self, upload: Upload) -> Upload:
-        await self._save(upload)
+    async def _begin(self, upload: Upload, link: str = "") -> Upload:
+        # This note first: what a server that dies here has stored is swept when its time comes.
         await self._store.put(_expiry_key(upload), b"")
+        if link:
+            await self._store.put(link_key(upload.id), link.encode())
+        await self._save(upload)
         return upload
 
     async def get(self, upload_id: str, *, caller: Caller) -> Upload:

@@ -20,6 +20,7 @@ TARGETS = {
     "consumer-3": 16,
     "triton": 12,
     "backend": 6,  # the process in which Triton runs the network
+    "reader": 10,  # one that reads images for a consumer or the server
     "server": 14,
     "redis": 16,
     "kiosk": 4,  # the supervisor: all at once

@@ -62,7 +62,9 @@ def _faults(result: Result) -> Table:
     longest: dict[str, float] = {}
     for seconds, blow in result.recoveries_s:
         longest[blow.fault.name] = max(seconds, longest.get(blow.fault.name, 0.0))
-    table = Table("faults", "done", "missed (it was down)", "longest time until work went on, s")
+    table = Table(
+        "faults", "done", "missed (it was down)", "longest time until work was handed out again, s"
+    )
     for name in sorted({*hits, *missed}):
         seconds = f"{longest[name]:.1f}" if name in longest else "-"
         table.add_row(name, str(hits[name]), str(missed[name]), seconds)

@@ -17,6 +17,7 @@ from tests.chaos.dead import DeadPart, dead_parts
 from tests.chaos.faults import Blow, Rhythm, schedule, strike
 from tests.chaos.inputs import Input, Kind, choose, distinct, make_inputs
 from tests.chaos.leftovers import delete_everything, files_left, keys_left
+from tests.chaos.pulse import Pulse
 from tests.chaos.storm import Callers, Outcome
 from tests.chaos.victim import Victim
 
@@ -142,6 +143,8 @@ class Run:
         began_s, size = time.monotonic(), self._size
         callers = Callers(kiosk.grpc_address, began_s + size.storm_s + size.settle_s)
         enough = asyncio.Event()
+        pulse = Pulse(self._victim)
+        looking = asyncio.create_task(pulse.watch())
         work = asyncio.create_task(callers.bring_through(self._inputs, self._seed))
         faults = asyncio.create_task(
             strike(self._victim, schedule(self._seed, size.rhythm), enough)
@@ -155,10 +158,11 @@ class Run:
         if not work.done():
             result.violations.append(f"Not over {size.settle_s:g} s after the last fault.")
             work.cancel()
-        await asyncio.gather(work, return_exceptions=True)
+        looking.cancel()
+        await asyncio.gather(work, looking, return_exceptions=True)
         result.outcomes, result.bridged = callers.outcomes, callers.bridged
         result.storm_s = time.monotonic() - began_s
-        result.recoveries_s = _recoveries(result.blows, callers.progress_s)
+        result.recoveries_s = _recoveries(result.blows, pulse)
 
     def _check_outcomes(self, expected: dict[tuple[str, str], Outcome]) -> None:
         for outcome in self.result.outcomes:
@@ -231,11 +235,7 @@ def _key(item: Input) -> tuple[str, str]:
     return item.file_name, item.member
 
 
-def _recoveries(blows: list[Blow], progress_s: list[float]) -> list[tuple[float, Blow]]:
-    """For every fault that hit: how long after its end something went on, longest first."""
-    found = []
-    for blow in blows:
-        after = [at for at in progress_s if at > blow.ended_s]
-        if after and not blow.missed:
-            found.append((min(after) - blow.ended_s, blow))
-    return sorted(found, key=lambda pair: -pair[0])
+def _recoveries(blows: list[Blow], pulse: Pulse) -> list[tuple[float, Blow]]:
+    """For every fault that hit: how long after its end work was handed out again."""
+    found = [(pulse.recovery_s(blow.ended_s), blow) for blow in blows if not blow.missed]
+    return [(seconds, blow) for seconds, blow in found if seconds is not None]

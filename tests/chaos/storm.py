@@ -48,14 +48,12 @@ class Callers:
 
     Attributes:
         bridged: errors that a caller met and went on after, by their reason and message.
-        progress_s: when something went on, as times of time.monotonic().
     """
 
     server: str
     deadline_s: float
     outcomes: list[Outcome] = field(default_factory=list)
     bridged: dict[str, int] = field(default_factory=dict)
-    progress_s: list[float] = field(default_factory=list)
 
     async def bring_through(self, inputs: Sequence[Input], seed: int) -> None:
         """Submit all inputs and wait for all; `outcomes` grows meanwhile."""
@@ -90,9 +88,7 @@ class Callers:
                     )
                 )
                 outcome.job_id = job.name.removeprefix("jobs/")
-                await self._patiently(
-                    lambda: client.wait(job.name, progress=lambda _: self._progressed())
-                )
+                await self._patiently(lambda: client.wait(job.name))
                 outcome.state = "succeeded"
                 results = Path(place) / "results"
                 await self._patiently(lambda: client.download(job.name, results, overwrite=True))
@@ -109,9 +105,6 @@ class Callers:
             except KioskError as error:
                 outcome.reason, outcome.message = error.reason, error.message
         outcome.seconds = time.monotonic() - began_s
-
-    def _progressed(self) -> None:
-        self.progress_s.append(time.monotonic())
 
     async def _patiently(self, step: Callable[[], Awaitable[T]]) -> T:
         """Do a step again for as long as the kiosk is at fault, not the caller."""

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 from kiosk.machine import RunningKiosk, free_port, running
@@ -115,6 +116,10 @@ class Victim:
         for pid, (parent, command) in commands.items():
             if parent == found.get("triton") and name_of(command) == "backend":
                 found["backend"] = pid
+        # What reads images for them: one that reads, if there is one, or what starts those.
+        readers = descendants(commands, {*consumers, found.get("server", -1)})
+        if readers:
+            found["reader"] = max(readers)
         found |= {f"consumer-{number}": pid for number, pid in enumerate(sorted(consumers), 1)}
         return found
 
@@ -156,3 +161,13 @@ def processes() -> dict[int, tuple[int, str]]:
         if state != "Z":
             found[int(folder.name)] = (int(parent), command)
     return found
+
+
+def descendants(commands: Mapping[int, tuple[int, str]], ancestors: set[int]) -> set[int]:
+    """Ids of the children of processes, and of theirs."""
+    found: set[int] = set()
+    while True:
+        more = {p for p, (parent, _) in commands.items() if parent in ancestors | found} - found
+        if not more:
+            return found
+        found |= more

@@ -38,6 +38,7 @@ async def test_a_kiosk_that_was_never_there_is_told_at_once(
     client: AsyncKiosk, fake: FakeKiosk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(connection, "FIRST_PAUSE_S", 1000.0)
+    monkeypatch.setattr(connection, "LONGEST_PAUSE_S", 1000.0)
     fake.inference.is_down = True
     with pytest.raises(TransientError):
         await asyncio.wait_for(client.models(), 10)

@@ -13,10 +13,18 @@ from segmented import spots, tiff
 
 from kiosk.adapters.image_files import ImageFileReader
 from kiosk.callers import LOCAL
-from kiosk.errors import Outage, PermanentError
+from kiosk.errors import DISK_FULL, Outage, PermanentError, TransientError
 from kiosk.jobs import JobState
 from kiosk.pipelines.context import SegmentationOptions
-from kiosk.scratch import PREFIX, choose_scratch, scratch_folder, sweep_scratch
+from kiosk.scratch import (
+    ENOUGH_BYTES,
+    PREFIX,
+    check_scratch,
+    choose_scratch,
+    no_room,
+    scratch_folder,
+    sweep_scratch,
+)
 from kiosk.settings import LimitSettings
 from kiosk.testing import make_kiosk
 
@@ -55,6 +63,23 @@ def test_too_little_room_is_said_before() -> None:
 def test_a_disk_that_runs_full() -> None:
     with pytest.raises(Outage, match="is full; make room"), scratch_folder("test"):
         raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_a_disk_counts_as_usable_again_when_there_is_some_room(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("shutil.disk_usage", lambda _: Usage(free=ENOUGH_BYTES - 1))
+    with pytest.raises(Outage) as error:
+        check_scratch()
+    assert error.value.reason == DISK_FULL
+    monkeypatch.setattr("shutil.disk_usage", lambda _: Usage(free=ENOUGH_BYTES))
+    check_scratch()
+
+
+def test_only_a_full_disk_is_an_outage() -> None:
+    full = no_room(OSError(errno.ENOSPC, "No space left on device"), "There is no room.")
+    assert (type(full), full.reason, full.message) == (Outage, DISK_FULL, "There is no room.")
+    assert type(no_room(OSError(errno.EFBIG, "File too large"), "No room.")) is TransientError
 
 
 def test_what_a_killed_process_left_is_swept(tmp_path: Path) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import time
 from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -258,7 +260,7 @@ async def test_delete(uploads: Uploads, store: ObjectStore) -> None:
     await uploads.delete(upload.id, caller=LOCAL)
     with pytest.raises(NotFound):
         await uploads.get(upload.id, caller=LOCAL)
-    assert await store.list("uploads/") == []
+    assert await store.list("") == []
 
 
 async def test_sweep_takes_what_has_expired_and_leaves_no_trace(
@@ -279,3 +281,31 @@ async def test_sweep_takes_what_has_expired_and_leaves_no_trace(
     assert young == await uploads.get(young.id, caller=LOCAL)
     assert await uploads.sweep() == 0
     assert len(await store.list("expiring/")) == 1
+
+
+@pytest.mark.parametrize("linked", [False, True])
+@pytest.mark.parametrize("steps", [0, 1, 2])
+async def test_what_a_server_leaves_that_dies_while_it_begins_an_upload_expires(
+    monkeypatch: pytest.MonkeyPatch, linked: bool, steps: int
+) -> None:
+    store = MemoryStore()
+    uploads = Uploads(store, 2000, 3600.0, allowed_urls="file:///data/")
+    put, left = store.put, steps
+
+    async def dying(key: str, data: bytes) -> None:
+        nonlocal left
+        if left == 0:
+            raise KeyboardInterrupt
+        left -= 1
+        await put(key, data)
+
+    monkeypatch.setattr(store, "put", dying)
+    with suppress(KeyboardInterrupt):
+        if linked:
+            await uploads.link("file:///data/cells.tif", caller=LOCAL)
+        else:
+            await uploads.create("cells.tif", 10, "", caller=LOCAL)
+    later = time.time() + 3600.0 + EXTRA_RETENTION_S + 1
+    monkeypatch.setattr(module.time, "time", lambda: later)
+    await uploads.sweep()
+    assert store.objects == {}

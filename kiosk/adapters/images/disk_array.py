@@ -7,7 +7,7 @@ import tempfile
 
 import numpy as np
 
-from kiosk.errors import TransientError
+from kiosk.scratch import no_room
 
 WRITE_BYTES = 2**24
 
@@ -29,9 +29,10 @@ class DiskArray:
                 file.flush()
                 self._map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         except OSError as error:
-            raise TransientError(
+            raise no_room(
+                error,
                 "There is no room for temporary files, which this image needs; make room or choose"
-                " another folder with KIOSK_SCRATCH_DIR."
+                " another folder with KIOSK_SCRATCH_DIR.",
             ) from error
         self._values = np.frombuffer(self._map, values.dtype).reshape(values.shape)
 

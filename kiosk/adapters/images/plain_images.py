@@ -20,9 +20,10 @@ import numpy as np
 from PIL.JpegImagePlugin import JpegImageFile
 
 from kiosk.adapters.images.raw_windows import Target, read_raw
-from kiosk.errors import InvalidRequest, KioskError, TooLarge, TransientError
+from kiosk.errors import InvalidRequest, KioskError, TooLarge
 from kiosk.ports import Window
 from kiosk.reading import ReadOptions
+from kiosk.scratch import no_room
 from kiosk.settings import LimitSettings
 
 RGB_NAMES = ("red", "green", "blue")
@@ -241,7 +242,7 @@ def _on_disk(pixels: np.ndarray) -> BinaryIO:
         file.flush()
     except OSError as error:
         file.close()
-        raise TransientError("There is no room on the disk for a copy of the image.") from error
+        raise no_room(error, "There is no room on the disk for a copy of the image.") from error
     return file
 
 

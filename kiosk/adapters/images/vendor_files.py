@@ -14,7 +14,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, BinaryIO
 
 from kiosk.adapters.images.plain_images import check_sizes, check_unpack_ratio, corrupt, unsupported
-from kiosk.errors import KioskError, NotFound, TooLarge, TransientError
+from kiosk.errors import KioskError, NotFound, TooLarge
+from kiosk.scratch import no_room
 from kiosk.settings import LimitSettings
 
 _COPY_BYTES = 4 * 1024 * 1024
@@ -53,7 +54,7 @@ class LocalFile:
                 left -= len(data)
             self._copy.flush()
         except OSError as error:
-            raise TransientError("There is no room on the disk for a copy of the image.") from error
+            raise no_room(error, "There is no room on the disk for a copy of the image.") from error
 
     def discard(self) -> None:
         """Delete the copy and leave the file open: the image was refused."""

@@ -16,8 +16,9 @@ from typing import Any, BinaryIO, cast
 
 from kiosk.adapters.images.plain_images import corrupt, unsupported
 from kiosk.adapters.images.zip_directory import ZipEntry, data_offset, read_entries, shown
-from kiosk.errors import InvalidRequest, NotFound, TooLarge, TransientError
+from kiosk.errors import InvalidRequest, NotFound, TooLarge
 from kiosk.folder_zip import ZARR_MARKS, is_junk, natural_key
+from kiosk.scratch import no_room
 from kiosk.settings import LimitSettings
 
 _STORED, _DEFLATED = 0, 8
@@ -134,7 +135,7 @@ class ZipArchive:
             unpacked.seek(0)
         except OSError as error:
             unpacked.close()
-            raise TransientError("There is no room on the disk to unpack the archive.") from error
+            raise no_room(error, "There is no room on the disk to unpack the archive.") from error
         except BaseException:
             unpacked.close()
             raise
