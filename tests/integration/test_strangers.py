@@ -375,8 +375,8 @@ async def test_names_of_other_sites_do_not_lead_here(
 async def test_keys_are_in_no_log(
     stub: pb_grpc.KioskStub, web: TestClient, alices: Alices, caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level(logging.DEBUG)
     caplog.set_level(logging.WARNING, logger="aiohttp.access")  # as `configure_logging` has it
+    caplog.set_level(logging.DEBUG)
     good = alices.bearer("alice")
     for bearer in (good, good[:-1], alices.bearer("mallory"), f"Bearer {alices.link}"):
         for method, request in (("GetJob", NAMING["GetJob"]), ("Segment", NAMING["Segment"])):
