@@ -49,19 +49,21 @@ def mutating(method: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(method)
     async def call(self: Any, request: Any, context: Context) -> Any:
         request = Incoming(request) if hasattr(request, "__aiter__") else request
-        caller, answer, outcome = None, None, audit.OK
+        caller, answer, error = None, None, None
         try:
             caller = await self.caller(context)
             answer = sendable(await method(self, request, caller))
-            return answer
-        except BaseException as error:
-            outcome = audit.outcome_of(error)
-            if isinstance(error, grpc.aio.AbortError) or not isinstance(error, Exception):
-                raise
+        except BaseException as raised:
+            error = raised
+        # Before the answer goes out: nobody shall know of what is not written down.
+        outcome = audit.outcome_of(error) if error else audit.OK
+        resource = _resource_of(answer) or _resource_of(request)
+        audit.note(caller, method.__name__, resource, outcome, address=context.peer())
+        if isinstance(error, Exception):
             await abort(context, error)
-        finally:
-            resource = _resource_of(answer) or _resource_of(request)
-            audit.note(caller, method.__name__, resource, outcome, address=context.peer())
+        elif error is not None:
+            raise error
+        return answer
 
     return call
 
