@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import logging
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -369,3 +370,21 @@ async def test_names_of_other_sites_do_not_lead_here(
         for path in ("/api/v1/jobs", "/api/v1/health", "/"):
             answer = await web.get(path, headers={"Host": host})
             assert answer.status == (200 if is_ours else 403)
+
+
+async def test_keys_are_in_no_log(
+    stub: pb_grpc.KioskStub, web: TestClient, alices: Alices, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.WARNING, logger="aiohttp.access")  # as `configure_logging` has it
+    caplog.set_level(logging.DEBUG)
+    good = alices.bearer("alice")
+    for bearer in (good, good[:-1], alices.bearer("mallory"), f"Bearer {alices.link}"):
+        for method, request in (("GetJob", NAMING["GetJob"]), ("Segment", NAMING["Segment"])):
+            await status(stub, method, request(alices), bearer)
+        for path in (f"/api/v1/jobs/{alices.done}", "/api/v1/jobs", "/metrics"):
+            await web.get(path, headers={"Authorization": bearer})
+        await web.post("/api/v1/session", json={"key": bearer.removeprefix("Bearer ")})
+    await web.get(f"/s/{alices.link}x")
+    assert caplog.records
+    for token in (alices.tokens["alice"], alices.tokens["mallory"], alices.link):
+        assert token[-20:-1] not in caplog.text

@@ -29,6 +29,8 @@ from kiosk.errors import (
     Unauthenticated,
 )
 from kiosk.grpc_api import GrpcServer
+from kiosk.local import Addresses, server_is_ready
+from kiosk.machine import free_port
 from kiosk.previews import Previews
 from kiosk.settings import CHECKOUT, LimitSettings, ServerSettings
 from kiosk.testing import MemoryKeyRing, make_kiosk
@@ -190,3 +192,22 @@ def test_certificates_that_cannot_be_used(tmp_path: Path, fault: str) -> None:
 def test_certificate_and_key_go_together(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="go together"):
         ServerSettings(tls_cert_file=tmp_path / "server.pem")
+
+
+async def test_kiosk_up_finds_its_server_ready(served: Served) -> None:
+    def addresses(grpc_port: int, has_tls: bool) -> Addresses:
+        return Addresses(
+            host="127.0.0.1",
+            web_port=served.web_port,
+            grpc_port=grpc_port,
+            redis_port=0,
+            triton_port=0,
+            redis_password="",
+            triton_secret="",
+            has_tls=has_tls,
+        )
+
+    asked = [(served.grpc_port, True), (served.grpc_port, False), (free_port(), True)]
+    ready = [await asyncio.to_thread(server_is_ready, addresses(*each)) for each in asked]
+    assert ready == [True, False, False]
+    assert addresses(1, True).web_url.startswith("https://")
