@@ -26,6 +26,7 @@ from kiosk.callers import LOCAL
 from kiosk.errors import NotFound
 from kiosk.settings import LimitSettings
 from kiosk.testing import make_kiosk
+from kiosk.web.answers import UPLOADS
 from kiosk.web.openapi import document
 from kiosk.wire import rfc3339
 
@@ -127,6 +128,9 @@ def test_answers_keep_to_the_document(case: Any, running: Running) -> None:
     if isinstance(case.body, dict) and len(str(case.body.get("upload", ""))) % 2:
         upload = running.known("/uploads/{id}/images")["id"]
         case.body |= {"upload": upload, "model": "bright", "model_version": ""}
+    if path == UPLOADS and len(str(case.body)) % 2:
+        case.headers.update({"Upload-Length": "1000", "Upload-Metadata": "filename YS50aWY="})
+        case.headers.pop("Upload-Defer-Length", None)
     if isinstance(case.body, dict) and len(str(case.body.get("expire_time", ""))) % 2:
         case.body["expire_time"] = rfc3339(round(time.time() + 600))
     answer = case.call_and_validate(base_url=running.url, checks=WANTED, timeout=20)

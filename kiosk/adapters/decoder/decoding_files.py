@@ -11,7 +11,8 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from kiosk.adapters.decoder.facts import ImageFacts, entries_from, facts_from
-from kiosk.adapters.decoder.readers import Reader, Readers, no_sense, store_error
+from kiosk.adapters.decoder.readers import Readers
+from kiosk.adapters.decoder.remote_reader import Reader, no_sense, store_error
 from kiosk.adapters.decoder.wire import Broken
 from kiosk.adapters.images.signatures import HEAD_BYTES, VENDORS
 from kiosk.ports import File, ImageEntry, ImageSource, Window
