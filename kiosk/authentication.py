@@ -12,7 +12,7 @@ import asyncio
 import hashlib
 import logging
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
@@ -238,6 +238,9 @@ class Authentication:
                     pending = asyncio.ensure_future(anext(items))
         finally:
             pending.cancel()
+            await asyncio.wait({pending})
+            if isinstance(items, AsyncGenerator):
+                await items.aclose()
 
     async def _check(self, caller: Caller) -> None:
         """Raises Unauthenticated for a caller whose credentials hold no more."""

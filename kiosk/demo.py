@@ -64,7 +64,11 @@ def started(home: Path) -> Iterator[RunningKiosk]:
     ]
     command = [sys.executable, "-m", "kiosk.cli", "up"]
     command += ["--grpc-port", str(ports[0]), "--web-port", str(ports[1])]
-    process = subprocess.Popen(command, env=child_environment(settings), start_new_session=True)
+    # Whatever is set for a kiosk that stays: this one serves this machine for a minute.
+    environment = child_environment(
+        settings, KIOSK_AUTH__REQUIRED="false", KIOSK_LISTEN__HOST="127.0.0.1"
+    )
+    process = subprocess.Popen(command, env=environment, start_new_session=True)
     try:
         yield _wait_until_up(process, settings.home)
     finally:

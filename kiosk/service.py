@@ -413,15 +413,20 @@ class KioskService:
 
     async def sweep(self) -> None:
         """Delete what has expired: jobs with their results, and uploads."""
-        for job_id in await self._queue.expired():
-            try:
-                await self._forget(await self._queue.cancel(job_id))
-            except KioskError as error:
-                log.warning("job %s could not be swept: %s", job_id, error)
-        for job_id in await self._queue.litter():
+        going_on = True
+        while going_on and (expired := await self._queue.expired()):  # some at a time
+            going_on = False
+            for job_id in expired:
+                try:
+                    await self._forget(await self._queue.cancel(job_id))
+                    going_on = True
+                except KioskError as error:
+                    log.warning("job %s could not be swept: %s", job_id, error)
+        while litter := await self._queue.litter():
             # What a consumer that was lost, or a job that was cancelled, has left.
-            await self._store.delete_prefix(parts_prefix(job_id))
-            await self._queue.cleaned(job_id)
+            for job_id in litter:
+                await self._store.delete_prefix(parts_prefix(job_id))
+                await self._queue.cleaned(job_id)
         await self.uploads.sweep()
 
 

@@ -17,6 +17,7 @@ from rich.table import Table
 from kiosk.api_keys import ApiKey, new_api_key
 from kiosk.callers import Scope
 from kiosk.cli.terminal import app, console, plain, say
+from kiosk.errors import TransientError
 from kiosk.machine import running
 from kiosk.settings import Settings
 
@@ -102,6 +103,11 @@ def _with_keys(question: Callable[[KeyRing], Awaitable[T]]) -> T:
         keys = make_keys(settings, url)
         try:
             return await question(keys)
+        except TransientError as error:
+            raise TransientError(
+                f"{error.message} Keys lie in the Redis of a running kiosk: start `kiosk up` first,"
+                " or set KIOSK_QUEUE__REDIS_URL."
+            ) from error
         finally:
             await keys.close()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any, Literal
 
 from aiohttp import web
@@ -9,7 +10,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import Field, ValidationError
 
 from kiosk import wire
-from kiosk.errors import InvalidRequest
+from kiosk.errors import InvalidRequest, PermissionDenied
 from kiosk.jobs import Priority
 from kiosk.reading import ReadOptions
 from kiosk.request import Region, SegmentationRequest
@@ -120,9 +121,11 @@ class Jobs:
     async def health(self, request: web.Request) -> web.Response:
         """Whether the kiosk is well; how much there is to do is for those who are known."""
         answer: dict[str, Any] = {"status": "ok"}
-        if caller := caller_or_none(request):
-            backlog = await self._service.backlog(caller=caller)
-            answer["backlog"] = {"parts": backlog.parts, "jobs": backlog.jobs}
+        caller = caller_or_none(request)
+        with suppress(PermissionDenied):
+            if caller is not None:
+                backlog = await self._service.backlog(caller=caller)
+                answer["backlog"] = {"parts": backlog.parts, "jobs": backlog.jobs}
         return web.json_response(answer)
 
     async def list_models(self, request: web.Request) -> web.Response:

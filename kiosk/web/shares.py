@@ -54,7 +54,8 @@ class ShareLinks:
             caller = await self._authentication.guest(token)
         except KioskError as error:  # for a person, who has just followed a link
             return web.Response(text=error.message, status=wire.status_of(error)[1])
-        response = web.Response(status=303, headers={"Location": f"/jobs/{caller.job_id}"})
+        headers = {"Location": f"/jobs/{caller.job_id}", "Cache-Control": "no-store"}
+        response = web.Response(status=303, headers=headers)
         response.set_cookie(
             SHARE_COOKIE,
             token,

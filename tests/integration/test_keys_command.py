@@ -13,6 +13,7 @@ from kiosk.authentication import Authentication
 from kiosk.callers import Scope
 from kiosk.cli import app
 from kiosk.errors import KioskError, Unauthenticated
+from kiosk.machine import free_port
 
 
 @pytest.fixture(autouse=True)
@@ -58,6 +59,12 @@ async def test_scopes_and_an_end(redis_of_the_kiosk: str) -> None:
     key = await ring.get(token.split("_")[1])
     await ring.close()
     assert key.expire_time_s - key.create_time_s == 24 * 3600.0
+
+
+def test_without_redis_it_is_said_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KIOSK_QUEUE__REDIS_URL", f"redis://127.0.0.1:{free_port()}/0")
+    with pytest.raises(KioskError, match="kiosk up"):
+        run("list")
 
 
 def test_mistakes_are_told() -> None:

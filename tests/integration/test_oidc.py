@@ -21,6 +21,8 @@ from jwt.algorithms import ECAlgorithm, RSAAlgorithm
 
 from kiosk.adapters import oidc
 from kiosk.adapters.oidc import OidcProvider
+from kiosk.authentication import Authentication, ClaimNames
+from kiosk.callers import Scope
 from kiosk.errors import TransientError, Unauthenticated
 
 AUDIENCE = "kiosk"
@@ -95,6 +97,20 @@ async def test_a_token_says_who(provider: OidcProvider, issuer: Issuer) -> None:
     assert (claims["sub"], claims["email"]) == ("alice", "alice@lab.example")
     assert (await provider.claims(issuer.token(aud=["other", AUDIENCE])))["sub"] == "alice"
     assert issuer.fetches == 1
+
+
+async def test_a_token_is_somebody(provider: OidcProvider, issuer: Issuer) -> None:
+    names = ClaimNames(owner="email", admin="groups", admin_value="admins")
+    door = Authentication(None, provider, names, required=True)
+    token = issuer.token(email="alice@lab.example", groups=["staff"])
+    caller = await door.caller(f"Bearer {token}")
+    assert (caller.owner, caller.scopes) == ("alice@lab.example", {Scope.READ, Scope.WRITE})
+    token = issuer.token(email="root@lab.example", groups=["staff", "admins"])
+    assert (await door.caller(f"Bearer {token}")).is_admin
+    head, body, signature = token.split(".")
+    for text in (f"{head}.{body}.", f"{head}.{body}.{signature[::-1]}", f"kiosk_{token}"):
+        with pytest.raises(Unauthenticated):
+            await door.caller(f"Bearer {text}")
 
 
 async def test_other_algorithms(issuer: Issuer) -> None:

@@ -342,3 +342,10 @@ async def test_sweeping_heeds_the_longer_time(alices: Alices, monkeypatch: Any) 
     with pytest.raises(NotFound):
         await service.uploads.get(alices.upload, caller=ALICE)
     assert await alices.fake.store.list("expiring/") == []
+
+
+async def test_health_is_for_everybody(web: TestClient, alices: Alices) -> None:
+    for bearer in ("", f"Bearer {alices.link}", "Bearer nonsense"):
+        headers = {"Authorization": bearer} if bearer else {}
+        answer = await web.get("/api/v1/health", headers=headers)
+        assert (answer.status, await answer.json()) == (200, {"status": "ok"})

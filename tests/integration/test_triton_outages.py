@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import tritonclient.grpc as triton_client
 
+from kiosk import local
 from kiosk.adapters.triton import TritonInference
 from kiosk.errors import MODEL_SERVER_AWAY, KioskError, Outage, PermanentError
 from kiosk.local import Addresses, shared_memory_prefix, triton_spec
@@ -31,6 +32,7 @@ input { name: "image" data_type: TYPE_UINT16 dims: [ 1, -1, -1 ] }
 output { name: "halved" data_type: TYPE_UINT16 dims: [ 1, -1, -1 ] }
 output { name: "mean" data_type: TYPE_FP32 dims: [ 1 ] }
 """
+SECRET = "words-between-friends"
 TILE = {"image": np.ones((1, 1, 8, 8), np.uint16)}
 
 
@@ -52,6 +54,8 @@ class Triton:
             redis_port=3,
             triton_port=port,
             redis_password="",
+            triton_secret=SECRET,
+            has_tls=False,
         )
         spec = triton_spec(settings, addresses, server_files(settings.servers_dir))
         self.repository = settings.model_repository
@@ -65,9 +69,7 @@ class Triton:
         self._supervisor.stop()
 
     def client(self) -> triton_client.InferenceServerClient:
-        return triton_client.InferenceServerClient(
-            self.address, channel_args=[("grpc.enable_http_proxy", 0)]
-        )
+        return local.triton(self.address, SECRET)
 
     def backend(self) -> int:
         """Process id of the backend that runs the model."""
@@ -101,7 +103,7 @@ async def reason_of(call: Callable[[], Awaitable[object]]) -> str:
 
 async def test_what_goes_wrong_with_triton_is_told_apart(triton: Triton) -> None:
     """One Triton for all of it: starting one takes seconds."""
-    inference = TritonInference(triton.address, timeout_s=3.0)
+    inference = TritonInference(triton.address, 3.0, SECRET)
 
     async def ask() -> dict[str, np.ndarray]:
         return await inference.infer("halve", "1", TILE)

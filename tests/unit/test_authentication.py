@@ -320,6 +320,26 @@ async def test_streams_go_on_while_nobody_knows(keys: MemoryKeyRing, clock: Cloc
         await door.caller(f"Bearer {(await made(keys))[1]}")
 
 
+async def test_a_stream_that_is_left_is_closed(door: Authentication, keys: MemoryKeyRing) -> None:
+    closed = []
+
+    async def watched() -> AsyncIterator[int]:
+        try:
+            yield 1
+            yield 2
+            await asyncio.Event().wait()
+        finally:
+            closed.append(True)
+
+    caller = await door.caller(f"Bearer {(await made(keys))[1]}")
+    for items in (1, 2):
+        stream = door.while_known(caller, watched())
+        for _ in range(items):
+            await anext(stream)
+        await stream.aclose()  # type: ignore[attr-defined]
+    assert closed == [True, True]
+
+
 async def test_errors_of_a_stream_are_its_own(door: Authentication) -> None:
     async def broken() -> AsyncIterator[int]:
         yield 1

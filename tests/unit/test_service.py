@@ -458,6 +458,24 @@ async def test_sweep_goes_on_past_a_failure(
     assert second.id != first.id
 
 
+async def test_one_sweep_takes_all_however_many_are_told_at_a_time(
+    kiosk: FakeKiosk, now: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for _ in range(5):
+        await submitted(kiosk)
+    now[0] += 101
+    told, pages = kiosk.queue.expired, []
+
+    async def some() -> list[str]:
+        pages.append((await told())[:2])
+        return pages[-1]
+
+    monkeypatch.setattr(kiosk.queue, "expired", some)
+    await kiosk.service.sweep()
+    assert (await kiosk.queue.list_jobs(10))[0] == []
+    assert [len(page) for page in pages] == [2, 2, 1, 0]
+
+
 async def test_sweep_takes_old_uploads(kiosk: FakeKiosk, monkeypatch: pytest.MonkeyPatch) -> None:
     upload_id = await kiosk.upload(tiff(16, 16))
     later = (await kiosk.service.uploads.get(upload_id, caller=LOCAL)).expire_time_s + 1
