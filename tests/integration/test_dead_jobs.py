@@ -73,6 +73,18 @@ async def test_dead_jobs_are_listed_with_the_reason(jobs: Jobs, fake: FakeKiosk)
     assert "The disk burns." in output
 
 
+async def test_ids_are_whole_also_in_a_narrow_terminal(server: GrpcServer, fake: FakeKiosk) -> None:
+    """They are there to be copied into the next command."""
+    job = await given_up(fake)
+    for words in (["jobs"], ["jobs", "dead"]):
+        result = await asyncio.to_thread(
+            CliRunner(env={"COLUMNS": "80"}).invoke,
+            app,
+            [*words, "--server", f"127.0.0.1:{server.port}"],
+        )
+        assert job.id in result.output
+
+
 async def test_redrive_gives_another_go(jobs: Jobs, fake: FakeKiosk) -> None:
     job = await given_up(fake)
     result = await jobs("redrive", job.id)
