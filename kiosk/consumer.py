@@ -25,6 +25,7 @@ from kiosk.errors import (
 )
 from kiosk.jobs import Lease, PartKind, results_prefix
 from kiosk.lease_keeper import LeaseKeeper, Step
+from kiosk.missing_models import MissingModels
 from kiosk.models import NO_MODEL, ModelCard
 from kiosk.outages import Outages
 from kiosk.pipelines import PIPELINES
@@ -80,9 +81,11 @@ class Consumer:
         self._join_part_timeout_s = join_part_timeout_s
         self._stop_grace_s = stop_grace_s
         self._slots = Slots()
+        self._missing = MissingModels(inference)
         self._outages = Outages(
             {
                 MODEL_SERVER_AWAY: inference.check,
+                MODEL_NOT_LOADED: self._missing.check,
                 STORE_AWAY: store.check,
                 DISK_FULL: self._check_disks,
             }
@@ -203,7 +206,8 @@ class Consumer:
             log.info("job %s failed: %s", job, error.message)
             return partial(self._fail, lease, error.reason, error.message), "failed"
         except Outage as error:
-            self._outages.met(error)
+            if error.reason != MODEL_NOT_LOADED or self._missing.missed(lease.job):
+                self._outages.met(error)
             log.warning("job %s: put off: %s", job, error.message)
             return partial(self._queue.postpone, lease, error.message), "postponed"
         except KioskError as error:
@@ -272,6 +276,7 @@ class Consumer:
             return NO_MODEL
         for card in await self._inference.models():
             if card.name == lease.job.model and lease.job.model_version in card.versions:
+                self._missing.found(lease.job)
                 return card
         # It was there when the job was accepted; it may be loading again.
         raise Outage(

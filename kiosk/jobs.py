@@ -212,6 +212,9 @@ def result_stem(file_name: str) -> str:
     return safe.encode()[:120].decode(errors="ignore") or "image"
 
 
+ID_LETTERS = 26
+
+
 def new_id() -> str:
     """An id that cannot be guessed: 128 random bits as 26 letters and digits."""
     number = secrets.randbits(128)

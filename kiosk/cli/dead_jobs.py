@@ -8,8 +8,9 @@ import typer
 from rich.table import Table
 
 from kiosk.cli.looking import jobs_app
-from kiosk.cli.terminal import AllOwners, Server, ask, console, plain
+from kiosk.cli.terminal import AllOwners, Server, ask, console, id_column, plain
 from kiosk.errors import InvalidRequest, KioskError
+from kiosk.jobs import ID_LETTERS
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -36,7 +37,9 @@ def jobs_dead(
     if not letters:
         console.print("No job was given up.")
         return
-    table = Table("job", "given up", "file", "owner", "part", "attempts", "reason")
+    table = Table(
+        id_column("job", ID_LETTERS), "given up", "file", "owner", "part", "attempts", "reason"
+    )
     for letter in letters:
         part = letter.kind if letter.part_index < 0 else f"{letter.kind} {letter.part_index}"
         table.add_row(

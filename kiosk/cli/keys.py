@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 import typer
 from rich.table import Table
 
-from kiosk.api_keys import ApiKey, new_api_key
+from kiosk.api_keys import KEY_ID_LETTERS, ApiKey, new_api_key
 from kiosk.callers import Scope
-from kiosk.cli.terminal import app, console, plain, say
+from kiosk.cli.terminal import app, console, id_column, plain, say
 from kiosk.errors import TransientError
 from kiosk.machine import running
 from kiosk.settings import Settings
@@ -68,7 +68,16 @@ def keys_create(
 @keys_app.command("list")
 def keys_list() -> None:
     """List all keys, without their secrets."""
-    table = Table("key", "owner", "scopes", "note", "created", "expires", "last used", "state")
+    table = Table(
+        id_column("key", KEY_ID_LETTERS),
+        "owner",
+        "scopes",
+        "note",
+        "created",
+        "expires",
+        "last used",
+        "state",
+    )
     for key in _with_keys(lambda keys: keys.list()):
         table.add_row(
             key.id,

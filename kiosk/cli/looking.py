@@ -16,12 +16,14 @@ from kiosk.cli.terminal import (
     app,
     ask,
     console,
+    id_column,
     job_state,
     plain,
     print_checks,
     say,
 )
 from kiosk.errors import KioskError
+from kiosk.jobs import ID_LETTERS
 from kiosk.reading import ReadOptions
 from kiosk.settings import Settings
 
@@ -89,8 +91,8 @@ def jobs(
         return
 
     owner = ["owner"] if all_owners else []
-    columns = ("job", *owner, "created", "kept until", "file", "model", "state", "parts", "error")
-    table = Table(*columns)
+    columns = (*owner, "created", "kept until", "file", "model", "state", "parts", "error")
+    table = Table(id_column("job", ID_LETTERS), *columns)
     for job in ask(server, lambda kiosk: kiosk.jobs(limit, all_owners=all_owners)):
         table.add_row(
             job.name.removeprefix("jobs/"),

@@ -8,7 +8,8 @@ import typer
 from rich.table import Table
 
 from kiosk.cli.looking import jobs_app
-from kiosk.cli.terminal import Server, app, ask, console, plain, say
+from kiosk.cli.terminal import Server, app, ask, console, id_column, plain, say
+from kiosk.jobs import ID_LETTERS
 
 
 @app.command()
@@ -42,7 +43,7 @@ def shares(
             ask(server, lambda kiosk, name=name: kiosk.withdraw(name))  # type: ignore[misc]
         console.print(f"{len(names)} withdrawn.", highlight=False)
         return
-    table = Table("link", "made by", "made", "ends")
+    table = Table(id_column("link", ID_LETTERS), "made by", "made", "ends")
     for item in found:
         table.add_row(
             item.name.split("/")[-1],

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 import typer
 from rich.console import Console
 from rich.markup import escape
+from rich.table import Column
 
 from kiosk.jobs import plain_name
 
@@ -62,6 +63,11 @@ def print_checks(checks: Sequence[Check]) -> None:
         console.print(f"{mark} {item.name}: {item.sentence}", soft_wrap=True, highlight=False)
     if not all(item.ok for item in checks):
         raise typer.Exit(1)
+
+
+def id_column(name: str, letters: int) -> Column:
+    """A column of ids: they are there to be copied, so they are never shortened."""
+    return Column(name, no_wrap=True, min_width=letters)
 
 
 def job_state(job: Any) -> str:

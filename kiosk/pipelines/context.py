@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -71,6 +72,9 @@ class JobContext:
         return self.images.use(self.job.upload_id, self.job.file_name, self.request.reading)
 
 
+# Headers take milliseconds, but for files that are made to take as long as they may.
+OPENINGS_AT_A_TIME = 16
+
 # An upload may be read in several ways: another image of it, other axes.
 _Key = tuple[str, ReadOptions]
 
@@ -97,6 +101,8 @@ class OpenImages:
         self._files = files
         self._keep = keep
         self._opened: OrderedDict[_Key, _Opened] = OrderedDict()
+        # Threads of their own: files that take until they are stopped shall keep only opening busy.
+        self._openers = ThreadPoolExecutor(OPENINGS_AT_A_TIME, "open")
 
     @asynccontextmanager
     async def use(
@@ -142,9 +148,8 @@ class OpenImages:
     async def _opened_in_thread(
         self, upload_id: str, file_name: str, reading: ReadOptions
     ) -> ImageSource:
-        opening = asyncio.ensure_future(
-            asyncio.to_thread(self._open, upload_id, file_name, reading)
-        )
+        loop = asyncio.get_running_loop()
+        opening = loop.run_in_executor(self._openers, self._open, upload_id, file_name, reading)
         try:
             return await asyncio.shield(opening)
         except asyncio.CancelledError:
@@ -173,6 +178,7 @@ class OpenImages:
                 opened.source.close()
 
     def close(self) -> None:
+        self._openers.shutdown(wait=False)
         for opened in self._opened.values():
             if opened.source is not None:
                 opened.source.close()

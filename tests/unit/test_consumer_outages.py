@@ -12,7 +12,7 @@ import pytest
 from segmented import spots, tiff
 
 from kiosk import consumer as consumer_module
-from kiosk import lease_keeper
+from kiosk import lease_keeper, missing_models
 from kiosk import outages as outages_module
 from kiosk.adapters.image_files import ImageFileReader
 from kiosk.callers import LOCAL
@@ -162,7 +162,35 @@ async def test_no_part_is_taken_while_an_outage_lasts(
             assert JobState.SUCCEEDED is (await ended(kiosk, job)).state
 
 
-async def test_one_model_that_is_not_loaded_does_not_hold_up_the_others(kiosk: FakeKiosk) -> None:
+async def test_parts_are_not_cycled_while_their_model_is_loaded_again(
+    kiosk: FakeKiosk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    jobs = [await submitted(kiosk) for _ in range(10)]
+    cards, kiosk.inference.cards = kiosk.inference.cards, []
+    begun: list[str] = []
+    lease = kiosk.queue.lease
+
+    async def counted(consumer: str, wait_s: float) -> Lease | None:
+        taken = await lease(consumer, wait_s)
+        if taken is not None:
+            begun.append(taken.job.id)
+        return taken
+
+    monkeypatch.setattr(kiosk.queue, "lease", counted)
+    consumer = kiosk.consumer(parts_in_flight=2)
+    async with Running(consumer):
+        await until(lambda: consumer.is_waiting)
+        await asyncio.sleep(0.05)
+        assert len(begun) <= 2
+        kiosk.inference.cards = cards
+        for job in jobs:
+            assert JobState.SUCCEEDED is (await ended(kiosk, job)).state
+
+
+async def test_one_model_that_stays_away_does_not_hold_up_the_others(
+    kiosk: FakeKiosk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(missing_models, "PATIENCE_S", 0.03)
     (card,) = kiosk.inference.cards
     kiosk.inference.cards = [card, replace(card, name="other")]
     upload_id = await kiosk.upload(tiff(spots((40, 40))))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import stat
 import threading
@@ -10,6 +11,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from kiosk.adapters.decoder import landlock
 from kiosk.adapters.decoder.facts import ImageFacts, entries_from, facts_from
 from kiosk.adapters.decoder.readers import Readers
 from kiosk.adapters.decoder.remote_reader import Reader, no_sense, store_error
@@ -18,6 +20,8 @@ from kiosk.adapters.images.signatures import HEAD_BYTES, VENDORS
 from kiosk.ports import File, ImageEntry, ImageSource, Window
 from kiosk.reading import ReadOptions
 from kiosk.settings import DecodingSettings, LimitSettings, store_environment
+
+log = logging.getLogger(__name__)
 
 # Libraries that take long to load, loaded once: 0.3 s, and 2 s for those of vendors, which make
 # each fork three times as dear.
@@ -47,6 +51,11 @@ class DecodingImageFiles:
     def prepare(self) -> None:
         """Start what starts readers, so that the first image does not wait for it."""
         self._readers.prepare()
+        if not landlock.version():
+            log.warning(
+                "The kernel has no Landlock: a reader that an image has taken over has the rights"
+                " of this user."
+            )
 
     def open(self, file: File, file_name: str, options: ReadOptions = ReadOptions()) -> ImageSource:
         """As `ports.ImageFiles.open`.
