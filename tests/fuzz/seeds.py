@@ -21,6 +21,8 @@ COLOUR = RNG.integers(0, 255, (24, 32, 3), dtype=np.uint8)
 
 def _tiff(image: np.ndarray, **options: Any) -> bytes:
     buffer = io.BytesIO()
+    if image.ndim > 3:
+        options.setdefault("photometric", "minisblack")
     tifffile.imwrite(buffer, image, **options)
     return buffer.getvalue()
 

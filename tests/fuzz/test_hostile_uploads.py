@@ -12,7 +12,7 @@ from kiosk.adapters.decoder.decoding_files import DecodingImageFiles
 from kiosk.reading import ReadOptions
 from kiosk.settings import LimitSettings
 
-INPUTS = 400
+INPUTS = 300
 
 
 @pytest.fixture(scope="module")
