@@ -2,7 +2,7 @@
 
     python -m tests.fuzz.fuzzing --seconds 300 --seed 1
 
-prints a table: inputs tried, errors by reason, crashes, slowest, most memory. Inputs that crash or
+prints a table: inputs tried, errors by reason, crashes, slowest. Inputs that crash or
 hang a reader, or end in anything but one sentence, are kept in the folder of --keep.
 """
 
