@@ -31,9 +31,9 @@ class Kind(StrEnum):
 
 
 SHARES = {
-    Kind.IMAGE: 640,
+    Kind.IMAGE: 670,
     Kind.ZIP: 210,
-    Kind.STACK: 80,
+    Kind.STACK: 50,
     Kind.BROKEN: 30,
     Kind.POISON: 20,
     Kind.HANG: 20,
