@@ -23,10 +23,9 @@ DOWNLOAD_CHUNK_BYTES = 1024 * 1024
 # What one connection may hold. gRPC itself refuses headers of more than 16 KiB and connections that
 # ping without end.
 CONNECTION_LIMITS = (
-    (
-        "grpc.max_concurrent_streams",
-        200,
-    ),  # calls at a time; a program that watches each of its jobs
+    # Calls at a time. A program may watch each of its jobs, and all of its channels to one server
+    # share a connection; one call more would wait in the client without a word.
+    ("grpc.max_concurrent_streams", 4000),
     ("grpc.server_handshake_timeout_ms", 20_000),  # to say hello, TLS included
     ("grpc.keepalive_time_ms", 60_000),  # a peer that is gone without a word holds no streams
     ("grpc.keepalive_timeout_ms", 20_000),

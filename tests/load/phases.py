@@ -134,7 +134,8 @@ async def latency(stack: Stack, watchers: int, submissions: int, per_s: float) -
         assert process.stdin is not None
         assert process.stdout is not None
         try:
-            await process.stdout.readline()
+            async with asyncio.timeout(LONGEST_S):
+                await process.stdout.readline()
             stack.start_role("consumer-1", "bare")
             await asyncio.sleep(CONSUMER_STARTS_S)  # its start takes a core for a while
             taken = await _paced(kiosk, upload, submissions, per_s)
