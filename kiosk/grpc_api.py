@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -137,9 +138,9 @@ class KioskServicer(pb_grpc.KioskServicer):
         jobs, token = await self._service.list_jobs(
             request.page_size, request.page_token, caller=caller, all_owners=request.all_owners
         )
-        return pb.ListJobsResponse(
-            jobs=[wire.job_to_proto(job) for job in jobs], next_page_token=token
-        )
+        # In a thread: a page of 500 takes a tenth of a second, which nobody else shall wait for.
+        listed = await asyncio.to_thread(lambda: [wire.job_to_proto(job) for job in jobs])
+        return pb.ListJobsResponse(jobs=listed, next_page_token=token)
 
     @streaming
     async def WatchJob(
