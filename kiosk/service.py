@@ -282,9 +282,7 @@ class KioskService:
         Args:
             all_owners: those of everybody; for administrators.
         """
-        caller.require(Scope.READ)
-        if all_owners:
-            caller.require(Scope.ADMIN)
+        owner = _owner_to_list(caller, all_owners)
         if page_size < 0:
             raise InvalidRequest("The page size must not be negative.", field="page_size")
         if page_token and not _is_number(page_token.partition("-")[0]):
@@ -292,12 +290,10 @@ class KioskService:
                 "This page token is not one of ours. Use next_page_token as it was given.",
                 field="page_token",
             )
-        # Without an owner there is nobody to tell apart: a kiosk without authentication.
-        everybody = all_owners or not caller.owner
         return await self._queue.list_jobs(
             min(page_size or PAGE_SIZE, LARGEST_PAGE_SIZE),
             page_token,
-            owner=None if everybody else caller.owner,
+            owner=owner,
         )
 
     async def watch_job(
@@ -354,12 +350,9 @@ class KioskService:
         self, page_size: int = 0, *, caller: Caller, all_owners: bool = False
     ) -> list[DeadLetter]:
         """Parts that were given up, newest first; each goes with its job."""
-        caller.require(Scope.READ)
-        if all_owners:
-            caller.require(Scope.ADMIN)
-        everybody = all_owners or not caller.owner
+        owner = _owner_to_list(caller, all_owners)
         most = min(max(page_size, 0) or DEAD_LETTERS, MOST_DEAD_LETTERS)
-        return await self._queue.dead_letters(most, owner=None if everybody else caller.owner)
+        return await self._queue.dead_letters(most, owner=owner)
 
     # ------------------------------------------------------------------ results
 
@@ -428,6 +421,15 @@ class KioskService:
                 await self._store.delete_prefix(parts_prefix(job_id))
                 await self._queue.cleaned(job_id)
         await self.uploads.sweep()
+
+
+def _owner_to_list(caller: Caller, all_owners: bool) -> str | None:
+    """Whose jobs a list has; None = everybody's. Raises PermissionDenied."""
+    caller.require(Scope.READ)
+    if all_owners:
+        caller.require(Scope.ADMIN)
+    # Without an owner there is nobody to tell apart: a kiosk without authentication.
+    return None if all_owners or not caller.owner else caller.owner
 
 
 def _is_number(text: str) -> bool:

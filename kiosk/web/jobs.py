@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import suppress
 from typing import Any, Literal
 
@@ -159,7 +160,8 @@ class Jobs:
             caller=caller_of(request),
             all_owners=request.query.get("all_owners") == "true",
         )
-        listed = [wire.job_to_json(job) for job in jobs]
+        # In a thread, as in the gRPC API: nobody else shall wait for a long page.
+        listed = await asyncio.to_thread(lambda: [wire.job_to_json(job) for job in jobs])
         return web.json_response({"jobs": listed, "next_page_token": token})
 
     async def get(self, request: web.Request) -> web.Response:

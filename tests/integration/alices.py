@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import io
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
 import grpc
 import numpy as np
 import tifffile
-from aiohttp.test_utils import TestClient
+from aiohttp import CookieJar
+from aiohttp.test_utils import TestClient, TestServer
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from kiosk import wire
@@ -21,8 +23,11 @@ from kiosk.adapters.image_files import ImageFileReader
 from kiosk.api_keys import new_api_key
 from kiosk.authentication import Authentication
 from kiosk.callers import Scope
-from kiosk.settings import LimitSettings
+from kiosk.grpc_api import GrpcServer
+from kiosk.previews import Previews
+from kiosk.settings import CHECKOUT, LimitSettings
 from kiosk.testing import FakeKiosk, MemoryKeyRing, make_caller, make_kiosk
+from kiosk.web import make_app
 
 ALICE, MALLORY = make_caller("alice"), make_caller("mallory")
 SCOPES = {
@@ -228,3 +233,23 @@ async def answered(
     answer = await web.request(route[0], f"/api/v1{filled(path)}", headers=headers, **body)
     is_problem = answer.content_type == "application/problem+json" and route[0] != "HEAD"
     return answer.status, await answer.json() if is_problem else {}
+
+
+@asynccontextmanager
+async def grpc_of(alices: Alices) -> AsyncIterator[pb_grpc.KioskStub]:
+    """The gRPC API of her kiosk."""
+    server = GrpcServer(alices.fake.service, alices.door, "127.0.0.1", 0)
+    await server.start()
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as channel:
+        yield pb_grpc.KioskStub(channel)
+    await server.stop(0)
+
+
+@asynccontextmanager
+async def web_of(alices: Alices, cookies: CookieJar | None = None) -> AsyncIterator[TestClient]:
+    """The page and the HTTP API of her kiosk."""
+    fake = alices.fake
+    previews = Previews(queue=fake.queue, store=fake.store, images=fake.images)
+    app = make_app(fake.service, previews, alices.door, CHECKOUT / "frontend")
+    async with TestClient(TestServer(app), cookie_jar=cookies) as client:
+        yield client

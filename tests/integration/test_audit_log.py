@@ -9,9 +9,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import grpc
 import pytest
-from aiohttp.test_utils import TestClient, TestServer
+from aiohttp.test_utils import TestClient
 from alices import (
     NAMING,
     NAMING_ROUTES,
@@ -22,19 +21,17 @@ from alices import (
     Alices,
     Route,
     answered,
+    grpc_of,
     make_alices,
     status,
+    web_of,
 )
 
 from kiosk import audit
 from kiosk._proto import kiosk_pb2 as pb
 from kiosk._proto import kiosk_pb2_grpc as pb_grpc
 from kiosk.errors import PermanentError
-from kiosk.grpc_api import GrpcServer
-from kiosk.previews import Previews
-from kiosk.settings import CHECKOUT
 from kiosk.testing import make_caller
-from kiosk.web import make_app
 
 METHODS = {**NAMING, **OPEN}
 MUTATING = WRITING | {"CreateUpload"}
@@ -49,19 +46,13 @@ async def alices() -> Alices:
 
 @pytest.fixture
 async def stub(alices: Alices) -> AsyncIterator[pb_grpc.KioskStub]:
-    server = GrpcServer(alices.fake.service, alices.door, "127.0.0.1", 0)
-    await server.start()
-    async with grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as channel:
-        yield pb_grpc.KioskStub(channel)
-    await server.stop(0)
+    async with grpc_of(alices) as stub:
+        yield stub
 
 
 @pytest.fixture
 async def web(alices: Alices) -> AsyncIterator[TestClient]:
-    fake = alices.fake
-    previews = Previews(queue=fake.queue, store=fake.store, images=fake.images)
-    app = make_app(fake.service, previews, alices.door, CHECKOUT / "frontend")
-    async with TestClient(TestServer(app)) as client:
+    async with web_of(alices) as client:
         yield client
 
 

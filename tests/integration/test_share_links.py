@@ -13,7 +13,7 @@ import grpc
 import jwt
 import pytest
 from aiohttp import CookieJar
-from aiohttp.test_utils import TestClient, TestServer
+from aiohttp.test_utils import TestClient
 from alices import (
     ALICE,
     MALLORY,
@@ -25,8 +25,10 @@ from alices import (
     UNTIL,
     Alices,
     Route,
+    grpc_of,
     make_alices,
     status,
+    web_of,
 )
 
 from kiosk import authentication
@@ -35,12 +37,8 @@ from kiosk._proto import kiosk_pb2_grpc as pb_grpc
 from kiosk.authentication import Authentication
 from kiosk.callers import Scope
 from kiosk.errors import InvalidRequest, KioskError, NotFound, PermissionDenied, Unauthenticated
-from kiosk.grpc_api import GrpcServer
 from kiosk.jobs import Job
-from kiosk.previews import Previews
-from kiosk.settings import CHECKOUT
 from kiosk.testing import make_caller
-from kiosk.web import make_app
 
 DAY_S = 24 * 3600.0
 # What a link may do with its own job; everything else it may not.
@@ -61,19 +59,13 @@ async def alices() -> Alices:
 
 @pytest.fixture
 async def stub(alices: Alices) -> AsyncIterator[pb_grpc.KioskStub]:
-    server = GrpcServer(alices.fake.service, alices.door, "127.0.0.1", 0)
-    await server.start()
-    async with grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as channel:
-        yield pb_grpc.KioskStub(channel)
-    await server.stop(0)
+    async with grpc_of(alices) as stub:
+        yield stub
 
 
 @pytest.fixture
 async def web(alices: Alices) -> AsyncIterator[TestClient]:
-    fake = alices.fake
-    previews = Previews(queue=fake.queue, store=fake.store, images=fake.images)
-    app = make_app(fake.service, previews, alices.door, CHECKOUT / "frontend")
-    async with TestClient(TestServer(app), cookie_jar=CookieJar(unsafe=True)) as client:
+    async with web_of(alices, CookieJar(unsafe=True)) as client:
         yield client
 
 

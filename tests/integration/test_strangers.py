@@ -25,8 +25,10 @@ from alices import (
     Alices,
     Route,
     answered,
+    grpc_of,
     make_alices,
     status,
+    web_of,
 )
 
 from kiosk import authentication
@@ -34,7 +36,6 @@ from kiosk._proto import kiosk_pb2 as pb
 from kiosk._proto import kiosk_pb2_grpc as pb_grpc
 from kiosk.authentication import Authentication
 from kiosk.callers import Scope
-from kiosk.grpc_api import GrpcServer
 from kiosk.previews import Previews
 from kiosk.settings import CHECKOUT
 from kiosk.web import make_app
@@ -50,11 +51,8 @@ async def alices() -> Alices:
 
 @pytest.fixture
 async def stub(alices: Alices) -> AsyncIterator[pb_grpc.KioskStub]:
-    server = GrpcServer(alices.fake.service, alices.door, "127.0.0.1", 0)
-    await server.start()
-    async with grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as channel:
-        yield pb_grpc.KioskStub(channel)
-    await server.stop(0)
+    async with grpc_of(alices) as stub:
+        yield stub
 
 
 def test_the_tables_have_every_method() -> None:
@@ -163,10 +161,7 @@ async def test_a_watch_ends_when_its_key_is_revoked(
 
 @pytest.fixture
 async def web(alices: Alices) -> AsyncIterator[TestClient]:
-    fake = alices.fake
-    previews = Previews(queue=fake.queue, store=fake.store, images=fake.images)
-    app = make_app(fake.service, previews, alices.door, CHECKOUT / "frontend")
-    async with TestClient(TestServer(app)) as client:
+    async with web_of(alices) as client:
         yield client
 
 
