@@ -52,6 +52,8 @@ INSPECTIONS_AT_A_TIME = 2
 THUMBNAILS_BYTES = 2 * 1024 * 1024
 PAGE_SIZE = 50
 LARGEST_PAGE_SIZE = 500
+# They come by the thousand after an outage; other calls do not wait behind all of them.
+NEW_WATCHERS_AT_A_TIME = 4
 DEAD_LETTERS, MOST_DEAD_LETTERS = 100, 1000
 
 
@@ -91,6 +93,7 @@ class KioskService:
         self.uploads = uploads
         self.shares = shares
         self._longest_retention_s = longest_retention_s
+        self._new_watchers = asyncio.Semaphore(NEW_WATCHERS_AT_A_TIME)
 
     # ------------------------------------------------------------------ models
 
@@ -302,7 +305,8 @@ class KioskService:
         """The events of a job; what is wrong with the request is raised at once."""
         if after and not _is_number(after):
             raise InvalidRequest("This event id is not one of ours.", field="after_event_id")
-        await job_of(self._queue, job_id, caller=caller)
+        async with self._new_watchers:
+            await job_of(self._queue, job_id, caller=caller)
         return self._queue.watch(job_id, after)
 
     async def cancel_job(self, job_id: str, *, caller: Caller) -> Job:

@@ -44,6 +44,8 @@ MEMORY_LOOK_S = 1.0
 MOST_AT_A_TIME = 100
 # Taking apart what Redis answers holds up everybody else: a long list is read piece by piece.
 READ_AT_A_TIME = 25
+# A change of many jobs at once wakes all their watchers; calls do not wait behind all of them.
+WATCHERS_TOLD_AT_A_TIME = 4
 
 
 class RedisQueue:
@@ -65,6 +67,7 @@ class RedisQueue:
         self._policy = policy
         self._prefix = prefix
         self._changes = ChangeListener(self._redis)
+        self._telling = asyncio.Semaphore(WATCHERS_TOLD_AT_A_TIME)
         self._scripts = {
             name: self._redis.register_script(source) for name, source in script_sources().items()
         }
@@ -283,11 +286,12 @@ class RedisQueue:
         return await self.get(job_id)
 
     async def watch(self, job_id: str, after: str = "") -> AsyncIterator[JobEvent]:
-        await self.get(job_id)  # NotFound before anything else
+        _check_id(job_id)
         seen = int(after) if after else 0
         async with translated(), self._changes.following(self._job_key(job_id)) as changed:
             while True:
-                stored = await self._record(job_id)
+                async with self._telling:
+                    stored = await self._record(job_id)
                 version, job = version_of(stored), job_of(job_id, stored)
                 # A watcher that comes back after the end is told the end once more.
                 if version > seen or job.state.is_final:

@@ -90,6 +90,29 @@ async def test_a_thousand_watchers_share_one_connection(own: tuple[Any, Bench]) 
     assert channels == []
 
 
+async def test_watchers_are_told_a_few_at_a_time(
+    own: tuple[Any, Bench], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A change of many jobs wakes all their watchers; who submits must not wait for all of them."""
+    _, bench = own
+    queue: Any = bench.queue
+    read, reading, most = queue._record, 0, 0
+
+    async def counted(job_id: str) -> list[Any]:
+        nonlocal reading, most
+        reading += 1
+        most = max(most, reading)
+        stored: list[Any] = await read(job_id)
+        reading -= 1
+        return stored
+
+    monkeypatch.setattr(queue, "_record", counted)
+    job = await bench.queue.submit(make_job())
+    watchers = [asyncio.ensure_future(anext(bench.queue.watch(job.id))) for _ in range(50)]
+    await asyncio.wait_for(asyncio.gather(*watchers), 10)
+    assert most == redis_queue.WATCHERS_TOLD_AT_A_TIME
+
+
 async def test_watchers_find_their_way_back_after_redis_was_away(
     own: tuple[Any, Bench], monkeypatch: pytest.MonkeyPatch
 ) -> None:

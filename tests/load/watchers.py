@@ -44,7 +44,8 @@ class Watching:
         await self.listed.wait()
         while True:
             if not self._open:
-                await asyncio.sleep(LIST_EVERY_S)
+                # Not in step with the others: a thousand people would not be either.
+                await asyncio.sleep(random.uniform(0, 2 * LIST_EVERY_S))
                 continue
             with contextlib.suppress(KioskError):
                 async for _ in kiosk.watch(random.choice(self._open)):

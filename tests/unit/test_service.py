@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 from collections.abc import Callable
 from typing import Any
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 import tifffile
 
+from kiosk import service
 from kiosk import uploads as uploads_module
 from kiosk.adapters.image_files import ImageFileReader
 from kiosk.callers import LOCAL, Scope
@@ -373,6 +375,25 @@ async def test_watching_to_the_end(kiosk: FakeKiosk) -> None:
     states = [event.job.state async for event in events]
     assert JobState.SUCCEEDED is states[-1]
     assert states == sorted(states, key=["queued", "running", "succeeded"].index)
+
+
+async def test_new_watchers_are_let_in_a_few_at_a_time(
+    kiosk: FakeKiosk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = await submitted(kiosk)
+    get, asking, most = kiosk.queue.get, 0, 0
+
+    async def counted(job_id: str) -> Job:
+        nonlocal asking, most
+        asking += 1
+        most = max(most, asking)
+        await asyncio.sleep(0)
+        asking -= 1
+        return await get(job_id)
+
+    monkeypatch.setattr(kiosk.queue, "get", counted)
+    await asyncio.gather(*(kiosk.service.watch_job(job.id, caller=LOCAL) for _ in range(50)))
+    assert most == service.NEW_WATCHERS_AT_A_TIME
 
 
 async def test_cancel_removes_what_the_parts_left(kiosk: FakeKiosk) -> None:
