@@ -89,7 +89,7 @@ class RedisQueue:
             job.owner,
             job.request_id,
             job.priority.value if job.priority else "",
-            round(policy.retention_s * 1000),
+            round(policy.kept_s(job) * 1000),
             policy.open_jobs,
             policy.owner_open_jobs,
             policy.open_parts,

@@ -63,7 +63,7 @@ class Assembler:
         count = len(cutting.blocks)
         self.places = [
             Place(t=t, z=z, parts=range(i * count, (i + 1) * count))
-            for i, (t, z) in enumerate(plane_places(sizes))
+            for i, (t, z) in enumerate(plane_places(sizes, context.request.plane))
         ]
 
     @contextmanager

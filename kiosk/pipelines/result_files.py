@@ -53,7 +53,8 @@ def result_image(
     job = context.job
     return ResultImage(
         stem=result_stem(job.file_name),
-        sizes=source.sizes,
+        sizes={**source.sizes, "t": 1, "z": 1} if context.request.plane else source.sizes,
+        whole_sizes=source.sizes,
         dtype=source.dtype,
         is_rgb=source.is_rgb,
         channel_names=source.channel_names,

@@ -28,6 +28,7 @@ from kiosk.jobs import (
     PartKind,
     Priority,
     Stage,
+    page_token,
 )
 from kiosk.ports import Backlog
 from kiosk.queue_policy import BATCH_TURN, LITTER_LEASES, LONGEST_DELAY_S, QueuePolicy
@@ -90,7 +91,7 @@ class MemoryQueue:
         now = self._clock()
         job = job.evolve(
             create_time_s=now,
-            expire_time_s=now + policy.retention_s,
+            expire_time_s=now + policy.kept_s(job),
             priority=job.priority or (Priority.INTERACTIVE if few else Priority.BATCH),
         )
         record = self._records[job.id] = MemoryRecord(job=job, open_parts=1)
@@ -335,17 +336,15 @@ class MemoryQueue:
     ) -> tuple[list[Job], str]:
         jobs = sorted(
             (r.job for r in self._records.values() if owner is None or r.job.owner == owner),
-            key=lambda job: (int(job.create_time_s * 1000), job.id),
+            key=lambda job: (round(job.create_time_s * 1000), job.id),
             reverse=True,
         )
         if before:
             time_ms, _, job_id = before.partition("-")
             last = (int(time_ms), job_id)
-            jobs = [j for j in jobs if (int(j.create_time_s * 1000), j.id) < last]
+            jobs = [j for j in jobs if (round(j.create_time_s * 1000), j.id) < last]
         page = jobs[:limit]
-        more = len(jobs) > limit
-        token = f"{int(page[-1].create_time_s * 1000)}-{page[-1].id}" if more else ""
-        return page, token
+        return page, page_token(page[-1]) if len(jobs) > limit else ""
 
     async def cancel(self, job_id: str) -> Job:
         record = self._record(job_id)
