@@ -310,6 +310,11 @@ class KioskService:
             await job_of(self._queue, job_id, caller=caller)
         return self._queue.watch(job_id, after)
 
+    async def jobs_ahead(self, job_id: str, *, caller: Caller) -> int | None:
+        """About how many jobs go before a queued one, see `JobQueue.jobs_ahead`."""
+        job = await job_of(self._queue, job_id, caller=caller)
+        return await self._queue.jobs_ahead(job_id) if job.state is JobState.QUEUED else None
+
     async def cancel_job(self, job_id: str, *, caller: Caller) -> Job:
         await job_of(self._queue, job_id, caller=caller, scope=Scope.WRITE)
         job = await self._queue.cancel(job_id)

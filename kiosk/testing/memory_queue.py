@@ -173,14 +173,18 @@ class MemoryQueue:
         busy = sum(held.lease.job.owner == owner for held in self._held.values())
         return 0 < self._policy.owner_parts <= busy
 
-    def _first(self, priority: Priority) -> str | None:
-        """The owner whose turn it is."""
+    def _line(self, priority: Priority) -> list[str]:
+        """The owners who have something to hand out, by their turns."""
         owners = [
             owner
             for owner, jobs in self._ready[priority].items()
             if jobs and not self._is_capped(owner)
         ]
-        return min(owners, key=lambda owner: (self._turns[priority, owner], owner), default=None)
+        return sorted(owners, key=lambda owner: (self._turns[priority, owner], owner))
+
+    def _first(self, priority: Priority) -> str | None:
+        """The owner whose turn it is."""
+        return next(iter(self._line(priority)), None)
 
     async def _look(self, priority: Priority, consumer: str, now: float) -> Lease | None:
         owner = self._first(priority)
@@ -345,6 +349,25 @@ class MemoryQueue:
             jobs = [j for j in jobs if (round(j.create_time_s * 1000), j.id) < last]
         page = jobs[:limit]
         return page, page_token(page[-1]) if len(jobs) > limit else ""
+
+    async def jobs_ahead(self, job_id: str) -> int | None:
+        record = self._record(job_id)
+        if record.job.state is not JobState.QUEUED:
+            return None
+        owner, ahead = record.job.owner, 0
+        place = list(self._ready[record.priority][owner]).index(job_id)
+        line = self._line(record.priority)
+        own_rank = line.index(owner) if owner in line else len(line)
+        for rank, other in enumerate(line):
+            if other != owner:
+                jobs = len(self._ready[record.priority][other])
+                ahead += min(jobs, place + (rank < own_rank))
+        ahead += place
+        (other_class,) = set(Priority) - {record.priority}
+        others = sum(len(self._ready[other_class][name]) for name in self._line(other_class))
+        if record.priority is Priority.INTERACTIVE:
+            return ahead + min(others, ahead // (BATCH_TURN - 1))
+        return ahead + min(others, (ahead + 1) * (BATCH_TURN - 1))
 
     async def cancel(self, job_id: str) -> Job:
         record = self._record(job_id)

@@ -110,7 +110,8 @@ EVENT_OPERATIONS = (
         method="get",
         path=JOB_AT + "/events",
         id="watchJob",
-        summary="Server-sent events of a job, until it ends.",
+        summary="Server-sent events of a job, until it ends; while it is queued also `position`:"
+        " how many jobs go before it.",
         parameters=(
             ID,
             Parameter(name="Last-Event-ID", place="header", description="Go on after this one."),

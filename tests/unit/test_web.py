@@ -379,6 +379,36 @@ class TestEvents:
             await kiosk.service.cancel_job(job.id, caller=LOCAL)
             assert '"state": "cancelled"' in await answer.text()
 
+    async def test_a_queued_job_is_told_how_many_go_before_it(self, web, kiosk, monkeypatch):
+        monkeypatch.setattr(events, "POSITION_S", 0.01)
+        upload = await kiosk.upload(tiff(stack()))
+        first, second = [
+            await kiosk.service.segment(upload_id=upload, model="bright", caller=LOCAL)
+            for _ in range(2)
+        ]
+
+        async def next_position(answer) -> dict[str, int]:
+            async with asyncio.timeout(5):
+                while await answer.content.readline() != b"event: position\n":
+                    pass
+                return json.loads((await answer.content.readline()).removeprefix(b"data: "))
+
+        # Also for who comes back and is told no event that it knows.
+        for headers in ({}, {"Last-Event-ID": "1"}):
+            address = f"/api/v1/jobs/{second.id}/events"
+            async with web.get(address, headers=headers) as answer:
+                assert await next_position(answer) == {"jobs_ahead": 1}
+        async with web.get(f"/api/v1/jobs/{second.id}/events") as answer:
+            assert await next_position(answer) == {"jobs_ahead": 1}
+            lease = await kiosk.queue.lease("c", 0)
+            assert lease.job.id == first.id
+            assert await next_position(answer) == {"jobs_ahead": 0}
+            await kiosk.queue.lease("d", 0)
+            await kiosk.service.cancel_job(second.id, caller=LOCAL)
+            rest = await answer.text()
+        assert "position" not in rest
+        assert '"state": "cancelled"' in rest
+
     async def test_several_jobs_on_one_connection(self, web, kiosk):
         ids = [await finished_job(kiosk, f"{i}.tif") for i in range(3)]
         query = "&".join(f"job={job_id}" for job_id in [*ids, "gone"])
@@ -396,7 +426,7 @@ class TestEvents:
                 pass
             del kiosk.queue._records[job.id]
             await kiosk.queue._notify()
-            assert b"data" not in await answer.content.read()
+            assert b'"state"' not in await answer.content.read()
 
     async def test_what_cannot_be_watched(self, web):
         await problem(await web.get("/api/v1/jobs/gone/events"), 404)
