@@ -67,6 +67,10 @@ def metadata(**values: str) -> str:
     return ",".join(f"{key} {value}" for key, value in coded.items())
 
 
+def checksum(algorithm: str, data: bytes) -> str:
+    return f"{algorithm} {base64.b64encode(hashlib.new(algorithm, data).digest()).decode()}"
+
+
 async def create(web: TestClient, size: int | None, name: str = "a.tif", **values: str) -> str:
     length = {"Upload-Defer-Length": "1"} if size is None else {"Upload-Length": str(size)}
     named = {"Upload-Metadata": metadata(filename=name, **values)}
@@ -98,6 +102,42 @@ class TestTus:
         assert answer.headers["Tus-Version"] == "1.0.0"
         assert answer.headers["Tus-Max-Size"] == str(LIMIT_BYTES)
         assert "creation-with-upload" in answer.headers["Tus-Extension"]
+        assert "checksum" in answer.headers["Tus-Extension"]
+        assert answer.headers["Tus-Checksum-Algorithm"] == "sha1,sha256,md5"
+
+    @pytest.mark.parametrize("algorithm", ["sha1", "sha256", "md5"])
+    async def test_each_request_may_be_checked_by_itself(self, web, algorithm):
+        data = tiff(stack())
+        url, half = await create(web, len(data)), len(data) // 2
+        right = {"Upload-Checksum": checksum(algorithm, data[:half])}
+        first = await web.patch(
+            url, data=data[:half], headers={**BYTES, **right, "Upload-Offset": "0"}
+        )
+        assert (first.status, first.headers["Upload-Offset"]) == (204, str(half))
+        place = {**BYTES, "Upload-Offset": str(half)}
+        wrong = await web.patch(url, data=data[half:], headers={**place, **right})
+        assert (await problem(wrong, 460))["reason"] == "CHECKSUM_MISMATCH"
+        assert (await web.head(url, headers=TUS)).headers["Upload-Offset"] == str(half)
+        right = {"Upload-Checksum": checksum(algorithm, data[half:])}
+        last = await web.patch(url, data=data[half:], headers={**place, **right})
+        assert (last.status, last.headers["Upload-Offset"]) == (204, str(len(data)))
+
+    @pytest.mark.parametrize("odd", ["crc32 AAAA", "", "sha1", "sha1 %%", "sha1 AAAA", "SHA1 AAAA"])
+    async def test_odd_checksums_are_refused(self, web, odd):
+        url = await create(web, 4)
+        headers = {**BYTES, "Upload-Offset": "0", "Upload-Checksum": odd}
+        await problem(await web.patch(url, data=b"abcd", headers=headers), 400)
+        assert (await web.head(url, headers=TUS)).headers["Upload-Offset"] == "0"
+
+    async def test_a_creation_whose_bytes_are_damaged_leaves_nothing(self, web, kiosk):
+        headers = {**BYTES, "Upload-Length": "4", "Upload-Metadata": metadata(filename="a.tif")}
+        for coded, status in ((checksum("md5", b"xyz"), 460), ("crc32 AAAA", 400)):
+            before = set(kiosk.store.objects)
+            answer = await web.post(
+                "/api/v1/uploads", data=b"abcd", headers={**headers, "Upload-Checksum": coded}
+            )
+            await problem(answer, status)
+            assert set(kiosk.store.objects) == before
 
     async def test_file_in_two_pieces_completes(self, web, kiosk):
         data = tiff(stack())
