@@ -26,6 +26,7 @@ class ResultImage:
         channels: numbers of the channels that were segmented.
         columns: columns of the table of instances, in order.
         label_dtype: uint16, or uint32 where there are more instances.
+        touched: window outside of which no plane has labels; None = not known.
         is_volume: labels are instances in 3-D, the same on all planes of a time point.
         about: name and version of the model, and what else belongs into metadata.
     """
@@ -43,6 +44,7 @@ class ResultImage:
     label_dtype: np.dtype[Any]
     is_volume: bool = False
     about: Mapping[str, str] | None = None
+    touched: Window | None = None
     whole_sizes: Mapping[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

@@ -77,6 +77,7 @@ def _write_files(
         columns=join.columns,
         highest_label=most,
         is_volume=request.volume,
+        touched=assembler.touched if request.region else None,
         about={
             "model": f"{context.job.model}:{context.job.model_version}",
             "scale": f"{plan.sizing.scale:g}",

@@ -27,7 +27,7 @@ from kiosk.request import Region
 PLANES = 3
 WINDOW_PX = 768
 # Of a preview: half of its time goes into this.
-PREVIEW_WINDOW_PX = 320
+PREVIEW_WINDOW_PX = 512
 WINDOW_CHOICES = 3  # along each axis
 FEWEST_INSTANCES = 3
 
