@@ -4,7 +4,7 @@
     /s/{token}                     follow a share link
     /api/v1/session                signing in on the page
     /api/v1/uploads                tus 1.0.0: creation, creation-with-upload,
-                                   creation-defer-length, expiration, termination
+                                   creation-defer-length, expiration, termination, checksum
     /api/v1/models, /jobs, ...     JSON; errors are RFC 9457 problem details
     /api/v1/.../events             server-sent events
     /metrics                       Prometheus
