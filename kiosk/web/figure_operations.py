@@ -107,4 +107,34 @@ FIGURE_OPERATIONS = (
         },
         errors=(409,),
     ),
+    Operation(
+        method="get",
+        path=JOB_AT + "/comparison",
+        id="compareJob",
+        summary="The labels of a job against those of another one, or against a ground truth.",
+        parameters=(
+            ID,
+            Parameter(
+                name="with",
+                is_required=True,
+                description="What counts as the truth: jobs/ID, or uploads/ID of a label image.",
+            ),
+        ),
+        answers={
+            200: json_answer(
+                "Lists have a value per IoU threshold; `f1` of planes is that at IoU 0.5.",
+                iou=_FLOATS,
+                f1=_FLOATS,
+                precision=_FLOATS,
+                recall=_FLOATS,
+                ap=_FLOATS,
+                planes=_objects(
+                    t=NUMBER, z=NUMBER, f1={"type": "number"}, instances=NUMBER, others=NUMBER
+                ),
+                instances=NUMBER,
+                others=NUMBER,
+            )
+        },
+        errors=(409,),
+    ),
 )

@@ -1,4 +1,4 @@
-"""Tables and plots of finished jobs: instances, statistics, lineage, tracks."""
+"""Tables and plots of finished jobs: instances, statistics, tracks, comparison."""
 
 from __future__ import annotations
 
@@ -12,9 +12,11 @@ from aiohttp import web
 
 from kiosk.errors import InvalidRequest
 from kiosk.figures import Figures
+from kiosk.figures.comparison import Comparison
 from kiosk.figures.instance_table import InstanceTable
 from kiosk.figures.statistics import Statistics
 from kiosk.figures.track_table import Family, Ways
+from kiosk.imaging.scores import THRESHOLDS
 from kiosk.web.answers import API
 from kiosk.web.callers import caller_of
 
@@ -25,7 +27,7 @@ PIECE_ROWS = 500
 
 
 class FigureRoutes:
-    """Tables and plots of finished jobs: instances, statistics, lineage, tracks."""
+    """Tables and plots of finished jobs: instances, statistics, tracks, comparison."""
 
     def __init__(self, figures: Figures) -> None:
         self._figures = figures
@@ -36,6 +38,7 @@ class FigureRoutes:
         app.router.add_get(f"{job}/statistics", self.statistics)
         app.router.add_get(f"{job}/lineage", self.lineage)
         app.router.add_get(f"{job}/tracks", self.tracks)
+        app.router.add_get(f"{job}/comparison", self.comparison)
 
     async def instances(self, request: web.Request) -> web.Response:
         query = request.query
@@ -65,6 +68,22 @@ class FigureRoutes:
             caller=caller_of(request),
         )
         return await _answer(lambda: _tracks_json(found))
+
+    async def comparison(self, request: web.Request) -> web.Response:
+        collection, _, name = request.query.get("with", "").partition("/")
+        if collection not in ("jobs", "uploads") or not name:
+            raise InvalidRequest(
+                "'with' must say what the job is compared with: jobs/ID or uploads/ID.",
+                field="with",
+            )
+        found = await self._figures.comparison(
+            request.match_info["id"],
+            with_job=name if collection == "jobs" else "",
+            with_upload=name if collection == "uploads" else "",
+            caller=caller_of(request),
+            is_wanted=lambda: request.transport is not None,
+        )
+        return web.json_response(_comparison_json(found))
 
 
 async def _answer(packed: Callable[[], bytes]) -> web.Response:
@@ -111,6 +130,29 @@ def _statistics_json(found: Statistics) -> dict[str, Any]:
         "histograms": histograms,
         "left_out": list(found.left_out),
         "truncated": found.truncated,
+    }
+
+
+def _comparison_json(found: Comparison) -> dict[str, Any]:
+    counts = found.pooled.counts
+    return {
+        "iou": THRESHOLDS,
+        "f1": [at.f1 for at in counts],
+        "precision": [at.precision for at in counts],
+        "recall": [at.recall for at in counts],
+        "ap": [at.average_precision for at in counts],
+        "planes": [
+            {
+                "t": plane.t,
+                "z": plane.z,
+                "f1": plane.scores.counts[0].f1,
+                "instances": plane.scores.predicted_count,
+                "others": plane.scores.truth_count,
+            }
+            for plane in found.planes
+        ],
+        "instances": found.pooled.predicted_count,
+        "others": found.pooled.truth_count,
     }
 
 

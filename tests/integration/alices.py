@@ -190,6 +190,7 @@ NAMING_ROUTES: dict[Route, tuple[str, dict[str, Any]]] = {
     ("GET", "/jobs/{id}/statistics"): ("/jobs/{done}/statistics", {}),
     ("GET", "/jobs/{id}/lineage"): ("/jobs/{done}/lineage", {}),
     ("GET", "/jobs/{id}/tracks"): ("/jobs/{done}/tracks", {}),
+    ("GET", "/jobs/{id}/comparison"): ("/jobs/{done}/comparison?with=jobs/{done}", {}),
     ("GET", "/jobs/{id}/planes"): ("/jobs/{done}/planes", {}),
     ("GET", "/jobs/{id}/planes/{index}/picture.png"): ("/jobs/{done}/planes/0/picture.png", {}),
     ("GET", "/jobs/{id}/planes/{index}/labels"): ("/jobs/{done}/planes/0/labels", {}),

@@ -85,7 +85,7 @@ async def test_a_tracked_movie(kiosk: FakeKiosk, web: TestClient) -> None:
 async def test_numbers_that_are_none(kiosk: FakeKiosk, web: TestClient, query: str) -> None:
     answer = await web.get(f"/api/v1/jobs/{'0' * 26}/instances?{query}")
     assert answer.status == 400
-    assert (await answer.json())["errors"][0]["field"] == query.split("=")[0]
+    assert (await answer.json())["errors"][0]["field"] == query.split("=", maxsplit=1)[0]
 
 
 def test_numbers_as_json() -> None:
