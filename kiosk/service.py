@@ -11,13 +11,14 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
-from kiosk.access import found_jobs, job_of
+from kiosk.access import finished_job_of, found_jobs, job_of
 from kiosk.admission import OPEN_TIMEOUT_S, Admission, patience
 from kiosk.callers import Caller, Scope
 from kiosk.disk_room import ANY_ROOM, DiskRoom
-from kiosk.errors import InvalidRequest, KioskError, NotFound, Overloaded, WrongState
+from kiosk.errors import InvalidRequest, KioskError, NotFound, Overloaded
 from kiosk.exports import kind_of
 from kiosk.exports.tracks import kind_of_track_file
+from kiosk.figures import Figures
 from kiosk.inspection import inspect_file
 from kiosk.job_search import JobSearch
 from kiosk.jobs import (
@@ -94,6 +95,7 @@ class KioskService:
         self.uploads = uploads
         self.shares = shares
         self._longest_retention_s = longest_retention_s
+        self.figures = Figures(queue=queue, store=store, images=images, uploads=uploads)
         self._new_watchers = asyncio.Semaphore(NEW_WATCHERS_AT_A_TIME)
 
     # ------------------------------------------------------------------ models
@@ -204,14 +206,7 @@ class KioskService:
         return accepted
 
     async def _complete_upload(self, upload_id: str, caller: Caller) -> Upload:
-        upload = await self.uploads.get(upload_id, caller=caller)
-        if not upload.complete:
-            raise WrongState(
-                f"The upload is not complete: {upload.offset_bytes} bytes have arrived. Send the"
-                " rest first.",
-                reason="UPLOAD_INCOMPLETE",
-            )
-        return upload
+        return await self.uploads.whole(upload_id, caller=caller)
 
     async def _check_mask(self, within: str, upload: Upload, caller: Caller) -> None:
         if within == upload.id:
@@ -367,7 +362,7 @@ class KioskService:
     # ------------------------------------------------------------------ results
 
     async def list_results(self, job_id: str, *, caller: Caller) -> list[ResultFile]:
-        job = await self._succeeded(job_id, caller)
+        job = await finished_job_of(self._queue, job_id, caller=caller)
         prefix = results_prefix(job_id)
         return [
             _result_file(job, key.removeprefix(prefix), size)
@@ -394,15 +389,6 @@ class KioskService:
             )
         key = results_prefix(result.job_id) + result.file_name
         return self._store.read(key, offset_bytes)
-
-    async def _succeeded(self, job_id: str, caller: Caller) -> Job:
-        job = await job_of(self._queue, job_id, caller=caller)
-        if job.state is not JobState.SUCCEEDED:
-            hint = "Wait until it has succeeded." if not job.state.is_final else "It has none."
-            raise WrongState(
-                f"The job is {job.state.value} and has no results. {hint}", reason="NO_RESULTS"
-            )
-        return job
 
     # ------------------------------------------------------------------ upkeep
 

@@ -29,6 +29,7 @@ from kiosk.web.answers import add_headers, as_problems
 from kiosk.web.auditing import audited
 from kiosk.web.callers import Recognition
 from kiosk.web.events import Events
+from kiosk.web.figures import FigureRoutes
 from kiosk.web.inspections import Inspections
 from kiosk.web.jobs import Jobs
 from kiosk.web.openapi import OpenApi
@@ -119,6 +120,7 @@ def make_app(
     Jobs(service).add_to(app)
     Events(service, authentication).add_to(app)
     Results(service, authentication).add_to(app)
+    FigureRoutes(service.figures).add_to(app)
     Pictures(previews).add_to(app)
     OpenApi().add_to(app)
     return app

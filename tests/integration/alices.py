@@ -41,7 +41,7 @@ SCOPES = {
 
 @dataclass
 class Alices:
-    """What alice has: an upload, a finished job of it, one that waits, one that was
+    """What alice has: an upload, a finished tracking of it, a job that waits, one that was
     cancelled, and an upload that began."""
 
     fake: FakeKiosk
@@ -78,7 +78,7 @@ async def make_alices() -> Alices:
     plane[:, 4:12, 4:12] = 200
     tifffile.imwrite(file, plane, ome=True, metadata={"axes": "TYX"})
     upload = await fake.upload(file.getvalue(), "cells.tif", caller=ALICE)
-    done = await fake.service.segment(upload_id=upload, model="bright", caller=ALICE)
+    done = await fake.service.track(upload_id=upload, model="bright", caller=ALICE)
     await fake.work()
     waiting = await fake.service.segment(upload_id=upload, model="bright", caller=ALICE)
     begun = await fake.service.uploads.create("more.tif", 10, "", caller=ALICE)
@@ -104,7 +104,7 @@ def soon() -> Timestamp:
 
 
 def result_name(has: Alices) -> str:
-    return f"jobs/{has.done}/results/cells_instances.csv"
+    return f"jobs/{has.done}/results/cells_tracks.csv"
 
 
 # RPC -> its request for what is alice's. OPEN are those that name nothing of anybody's.
@@ -185,7 +185,12 @@ NAMING_ROUTES: dict[Route, tuple[str, dict[str, Any]]] = {
     ("DELETE", "/jobs/{id}/shares/{share}"): ("/jobs/{done}/shares/{share}", {}),
     ("GET", "/jobs/{id}/results"): ("/jobs/{done}/results", {}),
     ("GET", "/jobs/{id}/results.zip"): ("/jobs/{done}/results.zip", {}),
-    ("GET", "/jobs/{id}/results/{file}"): ("/jobs/{done}/results/cells_instances.csv", {}),
+    ("GET", "/jobs/{id}/results/{file}"): ("/jobs/{done}/results/cells_tracks.csv", {}),
+    ("GET", "/jobs/{id}/instances"): ("/jobs/{done}/instances", {}),
+    ("GET", "/jobs/{id}/statistics"): ("/jobs/{done}/statistics", {}),
+    ("GET", "/jobs/{id}/lineage"): ("/jobs/{done}/lineage", {}),
+    ("GET", "/jobs/{id}/tracks"): ("/jobs/{done}/tracks", {}),
+    ("GET", "/jobs/{id}/comparison"): ("/jobs/{done}/comparison?with=jobs/{done}", {}),
     ("GET", "/jobs/{id}/planes"): ("/jobs/{done}/planes", {}),
     ("GET", "/jobs/{id}/planes/{index}/picture.png"): ("/jobs/{done}/planes/0/picture.png", {}),
     ("GET", "/jobs/{id}/planes/{index}/labels"): ("/jobs/{done}/planes/0/labels", {}),

@@ -47,6 +47,7 @@ SHOWN_ROUTES = {
     ("GET", f"/jobs/{{id}}{rest}")
     for rest in (
         *("", "/events", "/results", "/results.zip", "/results/{file}"),
+        *("/instances", "/statistics", "/lineage", "/tracks", "/comparison"),
         *("/planes", "/planes/{index}/picture.png", "/planes/{index}/labels"),
     )
 }
