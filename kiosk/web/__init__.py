@@ -23,8 +23,8 @@ from kiosk.authentication import Authentication
 from kiosk.certificate import Certificate
 from kiosk.errors import PermanentError
 from kiosk.exposure import is_loopback
-from kiosk.previews import Previews
 from kiosk.service import KioskService
+from kiosk.tiles import Tiles
 from kiosk.web.answers import add_headers, as_problems
 from kiosk.web.auditing import audited
 from kiosk.web.callers import Recognition
@@ -34,10 +34,10 @@ from kiosk.web.jobs import Jobs
 from kiosk.web.openapi import OpenApi
 from kiosk.web.pace import DEFAULT_IDLE_S, IDLE_S, paced
 from kiosk.web.page import Page
-from kiosk.web.pictures import Pictures
 from kiosk.web.results import Results
 from kiosk.web.sessions import Sessions
 from kiosk.web.shares import ShareLinks
+from kiosk.web.tiles import ImageTiles
 from kiosk.web.tus import Tus
 
 SHUTDOWN_S = 2.0
@@ -51,7 +51,7 @@ class WebServer:
     def __init__(
         self,
         service: KioskService,
-        previews: Previews,
+        tiles: Tiles,
         authentication: Authentication,
         frontend: Path,
         host: str,
@@ -63,10 +63,10 @@ class WebServer:
         self._certificate = certificate
         self.port = port
         self._host = host
-        self._previews = previews
+        self._tiles = tiles
         is_local = is_loopback(host) and not authentication.required
         self.app = make_app(
-            service, previews, authentication, frontend, public_url, idle_s, is_local=is_local
+            service, tiles, authentication, frontend, public_url, idle_s, is_local=is_local
         )
         self._runner = web.AppRunner(
             self.app,
@@ -90,12 +90,12 @@ class WebServer:
 
     async def stop(self) -> None:
         await self._runner.cleanup()
-        self._previews.close()
+        self._tiles.close()
 
 
 def make_app(
     service: KioskService,
-    previews: Previews,
+    tiles: Tiles,
     authentication: Authentication,
     frontend: Path,
     public_url: str = "",
@@ -119,6 +119,6 @@ def make_app(
     Jobs(service).add_to(app)
     Events(service, authentication).add_to(app)
     Results(service, authentication).add_to(app)
-    Pictures(previews).add_to(app)
+    ImageTiles(tiles).add_to(app)
     OpenApi().add_to(app)
     return app
