@@ -21,6 +21,8 @@ LOW_PERCENTILE, HIGH_PERCENTILE = 0.5, 99.8
 _BELOW_SPANS, _ABOVE_SPANS = 1.0, 4.0
 # Single pixels go beyond the averages of small pictures; this share of the range is left for them.
 _MARGIN = 0.25
+# So that differences are numbers, too.
+_LARGEST = 1e300
 _OFFSETS = {"b1": 0.0, "u1": 0.0, "u2": 0.0, "i1": -128.0, "i2": -32768.0}
 
 
@@ -68,13 +70,13 @@ def measured_values(middle: np.ndarray, others: Sequence[np.ndarray] = ()) -> St
         np.concatenate([pixels.ravel() for pixels in (middle, *others)])
     )
     limits = sample_limits(middle, LOW_PERCENTILE, HIGH_PERCENTILE)
-    low = min(max(0.0, (limits.low - values.offset) / values.scale), UINT16_MAX - 1.0)
-    high = min(max(low + 1.0, (limits.high - values.offset) / values.scale), float(UINT16_MAX))
-    return replace(values, low=float(round(low)), high=float(round(high)))
+    low, high = values.stored(np.array([limits.low, limits.high], np.float64)).tolist()
+    low = min(low, UINT16_MAX - 1)
+    return replace(values, low=float(low), high=float(max(low + 1, high)))
 
 
 def _mapped(seen: np.ndarray) -> StoredValues:
-    known = seen[np.isfinite(seen)].astype(np.float64)
+    known = np.clip(seen[np.isfinite(seen)].astype(np.float64), -_LARGEST, _LARGEST)
     if not known.size:
         return StoredValues()
     low, high = _range(known, sample_limits(known, LOW_PERCENTILE, HIGH_PERCENTILE))
