@@ -9,13 +9,13 @@ from __future__ import annotations
 import gzip
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 
 import numpy as np
 
 from kiosk.access import job_of
 from kiosk.callers import Caller
 from kiosk.errors import InvalidRequest, NotFound, WrongState
+from kiosk.image_info import ImageInfo, LevelSize, ShownChannel, TileAt
 from kiosk.imaging.stored_values import plain_values
 from kiosk.imaging.tile_grid import TILE_PX
 from kiosk.jobs import Job, JobState, result_stem, results_prefix
@@ -32,73 +32,6 @@ from kiosk.uploads import Uploads
 MOST_SHOWN = 4
 
 
-@dataclass(frozen=True, kw_only=True)
-class LevelSize:
-    """Size of a plane at one resolution."""
-
-    width_px: int
-    height_px: int
-
-
-@dataclass(frozen=True, kw_only=True)
-class ShownChannel:
-    """A channel; the fields are those of `imaging.stored_values.StoredValues`.
-
-    Attributes:
-        color: "#RRGGBB" as the file has it; "" = it says nothing.
-    """
-
-    name: str
-    color: str
-    offset: float
-    scale: float
-    low: float
-    high: float
-
-
-@dataclass(frozen=True, kw_only=True)
-class ImageInfo:
-    """What there is to see of an image.
-
-    Attributes:
-        sizes, dtype, is_rgb: as in `ports.ImageSource`; no channels where only labels are left.
-        levels: full size first, each about half of the one before.
-        shown_channels: numbers of the channels that were segmented.
-        pixel_size_um: (y, x).
-        label_planes: (t, z) of the planes that have labels; None = all of them.
-        has_instances, has_tracks: whether there is a table of instances, and one of tracks.
-        labels_are_volumes: a label is the same instance on all planes of a time point.
-    """
-
-    sizes: dict[str, int]
-    dtype: str
-    is_rgb: bool
-    tile_px: int
-    levels: tuple[LevelSize, ...]
-    channels: tuple[ShownChannel, ...]
-    shown_channels: tuple[int, ...]
-    pixel_size_um: tuple[float, float] | None
-    z_step_um: float | None
-    frame_interval_s: float | None
-    label_planes: tuple[tuple[int, int], ...] | None = None
-    has_labels: bool = False
-    has_instances: bool = False
-    has_tracks: bool = False
-    labels_are_volumes: bool = False
-
-
-@dataclass(frozen=True, kw_only=True)
-class TileAt:
-    """Where a tile is; everything counts from 0, `c` is not used for labels."""
-
-    level: int
-    t: int
-    z: int
-    c: int = 0
-    row: int
-    column: int
-
-
 class Tiles:
     """Images and labels of jobs and uploads. Raises KioskErrors with a sentence for the user."""
 
@@ -110,9 +43,13 @@ class Tiles:
 
     # ------------------------------------------------------------------ jobs
 
+    async def job(self, job_id: str, *, caller: Caller) -> Job:
+        """The job itself. Raises NotFound."""
+        return await job_of(self._queue, job_id, caller=caller)
+
     async def job_image(self, job_id: str, *, caller: Caller) -> ImageInfo:
         """What there is to see of a job. Raises NotFound when there is nothing any more."""
-        job = await job_of(self._queue, job_id, caller=caller)
+        job = await self.job(job_id, caller=caller)
         names = {key for key, _ in await self._store.list(results_prefix(job.id))}
         has_labels = job.state is JobState.SUCCEEDED and _labels_key(job) in names
         try:
@@ -139,15 +76,33 @@ class Tiles:
 
     async def job_tile(self, job_id: str, at: TileAt, *, caller: Caller) -> bytes:
         """A tile of a job's image: (y, x) little-endian uint16, packed by gzip."""
-        job = await job_of(self._queue, job_id, caller=caller)
-        async with _gone_is_not_found():
-            return await self._image_tile(await self._pieces.image(_image_of(job)), at)
+        return await self._image_tile(await self.shown(job_id, caller=caller), at)
 
     async def job_labels(self, job_id: str, at: TileAt, *, caller: Caller) -> bytes:
         """A tile of a job's labels and a pixel around it: (y + 2, x + 2) little-endian uint32,
         packed by gzip. Raises WrongState before the job has succeeded."""
-        job = await job_of(self._queue, job_id, caller=caller)
-        return await self._label_tile(await self._labels(job), _stored_at(job, at))
+        found = await self.job_label_array(job_id, at, caller=caller)
+        return await self._pieces.work(lambda: _packed(found.astype("<u4")))
+
+    async def shown(self, job_id: str, *, caller: Caller) -> ShownImage:
+        """The image of a job. Raises NotFound."""
+        job = await self.job(job_id, caller=caller)
+        async with _gone_is_not_found():
+            return await self._pieces.image(_image_of(job))
+
+    async def job_array(self, job_id: str, at: TileAt, *, caller: Caller) -> np.ndarray:
+        """(y, x) pixels of a tile of a job's image, in the dtype of the image."""
+        async with _gone_is_not_found():
+            return await self._image_array(await self.shown(job_id, caller=caller), at)
+
+    async def job_label_array(self, job_id: str, at: TileAt, *, caller: Caller) -> np.ndarray:
+        """(y + 2, x + 2) uint32 labels, as in `job_labels`."""
+        job = await self.job(job_id, caller=caller)
+        return await self._label_array(await self._labels(job), _stored_at(job, at))
+
+    async def packed(self, array: np.ndarray) -> bytes:
+        """An array as gzip."""
+        return await self._pieces.work(lambda: _packed(array))
 
     # ------------------------------------------------------------------ uploads
 
@@ -168,7 +123,8 @@ class Tiles:
         self, upload_id: str, reading: ReadOptions, at: TileAt, *, caller: Caller
     ) -> bytes:
         """A tile of an upload whose first channel is read as labels, as `job_labels`."""
-        return await self._label_tile(await self._upload(upload_id, reading, caller), at)
+        found = await self._label_array(await self._upload(upload_id, reading, caller), at)
+        return await self.packed(found.astype("<u4"))
 
     def close(self) -> None:
         self._pieces.close()
@@ -234,15 +190,18 @@ class Tiles:
         )
 
     async def _image_tile(self, image: ShownImage, at: TileAt) -> bytes:
-        window = _window(image, at)
-        pixels = await self._pieces.pixels(image, at.t, at.z, at.c, at.level, window)
-        values = plain_values(image.dtype) or await self._pieces.values(image, at.c)
+        async with _gone_is_not_found():
+            pixels = await self._image_array(image, at)
+            values = plain_values(image.dtype) or await self._pieces.values(image, at.c)
         return await self._pieces.work(lambda: _packed(values.stored(pixels).astype("<u2")))
 
-    async def _label_tile(self, labels: ShownImage, at: TileAt) -> bytes:
+    async def _image_array(self, image: ShownImage, at: TileAt) -> np.ndarray:
+        window = _window(image, at)
+        return await self._pieces.pixels(image, at.t, at.z, at.c, at.level, window)
+
+    async def _label_array(self, labels: ShownImage, at: TileAt) -> np.ndarray:
         window = _window(labels, at)
-        found = await self._pieces.labels(labels, at.t, at.z, at.level, window)
-        return await self._pieces.work(lambda: _packed(found.astype("<u4")))
+        return await self._pieces.labels(labels, at.t, at.z, at.level, window)
 
 
 def _window(image: ShownImage, at: TileAt) -> Window:

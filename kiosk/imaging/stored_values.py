@@ -48,10 +48,6 @@ class StoredValues:
         scaled = np.nan_to_num(scaled, nan=0.0, posinf=UINT16_MAX, neginf=0.0)
         return np.clip(np.rint(scaled), 0, UINT16_MAX).astype(np.uint16)
 
-    def real(self, stored: float) -> float:
-        """The grey value of a stored one."""
-        return self.offset + self.scale * stored
-
 
 def plain_values(dtype: np.dtype[Any]) -> StoredValues | None:
     """How values of this type are stored whatever they are; None where they have to be seen."""

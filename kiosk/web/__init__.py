@@ -2,6 +2,7 @@
 
     /  /jobs/{id}  /static/...     the page (folder `frontend`)
     /s/{token}                     follow a share link
+    /open/{token}/image.ome.zarr   a job for other programs, as OME-Zarr
     /api/v1/session                signing in on the page
     /api/v1/uploads                tus 1.0.0: creation, creation-with-upload,
                                    creation-defer-length, expiration, termination
@@ -9,8 +10,8 @@
     /api/v1/.../events             server-sent events
     /metrics                       Prometheus
 
-Nothing here lets another site's page act for the user: there are no CORS headers, and `SameOrigin`
-refuses what would change something.
+Nothing here lets another site's page act for the user: there are no CORS headers (but below /open,
+where the address itself is the secret), and `SameOrigin` refuses what would change something.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from kiosk.web.callers import Recognition
 from kiosk.web.events import Events
 from kiosk.web.inspections import Inspections
 from kiosk.web.jobs import Jobs
+from kiosk.web.open_zarr import OpenZarr
 from kiosk.web.openapi import OpenApi
 from kiosk.web.pace import DEFAULT_IDLE_S, IDLE_S, paced
 from kiosk.web.page import Page
@@ -39,6 +41,7 @@ from kiosk.web.sessions import Sessions
 from kiosk.web.shares import ShareLinks
 from kiosk.web.tiles import ImageTiles
 from kiosk.web.tus import Tus
+from kiosk.zarr_view import ZarrView
 
 SHUTDOWN_S = 2.0
 # Bodies that are read as a whole; uploads are streamed.
@@ -120,5 +123,6 @@ def make_app(
     Events(service, authentication).add_to(app)
     Results(service, authentication).add_to(app)
     ImageTiles(tiles).add_to(app)
+    OpenZarr(ZarrView(tiles), authentication).add_to(app)
     OpenApi().add_to(app)
     return app

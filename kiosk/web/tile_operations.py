@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from kiosk.web.answers import API
+from kiosk.web.answers import API, OPEN_PATH
 from kiosk.web.operation import (
     ID,
     NUMBER,
@@ -84,4 +84,21 @@ def _of(things: str, name: str, more: Sequence[Parameter] = ()) -> tuple[Operati
     )
 
 
-TILE_OPERATIONS = (*_of("jobs", "Job"), *_of("uploads", "Upload", READING))
+_OPEN_ZARR = Operation(
+    method="get",
+    path=OPEN_PATH,
+    id="openZarr",
+    summary="A file, or a range of it, of a job as OME-Zarr 0.4, for napari, vizarr and others.",
+    parameters=(
+        Parameter(name="token", place="path", is_required=True, description="Of a share link."),
+        Parameter(name="path", place="path", is_required=True, description="Within the OME-Zarr."),
+        Parameter(name="Range", place="header"),
+    ),
+    answers={
+        200: bytes_answer("The file.", "*/*", ("Accept-Ranges",)),
+        206: bytes_answer("The range.", "*/*", ("Content-Range",)),
+    },
+    errors=(416,),
+)
+
+TILE_OPERATIONS = (*_of("jobs", "Job"), *_of("uploads", "Upload", READING), _OPEN_ZARR)

@@ -6,7 +6,8 @@ from dataclasses import asdict
 
 from aiohttp import web
 
-from kiosk.tiles import TileAt, Tiles
+from kiosk.image_info import TileAt
+from kiosk.tiles import Tiles
 from kiosk.web.answers import API
 from kiosk.web.callers import caller_of
 from kiosk.web.readings import reading_of

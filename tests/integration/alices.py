@@ -215,6 +215,7 @@ PUBLIC_ROUTES: set[Route] = {
     ("GET", "//"),
     ("GET", "//jobs/{id}"),
     ("GET", "//s/{token}"),
+    *((method, "//open/{token}/image.ome.zarr/{path}") for method in ("GET", "HEAD", "OPTIONS")),
     ("GET", "//static/{name}"),
 }
 METRICS_ROUTE: Route = ("GET", "//metrics")

@@ -18,12 +18,13 @@ from kiosk import plane_pieces
 from kiosk.callers import LOCAL
 from kiosk.errors import InvalidRequest, NotFound
 from kiosk.exports import label_tiff
+from kiosk.image_info import ImageInfo, TileAt
 from kiosk.imaging import tile_grid
 from kiosk.imaging.pyramids import level_shape, mean, nearest
 from kiosk.jobs import new_id
 from kiosk.reading import ReadOptions
 from kiosk.testing import FakeKiosk
-from kiosk.tiles import ImageInfo, TileAt, Tiles
+from kiosk.tiles import Tiles
 
 TILE = 16
 

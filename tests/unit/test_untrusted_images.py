@@ -17,6 +17,7 @@ from zarr_makers import zip_of
 from kiosk.adapters.decoder.decoding_files import DecodingImageFiles
 from kiosk.callers import LOCAL
 from kiosk.errors import ReaderFailed, TooLarge
+from kiosk.image_info import TileAt
 from kiosk.inspection import inspect_file
 from kiosk.jobs import JobState
 from kiosk.pipelines.context import OpenImages
@@ -25,7 +26,6 @@ from kiosk.ports import File, ImageEntry, ImageSource, Interruptible
 from kiosk.reading import ReadOptions
 from kiosk.settings import DecodingSettings, LimitSettings
 from kiosk.testing import FakeKiosk, MemoryQueue, make_kiosk
-from kiosk.tiles import TileAt
 
 HERE = Path(__file__).parent
 

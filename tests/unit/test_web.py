@@ -427,7 +427,7 @@ class TestResults:
         job = await kiosk.service.segment(
             upload_id=await kiosk.upload(tiff(stack())), model="bright", caller=LOCAL
         )
-        for ending in ("results", "results.zip", "results/x", "planes/0/labels"):
+        for ending in ("results", "results.zip", "results/x", "labels/0/0/0/0/0"):
             body = await problem(await web.get(f"/api/v1/jobs/{job.id}/{ending}"), 409)
             assert body["reason"] == "NO_RESULTS"
 
