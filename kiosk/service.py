@@ -126,7 +126,7 @@ class KioskService:
             WrongState: the upload is not complete.
             InvalidRequest: the file cannot be read at all.
         """
-        upload = await self._complete_upload(upload_id, caller)
+        upload = await self.uploads.get_complete(upload_id, caller=caller)
         begun = False
 
         def inspect() -> list[InspectedImage]:
@@ -175,7 +175,7 @@ class KioskService:
         """
         caller.require(Scope.WRITE)
         card, version = await self._admission.model(model, model_version, SEGMENTATION)
-        upload = await self._complete_upload(upload_id, caller)
+        upload = await self.uploads.get_complete(upload_id, caller=caller)
         if request.within:
             await self._check_mask(request.within, upload, caller)
         await self._admission.check_image(upload, card, request)
@@ -205,9 +205,6 @@ class KioskService:
         JOBS.labels(job.pipeline).inc()
         return accepted
 
-    async def _complete_upload(self, upload_id: str, caller: Caller) -> Upload:
-        return await self.uploads.whole(upload_id, caller=caller)
-
     async def _check_mask(self, within: str, upload: Upload, caller: Caller) -> None:
         if within == upload.id:
             raise InvalidRequest(
@@ -215,7 +212,7 @@ class KioskService:
                 reason="BAD_MASK",
                 field="within",
             )
-        await self._complete_upload(within, caller)
+        await self.uploads.get_complete(within, caller=caller)
 
     async def track(
         self,
@@ -242,9 +239,9 @@ class KioskService:
         card, version = None, ""
         if not request.labels:
             card, version = await self._admission.model(model, model_version, SEGMENTATION)
-        upload = await self._complete_upload(upload_id, caller)
+        upload = await self.uploads.get_complete(upload_id, caller=caller)
         labels, tracks = [
-            await self._complete_upload(name, caller) if name else None
+            await self.uploads.get_complete(name, caller=caller) if name else None
             for name in (request.labels, request.tracks)
         ]
         await self._admission.check_movie(upload, labels, card, request)

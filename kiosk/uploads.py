@@ -113,8 +113,8 @@ class Uploads:
         caller.require(Scope.READ, Scope.WRITE)
         return await self._get(upload_id, caller)
 
-    async def whole(self, upload_id: str, *, caller: Caller) -> Upload:
-        """An upload of which all bytes are there. Raises NotFound, and WrongState."""
+    async def get_complete(self, upload_id: str, *, caller: Caller) -> Upload:
+        """An upload that has arrived as a whole. Raises NotFound, WrongState."""
         upload = await self.get(upload_id, caller=caller)
         if not upload.complete:
             raise WrongState(

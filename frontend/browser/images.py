@@ -27,7 +27,9 @@ def main(folder: Path) -> None:
         },
     )
     tifffile.imwrite(folder / "movie.tif", sample.images, imagej=True, metadata={"axes": "TYX"})
-    tifffile.imwrite(folder / "movie_truth.tif", sample.labels, imagej=True, metadata={"axes": "TYX"})
+    tifffile.imwrite(
+        folder / "movie_truth.tif", sample.labels, imagej=True, metadata={"axes": "TYX"}
+    )
     for name, seed in (("one", 1), ("two", 2), ("three", 3)):
         plane = make_sample(frames=1, height_px=256, width_px=256, nuclei=20, seed=seed).images[0]
         tifffile.imwrite(folder / f"{name}.tif", plane)

@@ -114,7 +114,7 @@ class Figures:
                     other = await finished_job_of(self._queue, with_job, caller=caller)
                     truth = await self._job_labels(stack, other, "the other job")
                 else:
-                    upload = await self._uploads.whole(with_upload, caller=caller)
+                    upload = await self._uploads.get_complete(with_upload, caller=caller)
                     opened = self._images.use(upload.id, upload.file_name)
                     truth = UploadedLabels(await stack.enter_async_context(opened))
                 return await compare(predicted, truth, self._in_comparer, is_wanted)

@@ -14,7 +14,6 @@ from tracked import ended, file_of, pictures, submitted, truth
 from kiosk.authentication import Authentication
 from kiosk.callers import LOCAL
 from kiosk.figures.instance_table import DescribedColumn, InstanceTable
-from kiosk.previews import Previews
 from kiosk.settings import CHECKOUT
 from kiosk.testing import FakeKiosk
 from kiosk.web import figures, make_app
@@ -27,8 +26,8 @@ def kiosk() -> FakeKiosk:
 
 @pytest.fixture
 async def web(kiosk: FakeKiosk) -> AsyncIterator[TestClient]:
-    previews = Previews(queue=kiosk.queue, store=kiosk.store, images=kiosk.images)
-    app = make_app(kiosk.service, previews, Authentication(), CHECKOUT / "frontend")
+    tiles = kiosk.tiles()
+    app = make_app(kiosk.service, tiles, Authentication(), CHECKOUT / "frontend")
     async with TestClient(TestServer(app)) as client:
         yield client
 
