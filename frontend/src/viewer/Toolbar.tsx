@@ -11,6 +11,12 @@ export function Toolbar({ stage, panel }: { stage: Stage; panel: RefObject<HTMLE
   return (
     <div class="viewer-bar" role="toolbar" aria-label="How the picture is shown">
       {stage.sources.labels && <LabelControls state={stage.state} />}
+      {stage.sources.others && (
+        <Switch
+          text="The other one's outlines, white" isOn={stage.state.hasOthers.value}
+          onChange={(is) => { stage.state.hasOthers.value = is; }}
+        />
+      )}
       <span class="viewer-space" />
       <ZoomControls stage={stage} />
       {document.fullscreenEnabled && (

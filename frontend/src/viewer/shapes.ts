@@ -78,6 +78,8 @@ export interface Histogram {
 export interface Statistics {
   planes: PlaneCount[];
   histograms: Histogram[];
+  /** There are more planes than these. */
+  truncated?: boolean;
 }
 
 export interface Track {

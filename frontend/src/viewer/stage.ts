@@ -73,7 +73,7 @@ export class Stage {
     const { state } = this;
     this.#stopWatching = effect(() => {
       for (const source of [
-        state.camera, state.t, state.z, state.channels, state.hasOutlines, state.isFilled, state.opacity,
+        state.camera, state.t, state.z, state.channels, state.hasOutlines, state.isFilled, state.hasOthers, state.opacity,
         state.tail_frames, state.hovered, state.picked, state.isPlaying, this.view,
       ]) void source.value;
       this.redraw();
@@ -177,7 +177,8 @@ export class Stage {
 
   shownAt(plane: Plane): Shown {
     const { base, labels, others } = this.sources;
-    const sources = [labels && { ...labels, isOther: false }, others && { ...others, isOther: true }];
+    const shown = this.state.hasOthers.peek() ? others : null;
+    const sources = [labels && { ...labels, isOther: false }, shown && { ...shown, isOther: true }];
     return {
       image: this.image,
       base,

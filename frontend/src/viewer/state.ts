@@ -43,6 +43,8 @@ export class ViewerState {
   readonly channels: Signal<ChannelLooks[]>;
   readonly hasOutlines = signal(true);
   readonly isFilled = signal(false);
+  /** Outlines of the labels to compare with, where there are some. */
+  readonly hasOthers = signal(true);
   readonly opacity = signal(0.8);
   readonly tail_frames: Signal<number>;
   readonly isPlaying = signal(false);
