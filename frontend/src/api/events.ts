@@ -65,7 +65,7 @@ export class JobEvents {
     const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
     for (;;) {
       const { done, value } = await reader.read();
-      if (done) break;
+      if (done || signal.aborted) break;
       for (const event of parser.push(value)) this.#take(event);
       this.#lastId = parser.lastId;
       this.#wait_ms = parser.retry_ms || FIRST_WAIT_MS;

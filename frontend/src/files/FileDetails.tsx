@@ -5,6 +5,7 @@ import { useState } from "preact/hooks";
 import type { InspectedImage } from "../api/types";
 import { count, parseNumber, typed } from "../format/numbers";
 import { tray } from "../page/kiosk";
+import { ChannelSelect } from "./ChannelSelect";
 import { type Corrections, imageKey } from "./contents";
 import type { FileItem } from "./item";
 import { Thumbnail } from "./Thumbnail";
@@ -47,25 +48,10 @@ function ChannelField({ item, image, targets }: FieldProps & { image: InspectedI
   return (
     <div class="field">
       <label for={id}>Channel with the cells</label>
-      <select id={id} value={item.contents.channel.value}
-        onChange={(event) => {
-          const { value } = event.currentTarget;
-          tray.correct(targets, ({ contents }) => { contents.channel.value = value; return false; });
-        }}>
-        <option value="">Choose…</option>
-        {image.channel_names.map((name, number) => (
-          <option key={number} value={isUnique(image, name) ? name : String(number)}>
-            {name || `channel ${number}`}
-          </option>
-        ))}
-      </select>
+      <ChannelSelect id={id} item={item} image={image} targets={targets} />
     </div>
   );
 }
-
-/** Names that occur twice, or look like a number, name no channel. */
-const isUnique = ({ channel_names }: InspectedImage, name: string): boolean =>
-  name !== "" && !/^\d+$/.test(name) && channel_names.filter((other) => other === name).length === 1;
 
 function CorrectionFields({ item, targets }: FieldProps) {
   const { contents } = item;

@@ -42,7 +42,9 @@ const statesOf = (transfers: readonly Transfer[], ...states: TransferState[]): T
 
 function ListHead() {
   const { queue } = tray;
-  const transfers = tray.items.value.map((item) => item.transfer);
+  const { value: items } = tray.items;
+  // What waits for a word is not on its way.
+  const transfers = items.filter((item) => !item.doubt.value).map((item) => item.transfer);
   const open = statesOf(transfers, "sending", "waiting", "interrupted");
   const paused = statesOf(transfers, "paused");
   const failed = statesOf(transfers, "failed");
@@ -50,7 +52,7 @@ function ListHead() {
   return (
     <div class="files-head">
       <div class="section-head">
-        <h2>{count(transfers.length, "file")}</h2>
+        <h2>{count(items.length, "file")}</h2>
         <span class="spacer" />
         {open.length > 0 && <button type="button" class="quiet" onClick={() => queue.pauseAll()}>
           Pause all</button>}

@@ -4,10 +4,10 @@ import { useState } from "preact/hooks";
 
 import { percent } from "../format/numbers";
 import { bytes } from "../format/sizes";
-import { settings, tray } from "../page/kiosk";
+import { needsWord, tray } from "../page/kiosk";
 import { Progress } from "../page/Progress";
-import { needsChannel } from "../run/request";
 import { ChannelDots } from "./ChannelDots";
+import { QuickChannel } from "./ChannelSelect";
 import { FileDetails } from "./FileDetails";
 import type { FileItem } from "./item";
 import { Thumbnail } from "./Thumbnail";
@@ -28,6 +28,7 @@ export function FileRow({ item }: { item: FileItem }) {
         <p class="name">{item.name}</p>
         <p class="meta">{image ? summary(item) : transfer.size_bytes > 0 ? bytes(transfer.size_bytes) : ""}</p>
         {image && <ChannelDots image={image} chosen={contents.channel.value} />}
+        {needsWord(item) && <QuickChannel item={item} />}
         <Trouble item={item} />
       </div>
       <State item={item} />
@@ -50,11 +51,6 @@ function rowState(item: FileItem): string {
   if (item.isReady.value) return needsWord(item) ? "queued" : "succeeded";
   const state = item.transfer.state.value;
   return state === "failed" ? "failed" : state === "sending" ? "running" : "queued";
-}
-
-/** A channel has to be chosen first. */
-function needsWord({ contents }: FileItem): boolean {
-  return contents.channel.value === "" && needsChannel(contents.first.value, settings.model.value);
 }
 
 function stateText(item: FileItem): string {
@@ -126,13 +122,13 @@ function Actions({ item, isOpen, canOpen, onOpen }: ActionProps) {
       {canOpen && <button type="button" class="quiet" aria-expanded={isOpen} onClick={onOpen}
         aria-label={`Details of ${item.name}`}>Details</button>}
       {item.doubt.value && item.mayTry && <button type="button" class="quiet"
-        aria-label={`Send ${item.name} all the same`} onClick={() => tray.tryAnyway(item)}>
-        Try it</button>}
+        aria-label={`Send anyway: ${item.name}`} onClick={() => tray.tryAnyway(item)}>
+        Send anyway</button>}
       {transfer.isOpen && !item.doubt.value && <button type="button" class="quiet"
         aria-label={`Pause ${item.name}`} onClick={() => queue.pause(transfer)}>Pause</button>}
       {state === "paused" && <button type="button" class="quiet" aria-label={`Go on with ${item.name}`}
         onClick={() => queue.resume(transfer)}>Go on</button>}
-      {state === "failed" && <button type="button" class="quiet" aria-label={`Try ${item.name} again`}
+      {state === "failed" && <button type="button" class="quiet" aria-label={`Try again: ${item.name}`}
         onClick={() => queue.resume(transfer)}>Try again</button>}
       <button type="button" class="quiet icon" aria-label={`Remove ${item.name}`} title="Remove"
         onClick={() => tray.remove(item)}>×</button>

@@ -2,7 +2,7 @@
 
 import { useState } from "preact/hooks";
 
-import { session, tray } from "../page/kiosk";
+import { runnable, session, tray } from "../page/kiosk";
 import { Preview } from "../run/Preview";
 import { RunForm } from "../run/RunForm";
 import { DropZone } from "./DropZone";
@@ -12,8 +12,8 @@ export function FilesCard() {
   const [isPreviewing, setPreviewing] = useState(false);
   const isEmpty = tray.items.value.length === 0;
   if (session.isGuest.value) return null;
-  if (isEmpty) return <section class="card" aria-label="New images"><DropZone isLarge /></section>;
-  const hasReady = tray.ready.value.length > 0;
+  if (isEmpty) return <section class="card intake-empty" aria-label="New images"><DropZone isLarge /></section>;
+  const hasReady = runnable.value.length > 0;
   return (
     <section aria-label="New images" class="intake">
       <div class="card intake-files">

@@ -8,10 +8,15 @@ export function moment(text: string, now = new Date()): string {
   const time = new Date(text);
   const clock: Intl.DateTimeFormatOptions = { hour: "2-digit", minute: "2-digit" };
   if (time.toDateString() === now.toDateString()) return time.toLocaleTimeString(locale(), clock);
+  return `${day(text, now)}, ${time.toLocaleTimeString(locale(), clock)}`;
+}
+
+/** "3 Oct", with the year where it is another. */
+export function day(text: string, now = new Date()): string {
+  const time = new Date(text);
   const isThisYear = time.getFullYear() === now.getFullYear();
-  const day: Intl.DateTimeFormatOptions = { day: "numeric", month: "short" };
-  return time.toLocaleString(locale(), {
-    ...day, ...(isThisYear ? {} : { year: "numeric" }), ...clock,
+  return time.toLocaleDateString(locale(), {
+    day: "numeric", month: "short", ...(isThisYear ? {} : { year: "numeric" }),
   });
 }
 

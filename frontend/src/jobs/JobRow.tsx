@@ -7,7 +7,7 @@ import { isFinal } from "../api/events";
 import { zipUrl } from "../api/jobs";
 import { sentenceOf } from "../api/problem";
 import type { Job } from "../api/types";
-import { moment, until } from "../format/times";
+import { day, moment } from "../format/times";
 import { session, settings } from "../page/kiosk";
 import { Progress } from "../page/Progress";
 import { jobPath } from "../routes";
@@ -30,7 +30,9 @@ function Row({ job, isChosen, onChoose }: Props) {
       <td data-column="file">
         <a class="name" href={jobPath(job.id)}>{job.file_name}</a>
         {job.error && <p class="row-error">{job.error.message}</p>}
-        {!job.error && job.notes.length > 0 && <p class="meta">{job.notes.join(" ")}</p>}
+        {!job.error && job.notes.length > 0 && (
+          <p class="meta" title={job.notes.join(" ")}>{job.notes.join(" ")}</p>
+        )}
       </td>
       <td data-column="model">{workerText(job, settings.models.value)}</td>
       <td data-column="state"><span class="state">{stateText(job)}</span></td>
@@ -45,7 +47,7 @@ function Row({ job, isChosen, onChoose }: Props) {
       <td data-column="created" class="soft">{job.create_time && moment(job.create_time)}</td>
       <td data-column="expires" class="soft">
         {job.expire_time && <time dateTime={job.expire_time} title={moment(job.expire_time)}>
-          {until(job.expire_time)}</time>}
+          {day(job.expire_time)}</time>}
       </td>
       <RowActions job={job} />
     </tr>

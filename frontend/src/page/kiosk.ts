@@ -1,6 +1,6 @@
 // What all parts of the page share.
 
-import { signal } from "@preact/signals";
+import { computed, signal } from "@preact/signals";
 
 import { sentenceOf } from "../api/problem";
 import type { Job } from "../api/types";
@@ -12,6 +12,7 @@ import { JobStore } from "../jobs/store";
 import { go } from "../routes";
 import { Catalogue } from "../run/catalogue";
 import { launch } from "../run/launch";
+import { needsChannel } from "../run/request";
 import { BadSetting, RunSettings } from "../run/settings";
 import { SessionStore } from "../session/session";
 import { TusCarrier } from "../upload/tus";
@@ -31,7 +32,16 @@ export const runTrouble = signal<{ field: string; sentence: string } | null>(nul
 /** Something about the page as a whole. */
 export const pageTrouble = signal("");
 
-tray.onReady = (item) => { if (startsByItself.value) void run([item]); };
+/** Whether somebody has to say first which channel is meant. */
+export function needsWord({ contents }: FileItem): boolean {
+  if (contents.channel.value !== "") return false;
+  return contents.chosen.value.some((image) => needsChannel(image, settings.model.value));
+}
+
+/** The files that the button starts. */
+export const runnable = computed(() => tray.ready.value.filter((item) => !needsWord(item)));
+
+tray.onReady = (item) => { if (startsByItself.value && !needsWord(item)) void run([item]); };
 
 /** Start the jobs of these files. */
 export async function run(items: readonly FileItem[]): Promise<void> {

@@ -20,11 +20,17 @@ export function FormatFields() {
             // The last one stays: no file at all is nothing to come back for.
             disabled={chosen.length === 1 && chosen[0] === name}
             onChange={(event) => change(name, event.currentTarget.checked)} />
-          <span>{description}<span class="hint">…{ending}</span></span>
+          <span title={description}>{shortOf(description)}<span class="hint">…{ending}</span></span>
         </label>
       ))}
     </fieldset>
   );
+}
+
+/** "Label image (OME-TIFF)" of "Label image (OME-TIFF): 0 is background, ..." */
+function shortOf(description: string): string {
+  const [first = description] = description.split(/[.:,;] /);
+  return first.replace(/\.$/, "");
 }
 
 function isDefault(names: readonly string[], formats: readonly Format[]): boolean {

@@ -26,7 +26,7 @@ function NumberField({ parameter }: { parameter: Parameter }) {
   const { name, kind, default_value, minimum, maximum, meaning } = parameter;
   const id = `parameter-${name}`;
   return (
-    <div class="field inline">
+    <div class="field inline explained" title={meaning}>
       <label for={id}>{labelOf(parameter)}</label>
       {/* Not type="number": that refuses a comma in some languages and a point in others. */}
       <input id={id} name={name} type="text" autocomplete="off"

@@ -6,11 +6,11 @@ import type { InspectedImage } from "../api/types";
 import { thumbnailUrl } from "../files/Thumbnail";
 import { count } from "../format/numbers";
 import { jobAddress } from "../api/jobs";
-import { settings, tray } from "../page/kiosk";
+import { runnable, settings } from "../page/kiosk";
 import { Progress } from "../page/Progress";
 import { Viewer } from "../page/Viewer";
 import { Previewing, regionAround } from "./previewing";
-import { needsChannel, previewRequest } from "./request";
+import { previewRequest } from "./request";
 import { BadSetting } from "./settings";
 
 // Until somebody has typed to the end.
@@ -28,7 +28,7 @@ export function Preview({ onClose }: { onClose: () => void }) {
   const previewing = useRef(new Previewing()).current;
   const [key, setKey] = useState("");
   const [place, setPlace] = useState<Place | null>(null);
-  const ready = tray.ready.value;
+  const ready = runnable.value;
   const item = ready.find(({ transfer }) => transfer.key === key) ?? ready[0];
   const image = item?.contents.chosen.value.find((one) => one.size_x > 0) ?? null;
   const shown = image && (place ?? middleOf(image));
@@ -39,10 +39,6 @@ export function Preview({ onClose }: { onClose: () => void }) {
   useEffect(() => {
     if (!item || !image || !shown) return;
     const timer = setTimeout(() => {
-      if (item.contents.channel.value === "" && needsChannel(image, settings.model.value)) {
-        previewing.trouble.value = "Choose the channel with the cells under “Details” of the file.";
-        return;
-      }
       try {
         const plane = { t: shown.t, z: shown.z };
         const region = regionAround(image, shown.y, shown.x);

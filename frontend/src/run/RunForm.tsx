@@ -3,12 +3,13 @@
 import type { ComponentChildren } from "preact";
 
 import { count } from "../format/numbers";
-import { catalogue, run, runTrouble, settings, startsByItself, tray } from "../page/kiosk";
+import {
+  catalogue, needsWord, run, runnable, runTrouble, settings, startsByItself, tray,
+} from "../page/kiosk";
 import { FormatFields } from "./FormatFields";
 import { MaskField } from "./MaskField";
 import { ParameterFields } from "./ParameterFields";
 import { RegionFields } from "./RegionFields";
-import { needsChannel } from "./request";
 import { plainName } from "./settings";
 import { TrackingFields } from "./TrackingFields";
 
@@ -21,7 +22,7 @@ export function RunForm({ isPreviewing, onPreview }: Props) {
   const isTracked = settings.isTracked.value;
   return (
     <form id="settings" class="card run" autocomplete="off" aria-labelledby="run-title"
-      onSubmit={(event) => { event.preventDefault(); void run(tray.ready.value); }}>
+      onSubmit={(event) => { event.preventDefault(); void run(runnable.value); }}>
       <h2 id="run-title">Find the cells</h2>
       <ModelField />
       <Movies />
@@ -121,12 +122,11 @@ function Movies() {
 }
 
 function RunButtons({ isPreviewing, onPreview }: Props) {
-  const ready = tray.ready.value;
+  const ready = runnable.value;
   const jobs = ready.reduce((sum, item) => sum + item.contents.chosen.value.length, 0);
   const isBusy = ready.some((item) => item.isStarting.value);
   const model = settings.model.value;
-  const unclear = ready.filter((item) => item.contents.channel.value === ""
-    && item.contents.chosen.value.some((image) => needsChannel(image, model)));
+  const unclear = tray.ready.value.filter(needsWord);
   const trouble = runTrouble.value;
   const more = jobs > ready.length ? ` (${count(jobs, "image")})` : "";
   return (
@@ -134,10 +134,9 @@ function RunButtons({ isPreviewing, onPreview }: Props) {
       {trouble && <p class="row-error" role="alert">{trouble.sentence}</p>}
       {unclear.length > 0 && (
         <p class="note">{count(unclear.length, "file has", "files have")} several channels. Choose the
-          one with the cells under “Details” of {unclear.length === 1 ? "the file" : "one of them"}.</p>
+          one with the cells beside {unclear.length === 1 ? "the file" : "one of them"}.</p>
       )}
-      <button class="primary large" id="run" disabled={ready.length === 0 || !model || isBusy
-        || unclear.length === ready.length}>
+      <button class="primary large" id="run" disabled={ready.length === 0 || !model || isBusy}>
         {isBusy ? "Starting…" : ready.length === 0 ? "Run" : `Run ${count(ready.length, "file")}${more}`}
       </button>
       <button type="button" id="preview" aria-expanded={isPreviewing}

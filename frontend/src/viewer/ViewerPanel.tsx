@@ -13,7 +13,7 @@ import { Readout } from "./Readout";
 import type { ImageInfo } from "./shapes";
 import { type LabelSource, Stage } from "./stage";
 import { StageView } from "./StageView";
-import { type Shared, ViewerState } from "./state";
+import { type Region, type Shared, ViewerState } from "./state";
 import { Toolbar } from "./Toolbar";
 
 export interface ViewerProps extends Shared {
@@ -28,14 +28,16 @@ export interface ViewerProps extends Shared {
   labels?: LabelSource;
   /** Outlines over the labels, to compare. */
   others?: LabelSource;
+  /** Where to begin: only this is looked at. */
+  region?: Region;
   /** The picture alone, without table and keys: for two side by side. */
   isPlain?: boolean;
 }
 
 export function ViewerPanel(props: ViewerProps) {
   const { base, image, labels } = props;
-  // Another job is another panel: nothing of the one before is left.
-  return <Panel key={`${base} ${labels?.base ?? ""} ${image.dtype}`} {...props} />;
+  // Another job is another panel, and so is one that has labels by now: nothing of the one before is left.
+  return <Panel key={`${base} ${labels?.base ?? ""} ${image.has_labels}`} {...props} />;
 }
 
 function Panel(props: ViewerProps) {
@@ -70,10 +72,11 @@ function Panel(props: ViewerProps) {
   );
 }
 
-function newStage({ base, image, labels, others, camera, t, z }: ViewerProps): Stage {
+function newStage(props: ViewerProps): Stage {
+  const { base, image, labels, others, region, camera, t, z } = props;
   const shared: Shared = { ...(camera && { camera }), ...(t && { t }), ...(z && { z }) };
   const own = image.has_labels ? { base, image } : null;
-  return new Stage(new ViewerState(image, shared), { base, labels: labels ?? own, others: others ?? null });
+  return new Stage(new ViewerState(image, shared, region), { base, labels: labels ?? own, others: others ?? null });
 }
 
 /** What is picked elsewhere is looked for as soon as the table of the plane is here. */

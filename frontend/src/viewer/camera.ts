@@ -22,8 +22,17 @@ const MOST_SCALE = 64;
 /** Part of the view that a fitted image takes up when one has zoomed out as far as it goes. */
 const LEAST_PART = 0.25;
 
-export function fit(image: Size, view: Size): Camera {
-  return { x_px: image.width / 2, y_px: image.height / 2, scale: fittedScale(image, view) };
+/** A rectangle in pixels of the full image. */
+export interface Box {
+  readonly left: number;
+  readonly top: number;
+  readonly right: number;
+  readonly bottom: number;
+}
+
+export function fit({ left, top, right, bottom }: Box, view: Size): Camera {
+  const size = { width: right - left, height: bottom - top };
+  return { x_px: (left + right) / 2, y_px: (top + bottom) / 2, scale: fittedScale(size, view) };
 }
 
 function fittedScale(image: Size, view: Size): number {

@@ -1,20 +1,12 @@
 // Which level of an image, and which of its tiles, a view needs.
 
 import type { ImageInfo } from "./shapes";
-import { type Camera, clamp, type Size, toImage } from "./camera";
+import { type Box, type Camera, clamp, type Size, toImage } from "./camera";
 
 export interface Tile {
   readonly level: number;
   readonly row: number;
   readonly column: number;
-}
-
-/** A rectangle in pixels of the full image. */
-export interface Box {
-  readonly left: number;
-  readonly top: number;
-  readonly right: number;
-  readonly bottom: number;
 }
 
 /** A level may be drawn so much larger than it is before the next finer one is fetched. */

@@ -1,9 +1,9 @@
 // What is to be drawn of a plane, and which tiles that takes.
 
 import { imageTile, labelTile, type Plane, type TileRequest } from "./addresses";
-import type { Camera, Size } from "./camera";
+import type { Box, Camera, Size } from "./camera";
 import type { Limits } from "./contrast";
-import { type Box, boxOf, coarser, factorOf, levelFor, type Tile, visibleTiles } from "./levels";
+import { boxOf, coarser, factorOf, levelFor, type Tile, visibleTiles } from "./levels";
 import type { ImageInfo } from "./shapes";
 
 /** A rectangle of the image, drawn from a tile of any level. */

@@ -90,9 +90,9 @@ export class Stage {
     this.#renderer = null;
   }
 
-  /** The present camera: the one set, or that which shows the whole image. */
+  /** The present camera: the one set, or that which shows the whole image or region. */
   get camera(): Camera {
-    return this.state.camera.value ?? fit(imageSize(this.image), this.view.value);
+    return this.state.camera.value ?? fit(this.state.whole, this.view.value);
   }
 
   redraw(): void {

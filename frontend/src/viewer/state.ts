@@ -3,9 +3,10 @@
 import { computed, signal, type Signal } from "@preact/signals";
 
 import type { Plane } from "./addresses";
-import type { Camera } from "./camera";
+import type { Box, Camera } from "./camera";
 import { channelColour } from "./colours";
 import type { Limits } from "./contrast";
+import { imageSize } from "./levels";
 import { inWords } from "./numbers";
 import type { ImageInfo } from "./shapes";
 
@@ -26,6 +27,14 @@ export interface Hover {
   readonly isExact: boolean;
 }
 
+/** The rectangle that alone was segmented, as a job has it. */
+export interface Region {
+  readonly min_y_px: number;
+  readonly min_x_px: number;
+  readonly max_y_px: number;
+  readonly max_x_px: number;
+}
+
 /** What two viewers side by side have in common. */
 export interface Shared {
   readonly camera?: Signal<Camera | null>;
@@ -36,7 +45,7 @@ export interface Shared {
 const TAIL_FRAMES = 10;
 
 export class ViewerState {
-  /** null: the whole image, whatever the size of the window. */
+  /** null: all of `whole`, whatever the size of the window. */
   readonly camera: Signal<Camera | null>;
   readonly t: Signal<number>;
   readonly z: Signal<number>;
@@ -55,7 +64,14 @@ export class ViewerState {
   readonly picked = signal(0);
   readonly plane = computed<Plane>(() => ({ t: this.t.value, z: this.z.value }));
 
-  constructor(readonly image: ImageInfo, shared: Shared = {}) {
+  /** What is seen at first, and after "fit": the image, or the region that one asked for. */
+  readonly whole: Box;
+
+  constructor(readonly image: ImageInfo, shared: Shared = {}, region: Region | null = null) {
+    const { width, height } = imageSize(image);
+    this.whole = region
+      ? { left: region.min_x_px, top: region.min_y_px, right: region.max_x_px, bottom: region.max_y_px }
+      : { left: 0, top: 0, right: width, bottom: height };
     this.camera = shared.camera ?? signal<Camera | null>(null);
     this.t = shared.t ?? signal(firstPlane(image).t);
     this.z = shared.z ?? signal(firstPlane(image).z);
