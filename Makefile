@@ -57,6 +57,12 @@ test-page: frontend/node_modules ## types and tests of the page, and whether the
 	@npm --prefix frontend test --silent
 	@test -z "$$(git status --porcelain -- frontend/dist)" || { echo "frontend/dist was not built anew: make page, and commit it"; exit 1; }
 
+test-browser: setup frontend/node_modules ## the page in Chromium against a real kiosk (apt-get install chromium)
+	@npm --prefix frontend run --silent test:browser
+
+screenshots: setup frontend/node_modules ## a picture of every page into frontend/screenshots, light, dark and narrow
+	@SCREENSHOTS=1 npm --prefix frontend run --silent test:browser -- screenshots
+
 lint: setup ## style, types and layers
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .

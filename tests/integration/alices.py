@@ -219,6 +219,7 @@ PUBLIC_ROUTES: set[Route] = {
     ("DELETE", "/session"),
     ("GET", "//"),
     ("GET", "//jobs/{id}"),
+    ("GET", "//compare"),
     ("GET", "//s/{token}"),
     *((method, "//open/{token}/image.ome.zarr/{path}") for method in ("GET", "HEAD", "OPTIONS")),
     ("GET", "//static/{name}"),
