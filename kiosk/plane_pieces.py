@@ -24,7 +24,7 @@ from kiosk.imaging.tile_grid import TileGrid
 from kiosk.piece_cache import PieceCache
 from kiosk.pipelines.context import OpenImages, Origin
 from kiosk.pipelines.label_planes import shrunk_labels, shrunk_pixels
-from kiosk.ports import ImageFiles, ImageSource, ObjectStore, Window
+from kiosk.ports import ImageFiles, ImageSource, ObjectStore, Window, channel_colors_of
 
 # Some frames of a camera with their smaller sizes, or what a few screens show of a slide.
 CACHE_BYTES = 256 * 2**20
@@ -223,7 +223,7 @@ def _known(source: ImageSource, origin: Origin) -> ShownImage:
         dtype=np.dtype(source.dtype),
         is_rgb=source.is_rgb,
         channel_names=tuple(name[:LONGEST_NAME] for name in source.channel_names),
-        channel_colors=getattr(source, "channel_colors", ("",) * source.sizes["c"]),
+        channel_colors=tuple(channel_colors_of(source)),
         pixel_size_um=source.pixel_size_um,
         z_step_um=source.z_step_um,
         frame_interval_s=source.frame_interval_s,
