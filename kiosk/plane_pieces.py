@@ -18,6 +18,7 @@ from weakref import WeakValueDictionary
 
 import numpy as np
 
+from kiosk.imaging.intensity import sample_step
 from kiosk.imaging.pyramids import mean, nearest
 from kiosk.imaging.stored_values import StoredValues, measured_values, plain_values
 from kiosk.imaging.tile_grid import TileGrid
@@ -39,7 +40,8 @@ MOST_VALUES = 4096
 LONGEST_NAME = 200
 # A slide without smaller resolutions is read whole for its overview: gigapixels within this.
 PATIENCE_S = 60.0
-# Contrast is measured on the overview of a plane where that is made from up to so many pixels.
+# Contrast is measured on overviews where those of all channels are made from up to so many pixels,
+# about a second's reading.
 LOOK_PX = 64_000_000
 # Else on windows of this side along the diagonal.
 LOOK_WINDOW_PX = 512
@@ -166,9 +168,14 @@ class PlanePieces:
         level = len(image.grid.shapes) - 1
         height, width = image.grid.shapes[level]
         stored_px = min(y * x for y, x in image.levels if y >= height - 1 and x >= width - 1)
-        if stored_px <= LOOK_PX:
+        if stored_px * image.sizes["c"] <= LOOK_PX:
+            # Where the full size is read for it anyway, its own pixels say more than averages.
+            if stored_px == image.sizes["y"] * image.sizes["x"] and image.grid.is_whole(0):
+                level, (height, width) = 0, image.grid.shapes[0]
             everything = slice(0, height), slice(0, width)
-            return await self._piece(image, _Wanted(t, z, channels), level, everything)
+            plane = await self._piece(image, _Wanted(t, z, channels), level, everything)
+            step = sample_step(plane.size)
+            return plane[:, ::step, ::step]
         return await self._with(
             image.origin,
             lambda source: np.concatenate(
