@@ -63,6 +63,7 @@ def make_queue(settings: Settings) -> RedisQueue:
         owner_open_jobs=settings.limits.owner_open_jobs,
         open_parts=settings.limits.open_parts,
         retention_s=settings.listen.retention_s,
+        preview_s=settings.listen.preview_s,
     )
     return RedisQueue(settings.queue.redis_url.get_secret_value(), policy)
 

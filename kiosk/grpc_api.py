@@ -136,7 +136,11 @@ class KioskServicer(pb_grpc.KioskServicer):
     @unary
     async def ListJobs(self, request: pb.ListJobsRequest, caller: Caller) -> Any:
         jobs, token = await self._service.list_jobs(
-            request.page_size, request.page_token, caller=caller, all_owners=request.all_owners
+            request.page_size,
+            request.page_token,
+            caller=caller,
+            all_owners=request.all_owners,
+            search=wire.search_from_proto(request),
         )
         # In a thread: a page of 500 takes a tenth of a second, which nobody else shall wait for.
         listed = await asyncio.to_thread(lambda: [wire.job_to_proto(job) for job in jobs])

@@ -27,10 +27,11 @@ from kiosk.errors import (
     Unauthenticated,
     WrongState,
 )
-from kiosk.jobs import DeadLetter, Job, JobEvent, Priority, ResultFile, Upload
+from kiosk.job_search import JobSearch
+from kiosk.jobs import DeadLetter, Job, JobEvent, JobState, Priority, ResultFile, Upload
 from kiosk.models import ModelCard
 from kiosk.reading import InspectedImage, ReadOptions
-from kiosk.request import Region, SegmentationRequest
+from kiosk.request import Plane, Region, SegmentationRequest
 from kiosk.share import Share
 from kiosk.tracking_request import TrackingRequest
 
@@ -149,6 +150,8 @@ def segmentation_from_proto(request: pb.SegmentRequest) -> SegmentationRequest:
         volume=request.volume,
         formats=tuple(request.formats),
         within=id_of(request.within, "uploads") if request.within else "",
+        plane=Plane(t=request.plane.t, z=request.plane.z) if request.HasField("plane") else None,
+        preview=request.preview,
     )
 
 
@@ -173,6 +176,15 @@ def tracking_from_proto(request: pb.TrackRequest) -> TrackingRequest:
         correct_drift=not request.no_drift_correction,
         mend=not request.no_mending,
     )
+
+
+def search_from_proto(request: pb.ListJobsRequest) -> JobSearch:
+    """Which jobs are looked for. Raises InvalidRequest."""
+    if request.state not in pb.JobState.values():
+        raise InvalidRequest(f"There is no state {request.state}.", field="state")
+    name = pb.JobState.Name(request.state).removeprefix("JOB_STATE_")
+    state = None if name == "UNSPECIFIED" else JobState[name]
+    return JobSearch(text=request.search, state=state, previews=request.previews)
 
 
 def reading_from_proto(reading: pb.ReadOptions) -> ReadOptions:

@@ -5,7 +5,7 @@
     /open/{token}/image.ome.zarr   a job for other programs, as OME-Zarr
     /api/v1/session                signing in on the page
     /api/v1/uploads                tus 1.0.0: creation, creation-with-upload,
-                                   creation-defer-length, expiration, termination
+                                   creation-defer-length, expiration, termination, checksum
     /api/v1/models, /jobs, ...     JSON; errors are RFC 9457 problem details
     /api/v1/.../events             server-sent events
     /metrics                       Prometheus
@@ -30,6 +30,7 @@ from kiosk.web.answers import add_headers, as_problems
 from kiosk.web.auditing import audited
 from kiosk.web.callers import Recognition
 from kiosk.web.events import Events
+from kiosk.web.figures import FigureRoutes
 from kiosk.web.inspections import Inspections
 from kiosk.web.jobs import Jobs
 from kiosk.web.open_zarr import OpenZarr
@@ -122,6 +123,7 @@ def make_app(
     Jobs(service).add_to(app)
     Events(service, authentication).add_to(app)
     Results(service, authentication).add_to(app)
+    FigureRoutes(service.figures).add_to(app)
     ImageTiles(tiles).add_to(app)
     OpenZarr(ZarrView(tiles), authentication).add_to(app)
     OpenApi().add_to(app)

@@ -22,6 +22,11 @@ _TUS = Parameter(
 )
 _BYTES: Schema = {"type": "integer", "minimum": 0, "maximum": 10**18 - 1}
 _LENGTH = Parameter(name="Upload-Length", place="header", schema=_BYTES)
+_CHECKSUM = Parameter(
+    name="Upload-Checksum",
+    place="header",
+    description="Of the body: `sha1`, `sha256` or `md5`, and the digest in base64.",
+)
 _PROGRESS = ("Upload-Offset", "Upload-Expires", "Tus-Resumable")
 _UPLOAD_AT = UPLOADS + "/{id}"
 _READING = (
@@ -45,6 +50,7 @@ UPLOAD_OPERATIONS = (
                 place="header",
                 description="`filename` and `sha256` of the whole file, values in base64.",
             ),
+            _CHECKSUM,
         ),
         body=OFFSET_STREAM,
         needs_body=False,
@@ -70,6 +76,7 @@ UPLOAD_OPERATIONS = (
             _TUS,
             Parameter(name="Upload-Offset", place="header", is_required=True, schema=_BYTES),
             _LENGTH,
+            _CHECKSUM,
         ),
         body=OFFSET_STREAM,
         answers={204: Answer(description="Arrived.", headers=_PROGRESS)},
@@ -90,6 +97,7 @@ UPLOAD_OPERATIONS = (
                 schema={"enum": ["PATCH", "DELETE"]},
             ),
             Parameter(name="Upload-Offset", place="header", schema=_BYTES),
+            _CHECKSUM,
         ),
         body=OFFSET_STREAM,
         needs_body=False,

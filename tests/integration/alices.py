@@ -40,7 +40,7 @@ SCOPES = {
 
 @dataclass
 class Alices:
-    """What alice has: an upload, a finished job of it, one that waits, one that was
+    """What alice has: an upload, a finished tracking of it, a job that waits, one that was
     cancelled, and an upload that began."""
 
     fake: FakeKiosk
@@ -77,7 +77,7 @@ async def make_alices() -> Alices:
     plane[:, 4:12, 4:12] = 200
     tifffile.imwrite(file, plane, ome=True, metadata={"axes": "TYX"})
     upload = await fake.upload(file.getvalue(), "cells.tif", caller=ALICE)
-    done = await fake.service.segment(upload_id=upload, model="bright", caller=ALICE)
+    done = await fake.service.track(upload_id=upload, model="bright", caller=ALICE)
     await fake.work()
     waiting = await fake.service.segment(upload_id=upload, model="bright", caller=ALICE)
     begun = await fake.service.uploads.create("more.tif", 10, "", caller=ALICE)
@@ -103,7 +103,7 @@ def soon() -> Timestamp:
 
 
 def result_name(has: Alices) -> str:
-    return f"jobs/{has.done}/results/cells_instances.csv"
+    return f"jobs/{has.done}/results/cells_tracks.csv"
 
 
 # RPC -> its request for what is alice's. OPEN are those that name nothing of anybody's.
@@ -186,7 +186,12 @@ NAMING_ROUTES: dict[Route, tuple[str, dict[str, Any]]] = {
     ("DELETE", "/jobs/{id}/shares/{share}"): ("/jobs/{done}/shares/{share}", {}),
     ("GET", "/jobs/{id}/results"): ("/jobs/{done}/results", {}),
     ("GET", "/jobs/{id}/results.zip"): ("/jobs/{done}/results.zip", {}),
-    ("GET", "/jobs/{id}/results/{file}"): ("/jobs/{done}/results/cells_instances.csv", {}),
+    ("GET", "/jobs/{id}/results/{file}"): ("/jobs/{done}/results/cells_tracks.csv", {}),
+    ("GET", "/jobs/{id}/instances"): ("/jobs/{done}/instances", {}),
+    ("GET", "/jobs/{id}/statistics"): ("/jobs/{done}/statistics", {}),
+    ("GET", "/jobs/{id}/lineage"): ("/jobs/{done}/lineage", {}),
+    ("GET", "/jobs/{id}/tracks"): ("/jobs/{done}/tracks", {}),
+    ("GET", "/jobs/{id}/comparison"): ("/jobs/{done}/comparison?with=jobs/{done}", {}),
     ("GET", "/jobs/{id}/image"): ("/jobs/{done}/image", {}),
     ("GET", f"/jobs/{{id}}{TILE}"): ("/jobs/{done}/image/0/0/0/0/0/0", {}),
     ("GET", f"/jobs/{{id}}{LABEL_TILE}"): ("/jobs/{done}/labels/0/0/0/0/0", {}),
@@ -214,6 +219,7 @@ PUBLIC_ROUTES: set[Route] = {
     ("DELETE", "/session"),
     ("GET", "//"),
     ("GET", "//jobs/{id}"),
+    ("GET", "//compare"),
     ("GET", "//s/{token}"),
     *((method, "//open/{token}/image.ome.zarr/{path}") for method in ("GET", "HEAD", "OPTIONS")),
     ("GET", "//static/{name}"),

@@ -49,6 +49,7 @@ SHOWN_ROUTES = {
     ("GET", f"/jobs/{{id}}{rest}")
     for rest in (
         *("", "/events", "/results", "/results.zip", "/results/{file}"),
+        *("/instances", "/statistics", "/lineage", "/tracks", "/comparison"),
         *("/image", TILE, LABEL_TILE),
     )
 }

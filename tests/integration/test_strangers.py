@@ -328,7 +328,7 @@ async def test_figures_and_health(web: TestClient, alices: Alices) -> None:
         assert (await web.get("/metrics", headers=headers)).status == code
         health = await (await web.get("/api/v1/health", headers=headers)).json()
         assert ("backlog" in health) == (who != "")
-    for path in ("/", "/api/v1/formats", "/static/main.js"):
+    for path in ("/", "/api/v1/formats", "/static/index.html"):
         assert (await web.get(path)).status == 200
     assert (await web.get("/nowhere")).status == 404
 

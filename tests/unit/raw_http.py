@@ -82,13 +82,19 @@ async def connected(port: int) -> AsyncIterator[Connection]:
 
 
 def spots() -> bytes:
+    return tiff(_spot())
+
+
+def _spot() -> np.ndarray:
     image = np.zeros((32, 32), np.uint16)
     image[10:20, 10:20] = 2000
-    return tiff(image)
+    return image
 
 
 async def finished_job(kiosk: FakeKiosk) -> str:
-    upload = await kiosk.upload(spots(), "cells.tif")
-    job = await kiosk.service.segment(upload_id=upload, model="bright", caller=LOCAL)
+    """A tracked movie, which has whatever can be asked of a job."""
+    movie = tiff(np.stack([_spot(), _spot()]), ome=True, metadata={"axes": "TYX"})
+    upload = await kiosk.upload(movie, "cells.tif")
+    job = await kiosk.service.track(upload_id=upload, model="bright", caller=LOCAL)
     await kiosk.work()
     return job.id

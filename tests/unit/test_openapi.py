@@ -17,7 +17,7 @@ from kiosk.web import make_app
 from kiosk.web.openapi import document
 
 # The page and its files, which nobody programs against.
-PAGES = {"/", "/jobs/{id}", "/s/{token}", "/static/{name}"}
+PAGES = {"/", "/compare", "/jobs/{id}", "/s/{token}", "/static/{name}"}
 
 
 @pytest.fixture
