@@ -14,7 +14,7 @@ from kiosk.errors import TooLarge
 from kiosk.figures.comparison import Comparison, compare
 from kiosk.figures.instance_table import InstanceTable, read_instances
 from kiosk.figures.kept_answers import KeptAnswers
-from kiosk.figures.label_stacks import LabelStack, UploadedLabels, job_labels
+from kiosk.figures.label_stacks import LabelStack, job_labels, uploaded_labels
 from kiosk.figures.statistics import Statistics, read_statistics
 from kiosk.figures.track_table import Family, Ways, read_lineage, read_tracks
 from kiosk.jobs import Job
@@ -45,7 +45,7 @@ class Figures:
         self, *, queue: JobQueue, store: ObjectStore, images: ImageFiles, uploads: Uploads
     ) -> None:
         self._queue, self._store, self._uploads = queue, store, uploads
-        self._images = OpenImages(store, images, keep=1)
+        self._files, self._images = images, OpenImages(store, images, keep=1)
         self._comparers = ThreadPoolExecutor(COMPARED_AT_A_TIME, "compare")
         self._readers = ThreadPoolExecutor(AT_A_TIME, "figures")
         self._statistics: KeptAnswers[Statistics] = KeptAnswers(MOST_KEPT)
@@ -109,14 +109,13 @@ class Figures:
         try:
             async with asyncio.timeout(COMPARISON_S), AsyncExitStack() as stack:
                 predicted = await self._job_labels(stack, job, "this job")
-                truth: LabelStack
                 if with_job:
                     other = await finished_job_of(self._queue, with_job, caller=caller)
                     truth = await self._job_labels(stack, other, "the other job")
                 else:
                     upload = await self._uploads.whole(with_upload, caller=caller)
                     opened = self._images.use(upload.id, upload.file_name)
-                    truth = UploadedLabels(await stack.enter_async_context(opened))
+                    truth = uploaded_labels(await stack.enter_async_context(opened))
                 return await compare(predicted, truth, self._in_comparer, is_wanted)
         except TimeoutError:
             raise TooLarge(
@@ -128,7 +127,7 @@ class Figures:
     async def _job_labels(self, stack: AsyncExitStack, job: Job, name: str) -> LabelStack:
         files = stack.enter_context(ExitStack())
         return await self._in_comparer(
-            lambda: files.enter_context(job_labels(self._store, job, name))
+            lambda: files.enter_context(job_labels(self._store, self._files, job, name))
         )
 
     async def _in_comparer(self, work: Callable[[], T]) -> T:
