@@ -14,6 +14,7 @@ from kiosk.web.operation import DONE, TEXT, Operation, Schema, bytes_answer, jso
 from kiosk.web.result_operations import RESULT_OPERATIONS
 from kiosk.web.sessions import SESSION
 from kiosk.web.share_operations import SHARE_OPERATIONS
+from kiosk.web.tile_operations import TILE_OPERATIONS
 from kiosk.web.upload_operations import UPLOAD_OPERATIONS
 
 _CALLER = json_answer("Who is signed in.", owner=TEXT, scopes={"type": "array", "items": TEXT})
@@ -85,6 +86,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *EVENT_OPERATIONS,
     *RESULT_OPERATIONS,
     *FIGURE_OPERATIONS,
+    *TILE_OPERATIONS,
     *OTHER_OPERATIONS,
 )
 # Fields that `wire` writes otherwise than the proto has them.

@@ -24,7 +24,6 @@ from kiosk.api_keys import new_api_key
 from kiosk.authentication import Authentication
 from kiosk.callers import Scope
 from kiosk.grpc_api import GrpcServer
-from kiosk.previews import Previews
 from kiosk.settings import CHECKOUT, LimitSettings
 from kiosk.testing import FakeKiosk, MemoryKeyRing, make_caller, make_kiosk
 from kiosk.web import make_app
@@ -164,6 +163,8 @@ NEW = {**TUS, "Upload-Length": "3", "Upload-Metadata": "filename YS50aWY="}
 UNTIL = {"expire_time": wire.rfc3339(round(time.time() + 3600.0))}
 # (method, route) -> path and what goes with it. `{done}` and so on are ids of alice's.
 Route = tuple[str, str]
+TILE = "/image/{level}/{t}/{z}/{c}/{row}/{column}"
+LABEL_TILE = "/labels/{level}/{t}/{z}/{row}/{column}"
 NAMING_ROUTES: dict[Route, tuple[str, dict[str, Any]]] = {
     ("HEAD", "/uploads/{id}"): ("/uploads/{begun}", {"headers": TUS}),
     ("PATCH", "/uploads/{id}"): ("/uploads/{begun}", {"headers": PIECE, "data": b"1234567890"}),
@@ -191,9 +192,12 @@ NAMING_ROUTES: dict[Route, tuple[str, dict[str, Any]]] = {
     ("GET", "/jobs/{id}/lineage"): ("/jobs/{done}/lineage", {}),
     ("GET", "/jobs/{id}/tracks"): ("/jobs/{done}/tracks", {}),
     ("GET", "/jobs/{id}/comparison"): ("/jobs/{done}/comparison?with=jobs/{done}", {}),
-    ("GET", "/jobs/{id}/planes"): ("/jobs/{done}/planes", {}),
-    ("GET", "/jobs/{id}/planes/{index}/picture.png"): ("/jobs/{done}/planes/0/picture.png", {}),
-    ("GET", "/jobs/{id}/planes/{index}/labels"): ("/jobs/{done}/planes/0/labels", {}),
+    ("GET", "/jobs/{id}/image"): ("/jobs/{done}/image", {}),
+    ("GET", f"/jobs/{{id}}{TILE}"): ("/jobs/{done}/image/0/0/0/0/0/0", {}),
+    ("GET", f"/jobs/{{id}}{LABEL_TILE}"): ("/jobs/{done}/labels/0/0/0/0/0", {}),
+    ("GET", "/uploads/{id}/image"): ("/uploads/{upload}/image", {}),
+    ("GET", f"/uploads/{{id}}{TILE}"): ("/uploads/{upload}/image/0/0/0/0/0/0", {}),
+    ("GET", f"/uploads/{{id}}{LABEL_TILE}"): ("/uploads/{upload}/labels/0/0/0/0/0", {}),
 }
 OPEN_ROUTES: dict[Route, tuple[str, dict[str, Any]]] = {
     ("POST", "/uploads"): ("/uploads", {"headers": NEW}),
@@ -215,7 +219,9 @@ PUBLIC_ROUTES: set[Route] = {
     ("DELETE", "/session"),
     ("GET", "//"),
     ("GET", "//jobs/{id}"),
+    ("GET", "//compare"),
     ("GET", "//s/{token}"),
+    *((method, "//open/{token}/image.ome.zarr/{path}") for method in ("GET", "HEAD", "OPTIONS")),
     ("GET", "//static/{name}"),
 }
 METRICS_ROUTE: Route = ("GET", "//metrics")
@@ -254,7 +260,7 @@ async def grpc_of(alices: Alices) -> AsyncIterator[pb_grpc.KioskStub]:
 async def web_of(alices: Alices, cookies: CookieJar | None = None) -> AsyncIterator[TestClient]:
     """The page and the HTTP API of her kiosk."""
     fake = alices.fake
-    previews = Previews(queue=fake.queue, store=fake.store, images=fake.images)
-    app = make_app(fake.service, previews, alices.door, CHECKOUT / "frontend")
+    tiles = fake.tiles()
+    app = make_app(fake.service, tiles, alices.door, CHECKOUT / "frontend")
     async with TestClient(TestServer(app), cookie_jar=cookies) as client:
         yield client

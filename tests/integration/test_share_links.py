@@ -16,12 +16,14 @@ from aiohttp import CookieJar
 from aiohttp.test_utils import TestClient
 from alices import (
     ALICE,
+    LABEL_TILE,
     MALLORY,
     NAMING,
     NAMING_ROUTES,
     OPEN,
     OPEN_ROUTES,
     PUBLIC_ROUTES,
+    TILE,
     UNTIL,
     Alices,
     Route,
@@ -48,7 +50,7 @@ SHOWN_ROUTES = {
     for rest in (
         *("", "/events", "/results", "/results.zip", "/results/{file}"),
         *("/instances", "/statistics", "/lineage", "/tracks", "/comparison"),
-        *("/planes", "/planes/{index}/picture.png", "/planes/{index}/labels"),
+        *("/image", TILE, LABEL_TILE),
     )
 }
 

@@ -12,7 +12,6 @@ from image_makers import tiff
 
 from kiosk.authentication import Authentication
 from kiosk.callers import LOCAL
-from kiosk.previews import Previews
 from kiosk.settings import CHECKOUT
 from kiosk.testing import FakeKiosk
 from kiosk.web import WebServer
@@ -28,10 +27,10 @@ BYTES = {**TUS, "Content-Type": "application/offset+octet-stream"}
 
 @asynccontextmanager
 async def web_server(kiosk: FakeKiosk, idle_s: float = 60.0) -> AsyncIterator[WebServer]:
-    previews = Previews(queue=kiosk.queue, store=kiosk.store, images=kiosk.images)
+    tiles = kiosk.tiles()
     frontend = CHECKOUT / "frontend"
     server = WebServer(
-        kiosk.service, previews, Authentication(), frontend, "127.0.0.1", 0, idle_s=idle_s
+        kiosk.service, tiles, Authentication(), frontend, "127.0.0.1", 0, idle_s=idle_s
     )
     await server.start()
     try:
