@@ -68,12 +68,10 @@ def _pairs(predicted: LabelStack, truth: LabelStack) -> list[PlanePair]:
             f"{predicted.name} has {_count(len(places))}, {truth.name} {_count(len(others))}"
         )
     number = {place: at for at, place in enumerate(others)}
-    pairs = [
-        PlanePair(place, at, number[place]) for at, place in enumerate(places) if place in number
-    ]
-    missing = [place for place in places if place not in number]
-    if missing and not truth.is_part:
-        t, z = missing[0]
+    shared = [(at, place) for at, place in enumerate(places) if place in number]
+    pairs = [PlanePair(place, at, number[place]) for at, place in shared]
+    if len(shared) < len(places) and not truth.is_part:
+        t, z = next(place for place in places if place not in number)
         raise _unfit(f"{truth.name} has no plane t={t}, z={z}, and {predicted.name} has one")
     if not pairs:
         raise _unfit("they have no plane in common")
