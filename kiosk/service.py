@@ -449,11 +449,12 @@ def _is_number(text: str) -> bool:
 
 def _result_file(job: Job, file_name: str, size_bytes: int) -> ResultFile:
     kind = kind_of_track_file if job.pipeline == "tracking" else kind_of
-    media_type, description = kind(file_name)
+    media_type, description, opens_with = kind(file_name)
     return ResultFile(
         job_id=job.id,
         file_name=file_name,
         size_bytes=size_bytes,
         media_type=media_type,
         description=description,
+        opens_with=opens_with,
     )

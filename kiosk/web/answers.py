@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import logging
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from http import HTTPStatus
 from typing import Any
 
-from aiohttp import web
+from aiohttp import ETag, web
 
 from kiosk import wire
 from kiosk.errors import KioskError
@@ -20,6 +22,7 @@ UPLOADS = f"{API}/uploads"
 TUS_VERSION = "1.0.0"
 # What an error of aiohttp's says besides its sentence.
 KEPT_HEADERS = ("Allow", "Content-Range", "Tus-Version")
+ETAG_DIGITS = 32
 CHECKSUM_MISMATCH_STATUS = 460  # from the tus protocol, not from HTTP
 
 SECURITY_HEADERS = {
@@ -96,6 +99,28 @@ async def add_headers(request: web.Request, response: web.StreamResponse) -> Non
         response.headers.setdefault("Cache-Control", "no-cache")
     if request.path == UPLOADS or request.path.startswith(f"{UPLOADS}/"):
         response.headers["Tus-Resumable"] = TUS_VERSION
+
+
+def told_once(request: web.Request, data: Any) -> web.Response:
+    """Data as JSON with an ETag of its content; 304 without it for who has it already."""
+    body = json.dumps(data).encode()
+    etag = hashlib.sha256(body).hexdigest()[:ETAG_DIGITS]
+    # Kept by the browser of whoever may see it, and asked for before each use.
+    headers = {"Cache-Control": "private, no-cache"}
+    if etag in {known.value for known in _known_tags(request)}:
+        response = web.Response(status=HTTPStatus.NOT_MODIFIED, headers=headers)
+    else:
+        response = web.Response(body=body, content_type="application/json", headers=headers)
+    response.etag = etag
+    return response
+
+
+def _known_tags(request: web.Request) -> tuple[ETag, ...]:
+    """Those in If-None-Match; none where it is not understood."""
+    try:
+        return request.if_none_match or ()
+    except ValueError:
+        return ()
 
 
 @contextmanager

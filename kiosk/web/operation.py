@@ -76,6 +76,11 @@ def list_of(name: str) -> Schema:
     return {"type": "array", "items": {"$ref": REF + name}}
 
 
+# Of what has an ETag.
+KNOWN_TAG = Parameter(
+    name="If-None-Match", place="header", description="ETag of the answer that is there already."
+)
+UNCHANGED = Answer(description="It is as it was.", headers=("ETag",))
 NUMBER: Schema = {"type": "integer", "minimum": 0, "maximum": 10**9 - 1}
 POSITIVE: Schema = {"type": "number", "minimum": 0, "exclusiveMaximum": 2**31}
 TEXT: Schema = {"type": "string"}

@@ -13,7 +13,7 @@ from kiosk import wire
 from kiosk.authentication import Authentication
 from kiosk.jobs import ResultFile, result_stem
 from kiosk.service import KioskService
-from kiosk.web.answers import API, cut_on_error
+from kiosk.web.answers import API, cut_on_error, told_once
 from kiosk.web.callers import caller_of
 
 
@@ -33,7 +33,7 @@ class Results:
         results = await self._service.list_results(
             request.match_info["id"], caller=caller_of(request)
         )
-        return web.json_response({"results": [wire.result_to_json(item) for item in results]})
+        return told_once(request, {"results": [wire.result_to_json(item) for item in results]})
 
     async def download(self, request: web.Request) -> web.StreamResponse:
         result = await self._service.get_result(
