@@ -19,6 +19,7 @@ from kiosk.errors import InvalidRequest, KioskError, NotFound, Overloaded, Wrong
 from kiosk.exports import kind_of
 from kiosk.exports.tracks import kind_of_track_file
 from kiosk.inspection import inspect_file
+from kiosk.job_groups import JobGroups
 from kiosk.job_search import JobSearch
 from kiosk.jobs import (
     DeadLetter,
@@ -93,6 +94,7 @@ class KioskService:
         self._inspectors = ThreadPoolExecutor(INSPECTIONS_AT_A_TIME, "inspect")
         self.uploads = uploads
         self.shares = shares
+        self.groups = JobGroups(queue=queue, store=store)
         self._longest_retention_s = longest_retention_s
         self._new_watchers = asyncio.Semaphore(NEW_WATCHERS_AT_A_TIME)
 

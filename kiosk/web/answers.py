@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from http import HTTPStatus
 from typing import Any
+from urllib.parse import quote
 
 from aiohttp import ETag, web
 
@@ -19,6 +20,10 @@ log = logging.getLogger(__name__)
 
 API = "/api/v1"
 UPLOADS = f"{API}/uploads"
+# The API of the DeepCell Kiosk (deepcell.py). Some of its POSTs only ask, again and again.
+OLD_API = "/api"
+OLD_UPLOAD = f"{OLD_API}/upload"
+ASKING = frozenset({f"{OLD_API}/redis", f"{OLD_API}/redis/expire", f"{OLD_API}/status"})
 TUS_VERSION = "1.0.0"
 # What an error of aiohttp's says besides its sentence.
 KEPT_HEADERS = ("Allow", "Content-Range", "Tus-Version")
@@ -121,6 +126,13 @@ def _known_tags(request: web.Request) -> tuple[ETag, ...]:
         return request.if_none_match or ()
     except ValueError:
         return ()
+
+
+def attachment(file_name: str) -> dict[str, str]:
+    """Content-Disposition with the name in UTF-8 (RFC 5987) and in ASCII for old programs."""
+    plain = "".join(c if " " <= c <= "~" and c not in '"\\%' else "_" for c in file_name)
+    encoded = quote(file_name, safe="")
+    return {"Content-Disposition": f"attachment; filename=\"{plain}\"; filename*=UTF-8''{encoded}"}
 
 
 @contextmanager

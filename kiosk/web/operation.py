@@ -13,6 +13,7 @@ from kiosk.web.message_schemas import REF
 
 Schema = dict[str, Any]
 JSON = "application/json"
+FORM = "multipart/form-data"  # with one field, `file`
 # Whatever is asked: it makes no sense, nobody is known, it is not allowed, the body does not come,
 # is too large or of another kind, there is too much to do, something is away.
 ALWAYS = (400, 401, 403, 408, 413, 415, 429, 503)

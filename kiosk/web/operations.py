@@ -8,6 +8,7 @@ from __future__ import annotations
 from kiosk.jobs import JobState
 from kiosk.web.answers import API
 from kiosk.web.bodies import KeyBody
+from kiosk.web.deepcell_operations import DEEPCELL_OPERATIONS
 from kiosk.web.job_operations import EVENT_OPERATIONS, JOB_OPERATIONS
 from kiosk.web.operation import DONE, TEXT, Operation, Schema, bytes_answer, json_answer, list_of
 from kiosk.web.result_operations import RESULT_OPERATIONS
@@ -84,6 +85,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *EVENT_OPERATIONS,
     *RESULT_OPERATIONS,
     *OTHER_OPERATIONS,
+    *DEEPCELL_OPERATIONS,
 )
 # Fields that `wire` writes otherwise than the proto has them.
 JOB_FIELDS: Schema = {"id": TEXT, "state": {"enum": [state.value for state in JobState]}}

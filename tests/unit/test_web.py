@@ -28,7 +28,7 @@ from kiosk.request import SegmentationRequest
 from kiosk.settings import CHECKOUT, LimitSettings
 from kiosk.testing import FakeKiosk, make_kiosk
 from kiosk.web import WebServer, events, make_app
-from kiosk.web.results import _attachment
+from kiosk.web.answers import attachment
 
 TUS = {"Tus-Resumable": "1.0.0"}
 BYTES = {**TUS, "Content-Type": "application/offset+octet-stream"}
@@ -622,7 +622,7 @@ class TestResults:
 
 @given(st.text(min_size=1))
 def test_disposition_is_one_ascii_line_for_any_name(name):
-    value = _attachment(name.encode("utf-8", "replace").decode())["Content-Disposition"]
+    value = attachment(name.encode("utf-8", "replace").decode())["Content-Disposition"]
     assert value.isascii()
     assert value.isprintable()
     assert value.count('"') == 2
