@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 
 from aiohttp import BodyPartReader, web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from kiosk.errors import InvalidRequest, TransientError
-from kiosk.web.pace import Read, arriving
+from kiosk.web.pace import IDLE_S, Read, arriving, too_slow
 
-# What may stand in a form before its file.
-MOST_FIELDS, FIELD_BYTES = 16, 64 * 1024
+# What may stand in a form before its file; all of it has to come in the time of one request.
+MOST_FIELDS = 16
+# What aiohttp raises for forms that are none.
+BAD_FORM = (ValueError, HttpProcessingError)
 
 
 async def form_file(request: web.Request) -> tuple[str, AsyncIterator[bytes]]:
@@ -25,16 +29,17 @@ async def _file_part(request: web.Request) -> BodyPartReader:
         raise web.HTTPUnsupportedMediaType(text="Send the file as multipart/form-data.")
     try:
         form = await request.multipart()
-        for _ in range(MOST_FIELDS):
-            part = await form.next()
-            if not isinstance(part, BodyPartReader):
-                break
-            if part.name == "file":
-                return part
-            if len(await part.read_chunk(FIELD_BYTES)) == FIELD_BYTES:
-                break
-            await part.release()
-    except ValueError as error:
+        async with asyncio.timeout(request.app[IDLE_S]):
+            for _ in range(MOST_FIELDS):
+                part = await form.next()
+                if not isinstance(part, BodyPartReader):
+                    break
+                if part.name == "file":
+                    return part
+                await part.release()
+    except TimeoutError:
+        raise too_slow() from None
+    except BAD_FORM as error:
         raise _bad_form() from error
     raise _bad_form()
 
@@ -59,7 +64,7 @@ async def _whole(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
     try:
         async for chunk in chunks:
             yield chunk
-    except ValueError as error:
+    except BAD_FORM as error:
         raise _bad_form() from error
     except (ConnectionError, web.RequestPayloadError) as error:
         raise TransientError("The connection broke during the upload.") from error

@@ -40,7 +40,7 @@ async def paced(request: web.Request, handler: Handler) -> web.StreamResponse:
             async with asyncio.timeout(request.app[IDLE_S]):
                 await request.read()  # it stays with the request
         except TimeoutError:
-            raise _too_slow() from None
+            raise too_slow() from None
     return await handler(request)
 
 
@@ -66,7 +66,7 @@ async def arriving(request: web.Request, read: Read | None = None) -> AsyncItera
             async with asyncio.timeout(left_s):
                 data = await read(CHUNK_BYTES)
         except TimeoutError:
-            raise _too_slow() from None
+            raise too_slow() from None
         if not data:
             return
         left_s -= time.monotonic() - began_s
@@ -95,7 +95,8 @@ def _give_up_after(request: web.Request, idle_s: float) -> None:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, milliseconds)
 
 
-def _too_slow() -> web.HTTPRequestTimeout:
+def too_slow() -> web.HTTPRequestTimeout:
+    """The answer to a body that dribbles in."""
     return web.HTTPRequestTimeout(
         text="The body of this request did not arrive in time. Send it again; an upload goes on"
         " where it was."

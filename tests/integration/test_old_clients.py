@@ -254,11 +254,16 @@ async def test_forms_without_a_whole_file_leave_nothing(
         b"--x--\r\n",
         b"no form",
         head + b"bytes that do not end",
+        b'--x\r\nContent-Disposition: form-data; name="a\x07"\r\n\r\n\r\n--x--\r\n',
         head.replace(b'name="file"', b'name="other"') + b"\r\n--x--\r\n",
         head.replace(b'"a.tif"', b'""') + b"abc\r\n--x--\r\n",
     ):
         async with http.post("/api/upload", data=body, headers=kind) as answer:
             assert answer.status == 400, body
+    async with http.post(
+        "/api/upload", data=head, headers={"Content-Type": "multipart/form-data"}
+    ) as answer:
+        assert answer.status == 400
     async with http.post("/api/upload", json={}) as answer:
         assert answer.status == 415
     async with http.post(
