@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from kiosk.callers import Caller, Scope
-from kiosk.errors import NotFound
+from kiosk.errors import NotFound, WrongState
 from kiosk.job_search import JobSearch
-from kiosk.jobs import Job, page_token
+from kiosk.jobs import Job, JobState, page_token
 from kiosk.ports import JobQueue
 
 # For one page no more jobs are looked at than this, which takes about 0.3 s; the caller goes on.
@@ -53,6 +53,22 @@ async def found_jobs(
             return found, page_token(found[-1])
         if not token or len(found) == size or looked_at >= MOST_LOOKED_AT:
             return found, token
+
+
+async def finished_job_of(queue: JobQueue, job_id: str, *, caller: Caller) -> Job:
+    """A job that has results, for a caller who may see it.
+
+    Raises:
+        PermissionDenied, NotFound: as `job_of`.
+        WrongState: it has not succeeded.
+    """
+    job = await job_of(queue, job_id, caller=caller)
+    if job.state is not JobState.SUCCEEDED:
+        hint = "Wait until it has succeeded." if not job.state.is_final else "It has none."
+        raise WrongState(
+            f"The job is {job.state.value} and has no results. {hint}", reason="NO_RESULTS"
+        )
+    return job
 
 
 def _no_job(job_id: str) -> NotFound:

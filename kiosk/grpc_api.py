@@ -183,7 +183,7 @@ class KioskServicer(pb_grpc.KioskServicer):
         job_id, until_s = wire.id_of(request.job, "jobs"), wire.seconds(request.expire_time)
         shares = self._service.shares
         share, token = await shares.create(job_id, until_s, caller=caller)
-        return wire.share_to_proto(share, token, shares.url(token))
+        return wire.share_to_proto(share, token, shares.url(token), shares.zarr_url(token))
 
     @unary
     async def ListShares(self, request: pb.ListSharesRequest, caller: Caller) -> Any:

@@ -11,13 +11,14 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
-from kiosk.access import found_jobs, job_of
+from kiosk.access import finished_job_of, found_jobs, job_of
 from kiosk.admission import OPEN_TIMEOUT_S, Admission, patience
 from kiosk.callers import Caller, Scope
 from kiosk.disk_room import ANY_ROOM, DiskRoom
-from kiosk.errors import InvalidRequest, KioskError, NotFound, Overloaded, WrongState
+from kiosk.errors import InvalidRequest, KioskError, NotFound, Overloaded
 from kiosk.exports import kind_of
 from kiosk.exports.tracks import kind_of_track_file
+from kiosk.figures import Figures
 from kiosk.inspection import inspect_file
 from kiosk.job_groups import JobGroups
 from kiosk.job_search import JobSearch
@@ -96,6 +97,7 @@ class KioskService:
         self.shares = shares
         self.groups = JobGroups(queue=queue, store=store)
         self._longest_retention_s = longest_retention_s
+        self.figures = Figures(queue=queue, store=store, images=images, uploads=uploads)
         self._new_watchers = asyncio.Semaphore(NEW_WATCHERS_AT_A_TIME)
 
     # ------------------------------------------------------------------ models
@@ -126,7 +128,7 @@ class KioskService:
             WrongState: the upload is not complete.
             InvalidRequest: the file cannot be read at all.
         """
-        upload = await self._complete_upload(upload_id, caller)
+        upload = await self.uploads.get_complete(upload_id, caller=caller)
         begun = False
 
         def inspect() -> list[InspectedImage]:
@@ -175,7 +177,7 @@ class KioskService:
         """
         caller.require(Scope.WRITE)
         card, version = await self._admission.model(model, model_version, SEGMENTATION)
-        upload = await self._complete_upload(upload_id, caller)
+        upload = await self.uploads.get_complete(upload_id, caller=caller)
         if request.within:
             await self._check_mask(request.within, upload, caller)
         await self._admission.check_image(upload, card, request)
@@ -205,16 +207,6 @@ class KioskService:
         JOBS.labels(job.pipeline).inc()
         return accepted
 
-    async def _complete_upload(self, upload_id: str, caller: Caller) -> Upload:
-        upload = await self.uploads.get(upload_id, caller=caller)
-        if not upload.complete:
-            raise WrongState(
-                f"The upload is not complete: {upload.offset_bytes} bytes have arrived. Send the"
-                " rest first.",
-                reason="UPLOAD_INCOMPLETE",
-            )
-        return upload
-
     async def _check_mask(self, within: str, upload: Upload, caller: Caller) -> None:
         if within == upload.id:
             raise InvalidRequest(
@@ -222,7 +214,7 @@ class KioskService:
                 reason="BAD_MASK",
                 field="within",
             )
-        await self._complete_upload(within, caller)
+        await self.uploads.get_complete(within, caller=caller)
 
     async def track(
         self,
@@ -249,9 +241,9 @@ class KioskService:
         card, version = None, ""
         if not request.labels:
             card, version = await self._admission.model(model, model_version, SEGMENTATION)
-        upload = await self._complete_upload(upload_id, caller)
+        upload = await self.uploads.get_complete(upload_id, caller=caller)
         labels, tracks = [
-            await self._complete_upload(name, caller) if name else None
+            await self.uploads.get_complete(name, caller=caller) if name else None
             for name in (request.labels, request.tracks)
         ]
         await self._admission.check_movie(upload, labels, card, request)
@@ -369,7 +361,7 @@ class KioskService:
     # ------------------------------------------------------------------ results
 
     async def list_results(self, job_id: str, *, caller: Caller) -> list[ResultFile]:
-        job = await self._succeeded(job_id, caller)
+        job = await finished_job_of(self._queue, job_id, caller=caller)
         prefix = results_prefix(job_id)
         return [
             _result_file(job, key.removeprefix(prefix), size)
@@ -396,15 +388,6 @@ class KioskService:
             )
         key = results_prefix(result.job_id) + result.file_name
         return self._store.read(key, offset_bytes)
-
-    async def _succeeded(self, job_id: str, caller: Caller) -> Job:
-        job = await job_of(self._queue, job_id, caller=caller)
-        if job.state is not JobState.SUCCEEDED:
-            hint = "Wait until it has succeeded." if not job.state.is_final else "It has none."
-            raise WrongState(
-                f"The job is {job.state.value} and has no results. {hint}", reason="NO_RESULTS"
-            )
-        return job
 
     # ------------------------------------------------------------------ upkeep
 

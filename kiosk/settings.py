@@ -429,7 +429,9 @@ class Settings(BaseSettings):
     model_repository: Path = Field(
         CHECKOUT / "model_repository", description="Triton model repository that `kiosk up` serves."
     )
-    frontend: Path = Field(CHECKOUT / "frontend", description="Folder of the web page.")
+    frontend: Path = Field(
+        CHECKOUT / "frontend" / "dist", description="Folder of the web page, as built."
+    )
     log_level: str = Field("INFO", description="DEBUG, INFO, WARNING or ERROR.")
     limits: LimitSettings = LimitSettings()
     queue: QueueSettings = QueueSettings()

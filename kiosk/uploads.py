@@ -113,6 +113,17 @@ class Uploads:
         caller.require(Scope.READ, Scope.WRITE)
         return await self._get(upload_id, caller)
 
+    async def get_complete(self, upload_id: str, *, caller: Caller) -> Upload:
+        """An upload that has arrived as a whole. Raises NotFound, WrongState."""
+        upload = await self.get(upload_id, caller=caller)
+        if not upload.complete:
+            raise WrongState(
+                f"The upload is not complete: {upload.offset_bytes} bytes have arrived. Send the"
+                " rest first.",
+                reason="UPLOAD_INCOMPLETE",
+            )
+        return upload
+
     async def _get(self, upload_id: str, caller: Caller) -> Upload:
         missing = NotFound(
             f"There is no upload '{upload_id}'. It may have expired; upload the file again."

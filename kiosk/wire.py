@@ -341,11 +341,12 @@ def result_to_proto(result: ResultFile) -> pb.Result:
     )
 
 
-def share_to_proto(share: Share, token: str = "", url: str = "") -> pb.Share:
+def share_to_proto(share: Share, token: str = "", url: str = "", zarr_url: str = "") -> pb.Share:
     return pb.Share(
         name=f"jobs/{share.job_id}/shares/{share.id}",
         token=token,
         url=url,
+        zarr_url=zarr_url,
         creator=share.creator,
         create_time=_timestamp(share.create_time_s),
         expire_time=_timestamp(share.expire_time_s),
@@ -403,9 +404,11 @@ def _json(message: Any) -> dict[str, Any]:
     return data
 
 
-def share_to_json(share: Share, token: str = "", url: str = "") -> dict[str, Any]:
+def share_to_json(
+    share: Share, token: str = "", url: str = "", zarr_url: str = ""
+) -> dict[str, Any]:
     """The proto message as JSON, with the bare id beside it."""
-    return {**_json(share_to_proto(share, token, url)), "id": share.id}
+    return {**_json(share_to_proto(share, token, url, zarr_url)), "id": share.id}
 
 
 def http_date(time_s: float) -> str:

@@ -15,6 +15,7 @@ from kiosk.web.operation import (
     list_of,
 )
 from kiosk.web.pace import OFFSET_STREAM
+from kiosk.web.readings import READING
 
 _TUS = Parameter(
     name="Tus-Resumable", place="header", is_required=True, schema={"const": TUS_VERSION}
@@ -29,11 +30,7 @@ _CHECKSUM = Parameter(
 _PROGRESS = ("Upload-Offset", "Upload-Expires", "Tus-Resumable")
 _UPLOAD_AT = UPLOADS + "/{id}"
 _READING = (
-    Parameter(name="member", description="Path of the image inside a zip."),
-    Parameter(name="series", schema=POSITIVE, description="Number of the image, from 0."),
-    Parameter(name="axes", description="Of the file, slowest first: letters of TCZYXS."),
-    Parameter(name="pixel_size_um", schema=POSITIVE),
-    Parameter(name="z_step_um", schema=POSITIVE),
+    *READING,
     Parameter(name="thumbnail_px", schema=POSITIVE, description="Longest side; 0 = none."),
     Parameter(name="list_only", schema=POSITIVE, description="1: images are not opened."),
 )

@@ -21,7 +21,6 @@ from kiosk.authentication import Authentication
 from kiosk.callers import LOCAL
 from kiosk.job_groups import JobGroup
 from kiosk.jobs import Job, JobState, Stage
-from kiosk.previews import Previews
 from kiosk.settings import CHECKOUT, LimitSettings
 from kiosk.testing import FakeKiosk, MemoryQueue, make_card, make_kiosk
 from kiosk.testing.fake_inference import FakeInference
@@ -69,11 +68,10 @@ def kiosk() -> FakeKiosk:
 
 
 async def serving(kiosk: FakeKiosk, models: str) -> WebServer:
-    previews = Previews(queue=kiosk.queue, store=kiosk.store, images=kiosk.images)
     frontend = CHECKOUT / "frontend"
     server = WebServer(
         kiosk.service,
-        previews,
+        kiosk.tiles(),
         Authentication(),
         frontend,
         "127.0.0.1",

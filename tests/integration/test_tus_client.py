@@ -18,7 +18,6 @@ from kiosk import uploads
 from kiosk.authentication import Authentication
 from kiosk.callers import LOCAL
 from kiosk.jobs import Upload
-from kiosk.previews import Previews
 from kiosk.settings import CHECKOUT
 from kiosk.testing import FakeKiosk
 from kiosk.web import WebServer
@@ -31,9 +30,9 @@ CHUNK_BYTES = 250_000  # more than a piece
 @pytest.fixture
 async def tus(fake: FakeKiosk, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[TusClient]:
     monkeypatch.setattr(uploads, "PIECE_BYTES", PIECE_BYTES)
-    previews = Previews(queue=fake.queue, store=fake.store, images=fake.images)
+    tiles = fake.tiles()
     frontend = CHECKOUT / "frontend"
-    web = WebServer(fake.service, previews, Authentication(), frontend, "127.0.0.1", 0)
+    web = WebServer(fake.service, tiles, Authentication(), frontend, "127.0.0.1", 0)
     await web.start()
     yield TusClient(f"http://127.0.0.1:{web.port}/api/v1/uploads")
     await web.stop()

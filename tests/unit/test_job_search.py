@@ -14,7 +14,6 @@ from kiosk.callers import LOCAL
 from kiosk.errors import InvalidRequest
 from kiosk.job_search import LONGEST_SEARCH, JobSearch, state_named
 from kiosk.jobs import Job, JobState, page_token
-from kiosk.previews import Previews
 from kiosk.settings import CHECKOUT, LimitSettings
 from kiosk.testing import FakeKiosk, MemoryQueue, make_caller, make_kiosk
 from kiosk.web import make_app
@@ -120,8 +119,8 @@ async def test_looking_for_jobs_over_http(kiosk: FakeKiosk) -> None:
     for name in ("a.tif", "b.tif", "c.tif"):
         last = await kiosk.queue.submit(job(name, preview=name == "b.tif"))
     await kiosk.queue.cancel(last.id)
-    previews = Previews(queue=kiosk.queue, store=kiosk.store, images=kiosk.images)
-    app = make_app(kiosk.service, previews, Authentication(), CHECKOUT / "frontend")
+    tiles = kiosk.tiles()
+    app = make_app(kiosk.service, tiles, Authentication(), CHECKOUT / "frontend")
 
     async def names(query: str) -> list[str]:
         answer = await web.get(f"/api/v1/jobs?{query}")
