@@ -28,6 +28,8 @@ export interface ViewerProps extends Shared {
   labels?: LabelSource;
   /** Outlines over the labels, to compare. */
   others?: LabelSource;
+  /** What it is called for screen readers, where there is more than one. */
+  title?: string;
   /** Where to begin: only this is looked at. */
   region?: Region;
   /** The picture alone, without table and keys: for two side by side. */
@@ -57,7 +59,7 @@ function Panel(props: ViewerProps) {
     props.onPick?.(label);
   };
   return (
-    <section class="viewer" aria-label="Picture" ref={panel}>
+    <section class="viewer" aria-label={props.title ?? "Picture"} ref={panel}>
       <Toolbar stage={stage} panel={panel} />
       <StageView stage={stage} onPick={pick} />
       <Readout state={state} measurements={measurements} />
@@ -73,8 +75,8 @@ function Panel(props: ViewerProps) {
 }
 
 function newStage(props: ViewerProps): Stage {
-  const { base, image, labels, others, region, camera, t, z } = props;
-  const shared: Shared = { ...(camera && { camera }), ...(t && { t }), ...(z && { z }) };
+  const { base, image, labels, others, region, camera, t, z, channels } = props;
+  const shared: Shared = { ...(camera && { camera }), ...(t && { t }), ...(z && { z }), ...(channels && { channels }) };
   const own = image.has_labels ? { base, image } : null;
   return new Stage(new ViewerState(image, shared, region), { base, labels: labels ?? own, others: others ?? null });
 }
