@@ -271,6 +271,9 @@ class ServerSettings(Group):
     retention_s: float = Field(
         7 * 24 * 3600.0, gt=0, description="Uploads and jobs are deleted after this long (7 days)."
     )
+    preview_s: float = Field(
+        3600.0, gt=0, description="Previews of a region are deleted after this long (an hour)."
+    )
     idle_s: float = Field(
         75.0,
         gt=0,
@@ -419,7 +422,9 @@ class Settings(BaseSettings):
     model_repository: Path = Field(
         CHECKOUT / "model_repository", description="Triton model repository that `kiosk up` serves."
     )
-    frontend: Path = Field(CHECKOUT / "frontend", description="Folder of the web page.")
+    frontend: Path = Field(
+        CHECKOUT / "frontend" / "dist", description="Folder of the web page, as built."
+    )
     log_level: str = Field("INFO", description="DEBUG, INFO, WARNING or ERROR.")
     limits: LimitSettings = LimitSettings()
     queue: QueueSettings = QueueSettings()

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from aiohttp import web
 
 from kiosk.errors import NotFound
+
+# The build puts a hash of a file's content into its name ("index-BYkPQDCd.js"): what has such a
+# name never changes.
+HASHED = re.compile(r"-[A-Za-z0-9_-]{8}\.[a-z0-9]+$")
+KEPT = "public, max-age=31536000, immutable"
 
 
 class Page:
@@ -16,16 +22,19 @@ class Page:
         self._frontend = frontend
 
     def add_to(self, app: web.Application) -> None:
-        app.router.add_get("/", self.index)
-        app.router.add_get("/jobs/{id}", self.index)
+        # One file is every page; it shows what the address says.
+        for address in ("/", "/jobs/{id}", "/compare"):
+            app.router.add_get(address, self.index)
         # One flat folder: a name has no slash, so nothing outside can be asked for.
         app.router.add_get("/static/{name:[A-Za-z0-9_.-]+}", self.file)
 
     async def file(self, request: web.Request) -> web.StreamResponse:
-        path = self._frontend / request.match_info["name"]
+        name = request.match_info["name"]
+        path = self._frontend / name
         if not path.is_file():
             raise web.HTTPNotFound
-        return web.FileResponse(path)
+        headers = {"Cache-Control": KEPT} if HASHED.search(name) else {}
+        return web.FileResponse(path, headers=headers)
 
     async def index(self, request: web.Request) -> web.StreamResponse:
         index = self._frontend / "index.html"

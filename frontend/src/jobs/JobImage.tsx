@@ -1,0 +1,79 @@
+// The picture of a job, and what was measured in it.
+
+import type { ComponentChildren } from "preact";
+import { useEffect, useState } from "preact/hooks";
+
+import { getImage, jobAddress } from "../api/jobs";
+import { Problem } from "../api/problem";
+import type { ImageInfo, Job } from "../api/types";
+import { Lazy } from "../Lazy";
+import { loadLineage, loadPlots } from "../page/parts";
+import { Viewer } from "../page/Viewer";
+
+type Tab = "picture" | "plots" | "lineage";
+
+export function JobImage({ job }: { job: Job }) {
+  const [image, setImage] = useState<ImageInfo | null>(null);
+  const [trouble, setTrouble] = useState("");
+  const [tab, setTab] = useState<Tab>("picture");
+  const [picked, setPicked] = useState(0);
+  const isDone = job.state === "succeeded";
+
+  // The picture comes at once, the outlines when the job is done.
+  useEffect(() => {
+    let isGone = false;
+    getImage(job.id).then(
+      (found) => { if (!isGone) { setImage(found); setTrouble(""); } },
+      (error: unknown) => { if (!isGone && error instanceof Problem) setTrouble(error.message); },
+    );
+    return () => { isGone = true; };
+  }, [job.id, isDone]);
+
+  if (!image) return trouble && !job.error ? <p class="note">{trouble}</p> : null;
+  const tabs: [Tab, string][] = [["picture", "Picture"]];
+  if (isDone && (image.has_instances || image.has_tracks)) tabs.push(["plots", "Plots"]);
+  if (isDone && image.has_tracks) tabs.push(["lineage", "Lineage"]);
+  const show = (label: number): void => { setPicked(label); setTab("picture"); };
+  return (
+    <section class="card job-image" aria-label="Image">
+      {tabs.length > 1 && <Tabs tabs={tabs} tab={tab} onTab={setTab} />}
+      <div id="tab-picture" role={tabs.length > 1 ? "tabpanel" : undefined} aria-labelledby="tab-of-picture"
+        hidden={tab !== "picture"}>
+        <Viewer key={String(isDone)} base={jobAddress(job.id)} image={image} picked={picked}
+          onPick={setPicked} />
+      </div>
+      {tab === "plots" && <Panel tab={tab}><Lazy load={loadPlots} props={{ job, onPick: show }} /></Panel>}
+      {tab === "lineage" && <Panel tab={tab}><Lazy load={loadLineage} props={{ job, onPick: show }} /></Panel>}
+    </section>
+  );
+}
+
+function Panel({ tab, children }: { tab: Tab; children: ComponentChildren }) {
+  return <div class="pad" role="tabpanel" id={`tab-${tab}`} aria-labelledby={`tab-of-${tab}`}>{children}</div>;
+}
+
+interface TabsProps {
+  tabs: readonly [Tab, string][];
+  tab: Tab;
+  onTab: (tab: Tab) => void;
+}
+
+/** The arrow keys go from tab to tab, as people who use them expect. */
+function Tabs({ tabs, tab, onTab }: TabsProps) {
+  const onKeyDown = (event: KeyboardEvent): void => {
+    const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
+    if (!step) return;
+    const place = tabs.findIndex(([name]) => name === tab);
+    const [next] = tabs[(place + step + tabs.length) % tabs.length]!;
+    onTab(next);
+    document.getElementById(`tab-of-${next}`)?.focus();
+  };
+  return (
+    <div class="tabs" role="tablist" aria-label="Views" onKeyDown={onKeyDown}>
+      {tabs.map(([name, title]) => (
+        <button type="button" key={name} id={`tab-of-${name}`} role="tab" aria-selected={tab === name}
+          tabIndex={tab === name ? 0 : -1} onClick={() => onTab(name)}>{title}</button>
+      ))}
+    </div>
+  );
+}

@@ -1,0 +1,113 @@
+// Carries files by the tus protocol: in pieces, resumable, checked by SHA-256 where possible.
+
+import type { DetailedError, PreviousUpload, Upload } from "tus-js-client";
+
+import { tellSignedOut } from "../api/client";
+import { Problem } from "../api/problem";
+import { UPLOADS } from "../api/uploads";
+import { sha256 } from "./checksum";
+import type { Carrier, Told, Transfer } from "./transfer";
+
+// Proxies have limits for one request, and a piece is what may be lost when a laptop is closed.
+const PIECE_BYTES = 8 * 1024 * 1024;
+const RETRY_DELAYS_MS = [500, 1500, 4000];
+// Another request is writing, or has written, to this upload: asking again how far it is helps.
+const OVERTAKEN = [409, 423];
+
+// Not in the first load of the page.
+const library = (): Promise<typeof import("tus-js-client")> => import("tus-js-client");
+
+export class TusCarrier implements Carrier {
+  send(transfer: Transfer, told: Told): () => void {
+    const run = new Run(transfer, told);
+    void run.begin();
+    return () => run.stop();
+  }
+
+  forget(transfer: Transfer): void {
+    void forgetUpload(transfer);
+  }
+}
+
+class Run {
+  #upload: Upload | null = null;
+  #isStopped = false;
+
+  constructor(private readonly transfer: Transfer, private readonly told: Told) {}
+
+  async begin(): Promise<void> {
+    const { file } = this.transfer;
+    if (!file) return;
+    try {
+      const { Upload } = await library();
+      const upload = new Upload(file, this.#options(file, ""));
+      const [before] = await upload.findPreviousUploads();
+      if (before) {
+        upload.resumeFromPreviousUpload(before);
+      } else {
+        const checksum = await sha256(file);
+        if (checksum) upload.options.metadata = metadata(file, checksum);
+      }
+      if (this.#isStopped) return;
+      this.#upload = upload;
+      upload.start();
+    } catch (error) {
+      if (!this.#isStopped) this.told.onFailed(problemOf(error));
+    }
+  }
+
+  stop(): void {
+    this.#isStopped = true;
+    void this.#upload?.abort();
+  }
+
+  #options(file: File, checksum: string): ConstructorParameters<typeof Upload>[1] {
+    const { told, transfer } = this;
+    return {
+      endpoint: UPLOADS,
+      chunkSize: PIECE_BYTES,
+      retryDelays: RETRY_DELAYS_MS,
+      metadata: metadata(file, checksum),
+      fingerprint: () => Promise.resolve(transfer.key),
+      removeFingerprintOnSuccess: true,
+      onShouldRetry: (error) => !this.#isStopped && isWorthRetrying(error),
+      onProgress: (sent_bytes) => { if (!this.#isStopped) told.onProgress(sent_bytes); },
+      onSuccess: () => told.onArrived(idOf(this.#upload?.url ?? "")),
+      onError: (error) => { if (!this.#isStopped) told.onFailed(problemOf(error)); },
+    };
+  }
+}
+
+function metadata(file: File, checksum: string): Record<string, string> {
+  return { filename: file.name, ...(checksum ? { sha256: checksum } : {}) };
+}
+
+function isWorthRetrying(error: DetailedError): boolean {
+  const status = error.originalResponse?.getStatus() ?? 0;
+  return problemOf(error).isPassing || OVERTAKEN.includes(status);
+}
+
+/** What an error of the library's means for people. */
+export function problemOf(error: unknown): Problem {
+  if (error instanceof Problem) return error;
+  const response = (error as Partial<DetailedError>).originalResponse;
+  if (response) {
+    const status = response.getStatus();
+    if (status === 401) tellSignedOut();
+    return Problem.from(status, response.getBody(), response.getHeader("Retry-After") ?? null);
+  }
+  if ((error as Partial<DetailedError>).originalRequest) return Problem.unreachable();
+  return new Problem("The browser cannot read this file. Was it moved or changed?", 400);
+}
+
+async function forgetUpload({ key }: Transfer): Promise<void> {
+  const { defaultOptions, Upload } = await library();
+  const known: PreviousUpload[] = await defaultOptions.urlStorage.findUploadsByFingerprint(key);
+  for (const { uploadUrl, urlStorageKey } of known) {
+    await defaultOptions.urlStorage.removeUpload(urlStorageKey);
+    // It ends by itself after a while; being told is only kinder.
+    if (uploadUrl) await Upload.terminate(uploadUrl).catch(() => {});
+  }
+}
+
+const idOf = (url: string): string => url.split("/").pop() ?? "";
