@@ -90,18 +90,18 @@ function usePicked(stage: Stage, measurements: Measurements | null, picked: numb
     isWanted.current = !centre(stage, measurements, picked);
   }, [picked]);
   useSignalEffect(() => {
-    if (!measurements?.table.value || !isWanted.current) return;
-    isWanted.current = false;
-    centre(stage, measurements, stage.state.picked.peek());
+    const isShown = stage.view.value.width > 0;
+    if (!measurements?.table.value || !isWanted.current || !isShown) return;
+    isWanted.current = !centre(stage, measurements, stage.state.picked.peek());
   });
 }
 
-/** False: not known where it is. */
+/** False: not yet known where it is, or the picture is hidden and has no size. */
 function centre(stage: Stage, measurements: Measurements | null, label: number): boolean {
   if (label === 0) return true;
   const table = measurements?.table.peek();
   const { t, z } = stage.state.plane.peek();
-  if (!table || table.plane.t !== t || table.plane.z !== z) return false;
+  if (!table || table.plane.t !== t || table.plane.z !== z || stage.view.peek().width === 0) return false;
   const at = centroidOf(table, label);
   if (at) stage.centreOn(at);
   return true;
