@@ -1,5 +1,6 @@
 // The preview: a place of a file, and what the model finds there with the settings as they are.
 
+import { useSignal } from "@preact/signals";
 import { useEffect, useRef, useState } from "preact/hooks";
 
 import type { InspectedImage } from "../api/types";
@@ -9,12 +10,15 @@ import { jobAddress } from "../api/jobs";
 import { runnable, settings } from "../page/kiosk";
 import { Progress } from "../page/Progress";
 import { Viewer } from "../page/Viewer";
-import { Previewing, regionAround } from "./previewing";
+import type { Camera } from "../viewer/camera";
+import { type Found, Previewing, regionAround } from "./previewing";
 import { previewRequest } from "./request";
 import { BadSetting } from "./settings";
 
 // Until somebody has typed to the end.
 const SETTLE_MS = 500;
+// How large the piece is drawn, in pixels of the page.
+const SHOWN_PX = 420;
 const STEP = 0.05; // of the image, by the arrow keys
 
 interface Place {
@@ -109,10 +113,22 @@ function Outlines({ previewing }: { previewing: Previewing }) {
     <div class="preview-view" aria-busy={previewing.isBusy.value}>
       {previewing.isBusy.value && <Progress label="Finding cells" share={null} />}
       {trouble && <p class="row-error" role="alert">{trouble}</p>}
-      {found && <Viewer key={found.job.id} base={jobAddress(found.job.id)} image={found.image}
-        plane={found.plane} region={found.region} />}
+      {found && <Picture key={found.job.id} found={found} />}
     </div>
   );
+}
+
+/** The plane and the piece that were looked at, and nothing else around. */
+function Picture({ found }: { found: Found }) {
+  const { job, image, plane, region } = found;
+  const camera = useSignal<Camera | null>({
+    x_px: (region.min_x_px + region.max_x_px) / 2,
+    y_px: (region.min_y_px + region.max_y_px) / 2,
+    scale: SHOWN_PX / Math.max(region.max_x_px - region.min_x_px, region.max_y_px - region.min_y_px),
+  });
+  const t = useSignal(plane.t);
+  const z = useSignal(plane.z);
+  return <Viewer base={jobAddress(job.id)} image={image} camera={camera} t={t} z={z} isPlain />;
 }
 
 interface PickerProps {

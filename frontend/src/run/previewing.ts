@@ -5,7 +5,8 @@ import { signal } from "@preact/signals";
 import { JobEvents, isFinal } from "../api/events";
 import { cancelJob, deleteJob, getImage, getInstances, submitJob } from "../api/jobs";
 import { sentenceOf } from "../api/problem";
-import type { ImageInfo, InspectedImage, Job, JobRequest, Plane, Region } from "../api/types";
+import type { InspectedImage, Job, JobRequest, Plane, Region } from "../api/types";
+import type { ImageInfo } from "../viewer/shapes";
 
 // One tile of a network: done in about a second.
 export const PREVIEW_PX = 512;
