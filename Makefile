@@ -10,7 +10,7 @@ SERVERS := .servers
 export GRPC_ENABLE_FORK_SUPPORT := 0
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-formats setup-train test-train demo up test test-all lint bench bench-measure bench-slide bench-volumes bench-linking chaos chaos-short compare fuzz fuzz-coverage audit protos lock train clean
+.PHONY: page test-page test-browser screenshots help setup setup-formats setup-train test-train demo up test test-all lint bench bench-measure bench-slide bench-volumes bench-linking chaos chaos-short compare fuzz fuzz-coverage audit protos lock train clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -43,6 +43,25 @@ test: setup ## all tests but the slow ones
 
 test-all: setup ## all tests
 	@$(BIN)/python -m pytest
+
+frontend/node_modules: frontend/package-lock.json
+	@command -v npm >/dev/null || { echo "The page is built with Node.js 20 or newer: https://nodejs.org"; exit 1; }
+	@npm --prefix frontend ci --no-audit --no-fund --loglevel=error
+	@touch $@
+
+page: frontend/node_modules ## build the web page anew after a change in frontend/src (needs Node.js)
+	@npm --prefix frontend run --silent build
+
+test-page: frontend/node_modules ## types and tests of the page, and whether the built page is made of its sources
+	@npm --prefix frontend run --silent build
+	@npm --prefix frontend test --silent
+	@test -z "$$(git status --porcelain -- frontend/dist)" || { echo "frontend/dist was not built anew: make page, and commit it"; exit 1; }
+
+test-browser: setup frontend/node_modules ## the page in Chromium against a real kiosk (apt-get install chromium)
+	@npm --prefix frontend run --silent test:browser
+
+screenshots: setup frontend/node_modules ## a picture of every page into frontend/screenshots, light, dark and narrow
+	@SCREENSHOTS=1 npm --prefix frontend run --silent test:browser -- screenshots
 
 lint: setup ## style, types and layers
 	@$(BIN)/ruff check .

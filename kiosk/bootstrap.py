@@ -32,7 +32,6 @@ from kiosk.grpc_api import GrpcServer
 from kiosk.inspection import inspect_file
 from kiosk.pipelines.context import SegmentationOptions
 from kiosk.ports import ImageFiles, KeyRing
-from kiosk.previews import Previews
 from kiosk.queue_policy import QueuePolicy
 from kiosk.reading import InspectedImage, ReadOptions
 from kiosk.scratch import choose_scratch, sweep_scratch
@@ -40,6 +39,7 @@ from kiosk.service import KioskService
 from kiosk.settings import Settings
 from kiosk.shares import Shares
 from kiosk.telemetry import configure_logging
+from kiosk.tiles import Tiles
 from kiosk.uploads import Uploads
 from kiosk.web import WebServer
 
@@ -63,6 +63,7 @@ def make_queue(settings: Settings) -> RedisQueue:
         owner_open_jobs=settings.limits.owner_open_jobs,
         open_parts=settings.limits.open_parts,
         retention_s=settings.listen.retention_s,
+        preview_s=settings.listen.preview_s,
     )
     return RedisQueue(settings.queue.redis_url.get_secret_value(), policy)
 
@@ -172,7 +173,7 @@ async def run_server(settings: Settings) -> None:
         longest_retention_s=settings.listen.longest_retention_s,
         room=room,
     )
-    previews = Previews(queue=queue, store=store, images=images)
+    tiles = Tiles(queue=queue, store=store, images=images, uploads=uploads)
     listen = settings.listen
     await asyncio.to_thread(images.prepare)
     authentication = make_authentication(settings, keys, shares)
@@ -182,7 +183,7 @@ async def run_server(settings: Settings) -> None:
     )
     web_server = WebServer(
         service,
-        previews,
+        tiles,
         authentication,
         settings.frontend,
         listen.host,

@@ -136,7 +136,11 @@ class KioskServicer(pb_grpc.KioskServicer):
     @unary
     async def ListJobs(self, request: pb.ListJobsRequest, caller: Caller) -> Any:
         jobs, token = await self._service.list_jobs(
-            request.page_size, request.page_token, caller=caller, all_owners=request.all_owners
+            request.page_size,
+            request.page_token,
+            caller=caller,
+            all_owners=request.all_owners,
+            search=wire.search_from_proto(request),
         )
         # In a thread: a page of 500 takes a tenth of a second, which nobody else shall wait for.
         listed = await asyncio.to_thread(lambda: [wire.job_to_proto(job) for job in jobs])
@@ -179,7 +183,7 @@ class KioskServicer(pb_grpc.KioskServicer):
         job_id, until_s = wire.id_of(request.job, "jobs"), wire.seconds(request.expire_time)
         shares = self._service.shares
         share, token = await shares.create(job_id, until_s, caller=caller)
-        return wire.share_to_proto(share, token, shares.url(token))
+        return wire.share_to_proto(share, token, shares.url(token), shares.zarr_url(token))
 
     @unary
     async def ListShares(self, request: pb.ListSharesRequest, caller: Caller) -> Any:

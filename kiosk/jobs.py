@@ -84,6 +84,16 @@ class Job:
     def evolve(self, **changes: Any) -> Job:
         return replace(self, **changes)
 
+    @property
+    def is_preview(self) -> bool:
+        """A quick look at a region, which is soon forgotten."""
+        return bool(self.parameters.get("preview"))
+
+
+def page_token(job: Job) -> str:
+    """Token of the page of jobs that begins after this one: creation time in ms, and id."""
+    return f"{round(job.create_time_s * 1000)}-{job.id}"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Part:

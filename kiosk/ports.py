@@ -86,6 +86,14 @@ class JobQueue(Protocol):
             owner: only jobs of this owner; None for those of all.
         """
 
+    async def jobs_ahead(self, job_id: str) -> int | None:
+        """About how many jobs have a turn before a queued one; None when it is not queued.
+
+        An estimate in bounded time, as if nobody came and every turn ended a job: of its owner
+        those before it, of every other owner as many as have a turn meanwhile, of the other
+        priority those that come in between. Raises NotFound.
+        """
+
     async def cancel(self, job_id: str) -> Job:
         """Stop an open job; a finished one is left as it is."""
 

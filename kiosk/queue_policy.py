@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from kiosk.jobs import Job
+
 # One turn in so many goes to a batch job first, so that interactive ones cannot starve them.
 BATCH_TURN = 5
 # A part waits no longer than this for its next attempt.
@@ -31,3 +33,8 @@ class QueuePolicy:
     owner_open_jobs: int = 50_000
     open_parts: int = 2_000_000
     retention_s: float = 7 * 24 * 3600.0
+    preview_s: float = 3600.0
+
+    def kept_s(self, job: Job) -> float:
+        """How long a job is kept, counted from its submission."""
+        return self.preview_s if job.is_preview else self.retention_s

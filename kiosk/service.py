@@ -11,14 +11,16 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
-from kiosk.access import job_of
+from kiosk.access import finished_job_of, found_jobs, job_of
 from kiosk.admission import OPEN_TIMEOUT_S, Admission, patience
 from kiosk.callers import Caller, Scope
 from kiosk.disk_room import ANY_ROOM, DiskRoom
-from kiosk.errors import InvalidRequest, KioskError, NotFound, Overloaded, WrongState
+from kiosk.errors import InvalidRequest, KioskError, NotFound, Overloaded
 from kiosk.exports import kind_of
 from kiosk.exports.tracks import kind_of_track_file
+from kiosk.figures import Figures
 from kiosk.inspection import inspect_file
+from kiosk.job_search import JobSearch
 from kiosk.jobs import (
     DeadLetter,
     Job,
@@ -93,6 +95,7 @@ class KioskService:
         self.uploads = uploads
         self.shares = shares
         self._longest_retention_s = longest_retention_s
+        self.figures = Figures(queue=queue, store=store, images=images, uploads=uploads)
         self._new_watchers = asyncio.Semaphore(NEW_WATCHERS_AT_A_TIME)
 
     # ------------------------------------------------------------------ models
@@ -123,7 +126,7 @@ class KioskService:
             WrongState: the upload is not complete.
             InvalidRequest: the file cannot be read at all.
         """
-        upload = await self._complete_upload(upload_id, caller)
+        upload = await self.uploads.get_complete(upload_id, caller=caller)
         begun = False
 
         def inspect() -> list[InspectedImage]:
@@ -172,7 +175,7 @@ class KioskService:
         """
         caller.require(Scope.WRITE)
         card, version = await self._admission.model(model, model_version, SEGMENTATION)
-        upload = await self._complete_upload(upload_id, caller)
+        upload = await self.uploads.get_complete(upload_id, caller=caller)
         if request.within:
             await self._check_mask(request.within, upload, caller)
         await self._admission.check_image(upload, card, request)
@@ -184,7 +187,8 @@ class KioskService:
             model_version=version,
             parameters=request.as_parameters(),
             request_id=request_id,
-            priority=priority,
+            # Somebody looks at the place where it will appear.
+            priority=Priority.INTERACTIVE if request.preview else priority,
             owner=caller.owner,
         )
 
@@ -201,16 +205,6 @@ class KioskService:
         JOBS.labels(job.pipeline).inc()
         return accepted
 
-    async def _complete_upload(self, upload_id: str, caller: Caller) -> Upload:
-        upload = await self.uploads.get(upload_id, caller=caller)
-        if not upload.complete:
-            raise WrongState(
-                f"The upload is not complete: {upload.offset_bytes} bytes have arrived. Send the"
-                " rest first.",
-                reason="UPLOAD_INCOMPLETE",
-            )
-        return upload
-
     async def _check_mask(self, within: str, upload: Upload, caller: Caller) -> None:
         if within == upload.id:
             raise InvalidRequest(
@@ -218,7 +212,7 @@ class KioskService:
                 reason="BAD_MASK",
                 field="within",
             )
-        await self._complete_upload(within, caller)
+        await self.uploads.get_complete(within, caller=caller)
 
     async def track(
         self,
@@ -245,9 +239,9 @@ class KioskService:
         card, version = None, ""
         if not request.labels:
             card, version = await self._admission.model(model, model_version, SEGMENTATION)
-        upload = await self._complete_upload(upload_id, caller)
+        upload = await self.uploads.get_complete(upload_id, caller=caller)
         labels, tracks = [
-            await self._complete_upload(name, caller) if name else None
+            await self.uploads.get_complete(name, caller=caller) if name else None
             for name in (request.labels, request.tracks)
         ]
         await self._admission.check_movie(upload, labels, card, request)
@@ -279,11 +273,13 @@ class KioskService:
         *,
         caller: Caller,
         all_owners: bool = False,
+        search: JobSearch = JobSearch(),
     ) -> tuple[list[Job], str]:
         """The caller's jobs, newest first, and the token of the next page.
 
         Args:
             all_owners: those of everybody; for administrators.
+            search: only those that fit; where few do, a page may have fewer than there are.
         """
         owner = _owner_to_list(caller, all_owners)
         if page_size < 0:
@@ -293,11 +289,8 @@ class KioskService:
                 "This page token is not one of ours. Use next_page_token as it was given.",
                 field="page_token",
             )
-        return await self._queue.list_jobs(
-            min(page_size or PAGE_SIZE, LARGEST_PAGE_SIZE),
-            page_token,
-            owner=owner,
-        )
+        size = min(page_size or PAGE_SIZE, LARGEST_PAGE_SIZE)
+        return await found_jobs(self._queue, search, size, page_token, owner)
 
     async def watch_job(
         self, job_id: str, after: str = "", *, caller: Caller
@@ -308,6 +301,11 @@ class KioskService:
         async with self._new_watchers:
             await job_of(self._queue, job_id, caller=caller)
         return self._queue.watch(job_id, after)
+
+    async def jobs_ahead(self, job_id: str, *, caller: Caller) -> int | None:
+        """About how many jobs go before a queued one, see `JobQueue.jobs_ahead`."""
+        job = await job_of(self._queue, job_id, caller=caller)
+        return await self._queue.jobs_ahead(job_id) if job.state is JobState.QUEUED else None
 
     async def cancel_job(self, job_id: str, *, caller: Caller) -> Job:
         await job_of(self._queue, job_id, caller=caller, scope=Scope.WRITE)
@@ -361,7 +359,7 @@ class KioskService:
     # ------------------------------------------------------------------ results
 
     async def list_results(self, job_id: str, *, caller: Caller) -> list[ResultFile]:
-        job = await self._succeeded(job_id, caller)
+        job = await finished_job_of(self._queue, job_id, caller=caller)
         prefix = results_prefix(job_id)
         return [
             _result_file(job, key.removeprefix(prefix), size)
@@ -388,15 +386,6 @@ class KioskService:
             )
         key = results_prefix(result.job_id) + result.file_name
         return self._store.read(key, offset_bytes)
-
-    async def _succeeded(self, job_id: str, caller: Caller) -> Job:
-        job = await job_of(self._queue, job_id, caller=caller)
-        if job.state is not JobState.SUCCEEDED:
-            hint = "Wait until it has succeeded." if not job.state.is_final else "It has none."
-            raise WrongState(
-                f"The job is {job.state.value} and has no results. {hint}", reason="NO_RESULTS"
-            )
-        return job
 
     # ------------------------------------------------------------------ upkeep
 

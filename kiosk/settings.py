@@ -271,6 +271,9 @@ class ServerSettings(Group):
     retention_s: float = Field(
         7 * 24 * 3600.0, gt=0, description="Uploads and jobs are deleted after this long (7 days)."
     )
+    preview_s: float = Field(
+        3600.0, gt=0, description="Previews of a region are deleted after this long (an hour)."
+    )
     idle_s: float = Field(
         75.0,
         gt=0,

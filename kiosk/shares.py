@@ -107,6 +107,10 @@ class Shares:
         """The link with a token: a whole address, or from the root of the page."""
         return f"{self._public_url}/s/{token}"
 
+    def zarr_url(self, token: str) -> str:
+        """Where other programs open the job: as `url`."""
+        return f"{self._public_url}/open/{token}/image.ome.zarr"
+
     @staticmethod
     def is_token(token: str) -> bool:
         """Whether this may be the token of a link."""

@@ -58,6 +58,13 @@ class TrackingRequest:
                 f"There is no linker '{self.linker}'; choose '{NETWORK}' or '{GEOMETRIC}'.",
                 field="linker",
             )
+        if self.segmentation.plane is not None or self.segmentation.preview:
+            raise InvalidRequest(
+                "Cells are followed through all frames; leave plane and preview out, or leave the"
+                " tracking out to look at one plane.",
+                reason="BAD_PLANE",
+                field="plane",
+            )
         if (self.tracks or self.labels_are_tracks) and not self.labels:
             raise InvalidRequest(
                 "Corrected tracks need the label images that they belong to; give both.",

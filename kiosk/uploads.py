@@ -16,6 +16,7 @@ from collections.abc import AsyncIterator
 from dataclasses import asdict, replace
 
 from kiosk.callers import Caller, Scope
+from kiosk.checksums import Checksum
 from kiosk.disk_room import ANY_ROOM, DiskRoom
 from kiosk.errors import InvalidRequest, NotFound, TooLarge, WrongState
 from kiosk.jobs import Upload, link_key, new_id, plain_name, upload_key
@@ -25,6 +26,8 @@ from kiosk.telemetry import UPLOAD_BYTES
 
 # Bytes gathered before a piece is written: a break loses at most this much.
 PIECE_BYTES = 8 * 1024 * 1024
+# Bytes that were held back for their checksum are read again so many at a time.
+SPOOLED_BYTES = 1024 * 1024
 # The pieces, and the whole that is put together from them, lie there at the same time.
 COPIES = 2
 # An upload outlives the retention of a job by this much, so that a job submitted late can finish.
@@ -110,6 +113,17 @@ class Uploads:
         caller.require(Scope.READ, Scope.WRITE)
         return await self._get(upload_id, caller)
 
+    async def get_complete(self, upload_id: str, *, caller: Caller) -> Upload:
+        """An upload that has arrived as a whole. Raises NotFound, WrongState."""
+        upload = await self.get(upload_id, caller=caller)
+        if not upload.complete:
+            raise WrongState(
+                f"The upload is not complete: {upload.offset_bytes} bytes have arrived. Send the"
+                " rest first.",
+                reason="UPLOAD_INCOMPLETE",
+            )
+        return upload
+
     async def _get(self, upload_id: str, caller: Caller) -> Upload:
         missing = NotFound(
             f"There is no upload '{upload_id}'. It may have expired; upload the file again."
@@ -136,17 +150,20 @@ class Uploads:
         finish: bool = False,
         *,
         caller: Caller,
+        checksum: Checksum | None = None,
     ) -> Upload:
         """Add bytes at the end of what has arrived; on a break, what came in is kept.
 
         Args:
             offset_bytes: must equal what has arrived so far.
             finish: complete the upload with the last byte, also when its size was not announced.
+            checksum: of these bytes; they are kept when all have come and it is right, or not at
+                all.
 
         Raises:
             WrongState: wrong offset, already complete, or somebody else is writing.
             TooLarge: more bytes than announced or allowed.
-            InvalidRequest: the checksum is wrong; the upload is removed.
+            InvalidRequest: the checksum is wrong; if it is that of the file, the upload is removed.
         """
         caller.require(Scope.WRITE)
         upload = await self._get(upload_id, caller)
@@ -164,6 +181,8 @@ class Uploads:
             )
         self._writing.add(upload_id)
         try:
+            if checksum is not None:
+                data = self._checked(upload, data, checksum)
             upload = await self._receive(upload, data)
             if finish or upload.offset_bytes == upload.size_bytes:
                 upload = await self._complete(upload)
@@ -230,6 +249,24 @@ class Uploads:
                 await asyncio.shield(self._write_piece(upload.id, offset, bytes(buffer)))
                 offset += len(buffer)
         return replace(upload, offset_bytes=offset)
+
+    async def _checked(
+        self, upload: Upload, data: AsyncIterator[bytes], checksum: Checksum
+    ) -> AsyncIterator[bytes]:
+        """The bytes, from a temporary file, once all are there and their checksum is right."""
+        hasher, arrived = checksum.hasher(), upload.offset_bytes
+        with tempfile.TemporaryFile(prefix="kiosk-upload-") as file:
+            async for chunk in data:
+                if arrived % PIECE_BYTES + len(chunk) >= PIECE_BYTES:
+                    self._room.check()
+                arrived += len(chunk)
+                self._check_arrived(upload, arrived)
+                hasher.update(chunk)
+                await asyncio.to_thread(file.write, chunk)
+            checksum.check(hasher)
+            file.seek(0)
+            while chunk := await asyncio.to_thread(file.read, SPOOLED_BYTES):
+                yield chunk
 
     async def _complete(self, upload: Upload) -> Upload:
         if 0 <= upload.size_bytes != upload.offset_bytes:

@@ -27,10 +27,11 @@ from kiosk.errors import (
     Unauthenticated,
     WrongState,
 )
-from kiosk.jobs import DeadLetter, Job, JobEvent, Priority, ResultFile, Upload
+from kiosk.job_search import JobSearch
+from kiosk.jobs import DeadLetter, Job, JobEvent, JobState, Priority, ResultFile, Upload
 from kiosk.models import ModelCard
 from kiosk.reading import InspectedImage, ReadOptions
-from kiosk.request import Region, SegmentationRequest
+from kiosk.request import Plane, Region, SegmentationRequest
 from kiosk.share import Share
 from kiosk.tracking_request import TrackingRequest
 
@@ -149,6 +150,8 @@ def segmentation_from_proto(request: pb.SegmentRequest) -> SegmentationRequest:
         volume=request.volume,
         formats=tuple(request.formats),
         within=id_of(request.within, "uploads") if request.within else "",
+        plane=Plane(t=request.plane.t, z=request.plane.z) if request.HasField("plane") else None,
+        preview=request.preview,
     )
 
 
@@ -173,6 +176,15 @@ def tracking_from_proto(request: pb.TrackRequest) -> TrackingRequest:
         correct_drift=not request.no_drift_correction,
         mend=not request.no_mending,
     )
+
+
+def search_from_proto(request: pb.ListJobsRequest) -> JobSearch:
+    """Which jobs are looked for. Raises InvalidRequest."""
+    if request.state not in pb.JobState.values():
+        raise InvalidRequest(f"There is no state {request.state}.", field="state")
+    name = pb.JobState.Name(request.state).removeprefix("JOB_STATE_")
+    state = None if name == "UNSPECIFIED" else JobState[name]
+    return JobSearch(text=request.search, state=state, previews=request.previews)
 
 
 def reading_from_proto(reading: pb.ReadOptions) -> ReadOptions:
@@ -328,11 +340,12 @@ def result_to_proto(result: ResultFile) -> pb.Result:
     )
 
 
-def share_to_proto(share: Share, token: str = "", url: str = "") -> pb.Share:
+def share_to_proto(share: Share, token: str = "", url: str = "", zarr_url: str = "") -> pb.Share:
     return pb.Share(
         name=f"jobs/{share.job_id}/shares/{share.id}",
         token=token,
         url=url,
+        zarr_url=zarr_url,
         creator=share.creator,
         create_time=_timestamp(share.create_time_s),
         expire_time=_timestamp(share.expire_time_s),
@@ -390,9 +403,11 @@ def _json(message: Any) -> dict[str, Any]:
     return data
 
 
-def share_to_json(share: Share, token: str = "", url: str = "") -> dict[str, Any]:
+def share_to_json(
+    share: Share, token: str = "", url: str = "", zarr_url: str = ""
+) -> dict[str, Any]:
     """The proto message as JSON, with the bare id beside it."""
-    return {**_json(share_to_proto(share, token, url)), "id": share.id}
+    return {**_json(share_to_proto(share, token, url, zarr_url)), "id": share.id}
 
 
 def http_date(time_s: float) -> str:

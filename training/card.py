@@ -15,7 +15,7 @@ from pathlib import Path
 
 from kiosk.evaluation import Scores, evaluate
 from kiosk.evaluation.groups import read_groups
-from kiosk.evaluation.scores import COARSE_THRESHOLDS
+from kiosk.imaging.scores import COARSE_THRESHOLDS
 
 
 def accuracy_tables(groups: Mapping[str, Scores], before: Mapping[str, Scores]) -> str:

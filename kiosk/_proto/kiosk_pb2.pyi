@@ -333,7 +333,7 @@ class RedriveJobRequest(_message.Message):
     def __init__(self, name: _Optional[str] = ...) -> None: ...
 
 class SegmentRequest(_message.Message):
-    __slots__ = ("upload", "model", "model_version", "channel", "parameters", "request_id", "reading", "region", "volume", "formats", "within", "priority")
+    __slots__ = ("upload", "model", "model_version", "channel", "parameters", "request_id", "reading", "region", "volume", "formats", "within", "plane", "preview", "priority")
     class ParametersEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -352,6 +352,8 @@ class SegmentRequest(_message.Message):
     VOLUME_FIELD_NUMBER: _ClassVar[int]
     FORMATS_FIELD_NUMBER: _ClassVar[int]
     WITHIN_FIELD_NUMBER: _ClassVar[int]
+    PLANE_FIELD_NUMBER: _ClassVar[int]
+    PREVIEW_FIELD_NUMBER: _ClassVar[int]
     PRIORITY_FIELD_NUMBER: _ClassVar[int]
     upload: str
     model: str
@@ -364,8 +366,10 @@ class SegmentRequest(_message.Message):
     volume: bool
     formats: _containers.RepeatedScalarFieldContainer[str]
     within: str
+    plane: Plane
+    preview: bool
     priority: Priority
-    def __init__(self, upload: _Optional[str] = ..., model: _Optional[str] = ..., model_version: _Optional[str] = ..., channel: _Optional[str] = ..., parameters: _Optional[_Mapping[str, float]] = ..., request_id: _Optional[str] = ..., reading: _Optional[_Union[ReadOptions, _Mapping]] = ..., region: _Optional[_Union[Region, _Mapping]] = ..., volume: _Optional[bool] = ..., formats: _Optional[_Iterable[str]] = ..., within: _Optional[str] = ..., priority: _Optional[_Union[Priority, str]] = ...) -> None: ...
+    def __init__(self, upload: _Optional[str] = ..., model: _Optional[str] = ..., model_version: _Optional[str] = ..., channel: _Optional[str] = ..., parameters: _Optional[_Mapping[str, float]] = ..., request_id: _Optional[str] = ..., reading: _Optional[_Union[ReadOptions, _Mapping]] = ..., region: _Optional[_Union[Region, _Mapping]] = ..., volume: _Optional[bool] = ..., formats: _Optional[_Iterable[str]] = ..., within: _Optional[str] = ..., plane: _Optional[_Union[Plane, _Mapping]] = ..., preview: _Optional[bool] = ..., priority: _Optional[_Union[Priority, str]] = ...) -> None: ...
 
 class Region(_message.Message):
     __slots__ = ("min_y_px", "min_x_px", "max_y_px", "max_x_px")
@@ -378,6 +382,14 @@ class Region(_message.Message):
     max_y_px: int
     max_x_px: int
     def __init__(self, min_y_px: _Optional[int] = ..., min_x_px: _Optional[int] = ..., max_y_px: _Optional[int] = ..., max_x_px: _Optional[int] = ...) -> None: ...
+
+class Plane(_message.Message):
+    __slots__ = ("t", "z")
+    T_FIELD_NUMBER: _ClassVar[int]
+    Z_FIELD_NUMBER: _ClassVar[int]
+    t: int
+    z: int
+    def __init__(self, t: _Optional[int] = ..., z: _Optional[int] = ...) -> None: ...
 
 class TrackRequest(_message.Message):
     __slots__ = ("upload", "model", "model_version", "channel", "request_id", "parameters", "reading", "formats", "labels", "tracks", "labels_are_tracks", "skip_bad_frames", "linker", "longest_gap_frames", "reach_px", "no_divisions", "no_drift_correction", "no_mending", "priority")
@@ -435,14 +447,20 @@ class GetJobRequest(_message.Message):
     def __init__(self, name: _Optional[str] = ...) -> None: ...
 
 class ListJobsRequest(_message.Message):
-    __slots__ = ("page_size", "page_token", "all_owners")
+    __slots__ = ("page_size", "page_token", "all_owners", "search", "state", "previews")
     PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
     PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
     ALL_OWNERS_FIELD_NUMBER: _ClassVar[int]
+    SEARCH_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    PREVIEWS_FIELD_NUMBER: _ClassVar[int]
     page_size: int
     page_token: str
     all_owners: bool
-    def __init__(self, page_size: _Optional[int] = ..., page_token: _Optional[str] = ..., all_owners: _Optional[bool] = ...) -> None: ...
+    search: str
+    state: JobState
+    previews: bool
+    def __init__(self, page_size: _Optional[int] = ..., page_token: _Optional[str] = ..., all_owners: _Optional[bool] = ..., search: _Optional[str] = ..., state: _Optional[_Union[JobState, str]] = ..., previews: _Optional[bool] = ...) -> None: ...
 
 class ListJobsResponse(_message.Message):
     __slots__ = ("jobs", "next_page_token")
@@ -483,20 +501,22 @@ class ExtendJobRequest(_message.Message):
     def __init__(self, name: _Optional[str] = ..., expire_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class Share(_message.Message):
-    __slots__ = ("name", "token", "url", "creator", "create_time", "expire_time")
+    __slots__ = ("name", "token", "url", "creator", "create_time", "expire_time", "zarr_url")
     NAME_FIELD_NUMBER: _ClassVar[int]
     TOKEN_FIELD_NUMBER: _ClassVar[int]
     URL_FIELD_NUMBER: _ClassVar[int]
     CREATOR_FIELD_NUMBER: _ClassVar[int]
     CREATE_TIME_FIELD_NUMBER: _ClassVar[int]
     EXPIRE_TIME_FIELD_NUMBER: _ClassVar[int]
+    ZARR_URL_FIELD_NUMBER: _ClassVar[int]
     name: str
     token: str
     url: str
     creator: str
     create_time: _timestamp_pb2.Timestamp
     expire_time: _timestamp_pb2.Timestamp
-    def __init__(self, name: _Optional[str] = ..., token: _Optional[str] = ..., url: _Optional[str] = ..., creator: _Optional[str] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., expire_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+    zarr_url: str
+    def __init__(self, name: _Optional[str] = ..., token: _Optional[str] = ..., url: _Optional[str] = ..., creator: _Optional[str] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., expire_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., zarr_url: _Optional[str] = ...) -> None: ...
 
 class CreateShareRequest(_message.Message):
     __slots__ = ("job", "expire_time")
@@ -539,18 +559,20 @@ class DeleteJobResponse(_message.Message):
     def __init__(self) -> None: ...
 
 class Result(_message.Message):
-    __slots__ = ("name", "file_name", "size_bytes", "media_type", "description")
+    __slots__ = ("name", "file_name", "size_bytes", "media_type", "description", "opens_with")
     NAME_FIELD_NUMBER: _ClassVar[int]
     FILE_NAME_FIELD_NUMBER: _ClassVar[int]
     SIZE_BYTES_FIELD_NUMBER: _ClassVar[int]
     MEDIA_TYPE_FIELD_NUMBER: _ClassVar[int]
     DESCRIPTION_FIELD_NUMBER: _ClassVar[int]
+    OPENS_WITH_FIELD_NUMBER: _ClassVar[int]
     name: str
     file_name: str
     size_bytes: int
     media_type: str
     description: str
-    def __init__(self, name: _Optional[str] = ..., file_name: _Optional[str] = ..., size_bytes: _Optional[int] = ..., media_type: _Optional[str] = ..., description: _Optional[str] = ...) -> None: ...
+    opens_with: str
+    def __init__(self, name: _Optional[str] = ..., file_name: _Optional[str] = ..., size_bytes: _Optional[int] = ..., media_type: _Optional[str] = ..., description: _Optional[str] = ..., opens_with: _Optional[str] = ...) -> None: ...
 
 class ListResultsRequest(_message.Message):
     __slots__ = ("job",)

@@ -42,6 +42,7 @@ MOST_CONNECTIONS = 50
 FULL_SHARE = 0.85
 MEMORY_LOOK_S = 1.0
 MOST_AT_A_TIME = 100
+NO_SUCH_JOB = -2  # as ahead.lua says it
 # Taking apart what Redis answers holds up everybody else: a long list is read piece by piece.
 READ_AT_A_TIME = 25
 # A change of many jobs at once wakes all their watchers; calls do not wait behind all of them.
@@ -89,7 +90,7 @@ class RedisQueue:
             job.owner,
             job.request_id,
             job.priority.value if job.priority else "",
-            round(policy.retention_s * 1000),
+            round(policy.kept_s(job) * 1000),
             policy.open_jobs,
             policy.owner_open_jobs,
             policy.open_parts,
@@ -251,6 +252,13 @@ class RedisQueue:
                 if not before or (int(score), job_id) < (int(highest), last_id)
             ]
         return found[:count]
+
+    async def jobs_ahead(self, job_id: str) -> int | None:
+        _check_id(job_id)
+        ahead = int(await self._run("ahead", job_id, BATCH_TURN))
+        if ahead == NO_SUCH_JOB:
+            raise _no_such_job(job_id)
+        return None if ahead < 0 else ahead
 
     async def cancel(self, job_id: str) -> Job:
         _check_id(job_id)

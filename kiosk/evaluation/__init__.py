@@ -1,7 +1,6 @@
 """`kiosk evaluate`: label images against ground truth.
 
 pairs       the files that belong together, and their planes
-scores      figures of one plane, which add up to pooled ones
 groups      which image belongs to which group, from a CSV file
 comparison  all of it: planes, groups, worst planes
 rows        the figures as JSON and CSV
@@ -23,6 +22,6 @@ tracking_output  these figures as JSON, as CSV and for the terminal
 from __future__ import annotations
 
 from kiosk.evaluation.comparison import Evaluation, PlaneResult, evaluate
-from kiosk.evaluation.scores import THRESHOLDS, Scores, score_plane
+from kiosk.imaging.scores import THRESHOLDS, Scores, score_plane
 
 __all__ = ["THRESHOLDS", "Evaluation", "PlaneResult", "Scores", "evaluate", "score_plane"]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from kiosk.evaluation.groups import Groups
 from kiosk.evaluation.pairs import Pair, find_pairs, read_planes
-from kiosk.evaluation.scores import Scores, score_plane
+from kiosk.imaging.scores import Scores, score_plane
 
 Track = Callable[[Sequence[Pair]], Iterable[Pair]]
 

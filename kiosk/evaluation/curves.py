@@ -7,10 +7,10 @@ from collections.abc import Callable
 from PIL import Image
 
 from kiosk.evaluation.comparison import Evaluation
-from kiosk.evaluation.scores import THRESHOLDS, Scores
 from kiosk.imaging import charts
 from kiosk.imaging.charts import Axis, Series
 from kiosk.imaging.matching import MatchCounts
+from kiosk.imaging.scores import THRESHOLDS, Scores
 
 # (width, height): three charts in a row, or two and a legend.
 CHART_PX, WIDE_PX = (544, 400), (740, 400)

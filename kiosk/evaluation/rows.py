@@ -8,8 +8,8 @@ from typing import Any
 
 from kiosk.errors import InvalidRequest
 from kiosk.evaluation.comparison import Evaluation, PlaneResult
-from kiosk.evaluation.scores import THRESHOLDS, Scores
 from kiosk.imaging.matching import MatchCounts
+from kiosk.imaging.scores import THRESHOLDS, Scores
 
 DECIMALS = 4
 

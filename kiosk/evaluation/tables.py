@@ -7,7 +7,7 @@ from rich.markup import escape
 from rich.table import Column, Table
 
 from kiosk.evaluation.comparison import Evaluation
-from kiosk.evaluation.scores import THRESHOLDS, Scores
+from kiosk.imaging.scores import THRESHOLDS, Scores
 
 
 def print_evaluation(evaluation: Evaluation, console: Console) -> None:

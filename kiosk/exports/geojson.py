@@ -44,7 +44,8 @@ class QuPathGeoJson(Writer):
         points, first = rings.points.tolist(), rings.first.tolist()
         place = {"plane": {"c": ALL_CHANNELS, "z": plane.z, "t": plane.t}}
         # Objects without a plane are on the first one.
-        place = place if self.image.sizes["t"] * self.image.sizes["z"] > 1 else {}
+        sizes = self.image.whole_sizes
+        place = place if sizes["t"] * sizes["z"] > 1 else {}
         size = self.image.pixel_size_um
         for label, area_px, numbered in rings.instances():
             self._count += 1

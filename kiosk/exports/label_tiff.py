@@ -15,6 +15,7 @@ import tifffile
 
 from kiosk.exports.writer import LabelPlane, ResultImage, Writer
 from kiosk.imaging.pyramids import Pyramid, level_count, level_shape, nearest
+from kiosk.ports import Window
 
 # Planes up to this side are one piece, which every program reads; larger ones are tiled and get
 # smaller resolutions, so that a viewer need not unpack all of a slide.
@@ -59,6 +60,14 @@ class LabelTiff(Writer):
             return
         options |= {"tile": self._tile}
         levels = level_count(self._shape, SMALLEST_PX)
+        touched = self.image.touched
+        if touched is not None and max(side.stop - side.start for side in touched) <= LARGE_PX:
+            few = _FewLabels(plane.labels(touched).astype(dtype, copy=False), touched, self._tile)
+            for level in range(levels):
+                shape = level_shape(self._shape, level)
+                own = {"subfiletype": 1} if level else {"subifds": levels - 1, **first}
+                self._tiff.write(few.tiles(shape, level), shape=shape, **options, **own)
+            return
         with tempfile.TemporaryFile(dir=self.path.parent) as file:
             smaller = _Smaller(self._shape, self._tile, levels, dtype, file)
             self._tiff.write(
@@ -89,6 +98,44 @@ class LabelTiff(Writer):
         self._tiff.close()
 
     discard = close
+
+
+class _FewLabels:
+    """Packed tiles of a plane that has labels in a small window only; the others are all alike.
+
+    Args:
+        labels: (y, x) those in the window.
+    """
+
+    def __init__(self, labels: np.ndarray, window: Window, tile: tuple[int, int]) -> None:
+        self._labels, self._window, self._tile = labels, window, tile
+        self._nothing = zlib.compress(bytes(tile[0] * tile[1] * labels.itemsize), ZLIB_LEVEL)
+
+    def tiles(self, shape: tuple[int, int], level: int) -> Iterator[bytes]:
+        """All tiles of a resolution of this (y, x) shape, row by row."""
+        step = 2**level
+        # Every step-th pixel of the plane, as `pyramids.nearest` takes them.
+        first = [-(-side.start // step) for side in self._window]
+        held = self._labels[
+            tuple(
+                slice(start * step - side.start, None, step)
+                for start, side in zip(first, self._window, strict=True)
+            )
+        ]
+        for top in range(0, shape[0], self._tile[0]):
+            for left in range(0, shape[1], self._tile[1]):
+                yield self._packed(held, top - first[0], left - first[1])
+
+    def _packed(self, held: np.ndarray, top: int, left: int) -> bytes:
+        """The tile at a place that counts from the first of the held labels."""
+        height, width = self._tile
+        part = held[max(0, top) : max(0, top + height), max(0, left) : max(0, left + width)]
+        if not part.any():
+            return self._nothing
+        whole = np.zeros(self._tile, held.dtype)
+        y, x = max(0, -top), max(0, -left)
+        whole[y : y + part.shape[0], x : x + part.shape[1]] = part
+        return zlib.compress(whole.tobytes(), ZLIB_LEVEL)
 
 
 class _Smaller:

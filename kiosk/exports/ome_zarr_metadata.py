@@ -39,12 +39,14 @@ def image_attributes(
     return {"ome": ome, "kiosk": dict(image.about or {})}
 
 
-def labels_attributes() -> dict[str, dict[str, Any]]:
+def labels_attributes(name: str = LABELS_NAME) -> dict[str, dict[str, Any]]:
     """Attributes of the group that lists the label images."""
-    return {"ome": {"version": VERSION, "labels": [LABELS_NAME]}}
+    return {"ome": {"version": VERSION, "labels": [name]}}
 
 
-def label_image_attributes(image: ResultImage, levels: int) -> dict[str, dict[str, Any]]:
+def label_image_attributes(
+    image: ResultImage, levels: int, name: str = LABELS_NAME
+) -> dict[str, dict[str, Any]]:
     """Attributes of the group of the label image.
 
     Colours are left out: a list of all instances would be larger than the labels, and viewers
@@ -53,10 +55,25 @@ def label_image_attributes(image: ResultImage, levels: int) -> dict[str, dict[st
     return {
         "ome": {
             "version": VERSION,
-            "multiscales": [_multiscale(image, levels, LABELS_NAME, "nearest")],
+            "multiscales": [_multiscale(image, levels, name, "nearest")],
             "image-label": {"version": VERSION, "source": {"image": "../../"}},
         }
     }
+
+
+def as_version_04(attributes: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """The same attributes as OME-Zarr 0.4 has them, https://ngff.openmicroscopy.org/0.4/: without
+    a group of their own, and the version in each of them."""
+    version = {"version": "0.4"}
+    found: dict[str, Any] = {name: value for name, value in attributes.items() if name != "ome"}
+    for name, value in attributes["ome"].items():
+        if name == "multiscales":
+            found[name] = [{**version, **multiscale} for multiscale in value]
+        elif name in ("omero", "image-label"):
+            found[name] = {**value, **version}
+        elif name != "version":
+            found[name] = value
+    return found
 
 
 def _multiscale(image: ResultImage, levels: int, name: str, method: str) -> dict[str, Any]:

@@ -34,7 +34,7 @@ class RoiZip(Writer):
     def __init__(self, path: Path, image: ResultImage) -> None:
         super().__init__(path, image)
         self._zip = StoredZip(path)
-        sizes = image.sizes
+        sizes = self._sizes = image.whole_sizes
         self._channels = 1 if image.is_rgb else sizes["c"]
         self._planes = sizes["t"] * sizes["z"]
         is_wide = max(self._planes * self._channels, sizes["y"], sizes["x"]) > 9999
@@ -64,7 +64,7 @@ class RoiZip(Writer):
         if self._planes == 1:
             return {}
         place = {"t_position": plane.t + 1, "z_position": plane.z + 1}
-        if self._channels == 1 and 1 in (self.image.sizes["t"], self.image.sizes["z"]):
+        if self._channels == 1 and 1 in (self._sizes["t"], self._sizes["z"]):
             place["position"] = self._number(plane)  # a plain stack
         return place
 
@@ -76,7 +76,7 @@ class RoiZip(Writer):
 
     def _number(self, plane: LabelPlane) -> int:
         """Number of the image in the stack: channels inside, then z, then t."""
-        return (plane.t * self.image.sizes["z"] + plane.z) * self._channels + 1
+        return (plane.t * self._sizes["z"] + plane.z) * self._channels + 1
 
     def close(self) -> None:
         self._zip.close()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -21,10 +21,12 @@ class ResultImage:
 
     Attributes:
         stem: first part of the names of the results.
-        sizes: lengths of the axes t, c, z, y, x.
+        sizes: lengths of the axes t, c, z, y, x; of t and z what there are results of.
+        whole_sizes: those of the image, in which t and z of planes count; default: the same.
         channels: numbers of the channels that were segmented.
         columns: columns of the table of instances, in order.
         label_dtype: uint16, or uint32 where there are more instances.
+        touched: window outside of which no plane has labels; None = not known.
         is_volume: labels are instances in 3-D, the same on all planes of a time point.
         about: name and version of the model, and what else belongs into metadata.
     """
@@ -42,11 +44,14 @@ class ResultImage:
     label_dtype: np.dtype[Any]
     is_volume: bool = False
     about: Mapping[str, str] | None = None
+    touched: Window | None = None
+    whole_sizes: Mapping[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         names = tuple(_printable(name) for name in self.channel_names)
         object.__setattr__(self, "stem", _printable(self.stem))
         object.__setattr__(self, "channel_names", names)
+        object.__setattr__(self, "whole_sizes", self.whole_sizes or self.sizes)
         if self.about is not None:
             about = {key: _printable(text) for key, text in self.about.items()}
             object.__setattr__(self, "about", about)

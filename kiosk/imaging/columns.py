@@ -26,7 +26,10 @@ MEANINGS: Mapping[str, str] = {
 _UNITS = {
     "px": "px", "px2": "px²", "px3": "px³", "um": "µm", "um2": "µm²", "um3": "µm³", "rad": "rad",
 }  # fmt: skip
-_OTHER_UNITS = {"area_px": "px²", "volume_px": "px³"}
+_OTHER_UNITS = {
+    "area_px": "px²", "volume_px": "px³", "time_s": "s",
+    "mean_speed_px_per_frame": "px/frame", "mean_speed_um_per_h": "µm/h",
+}  # fmt: skip
 # Positions and sizes of boxes, areas in pixels, numbers and yes or no.
 _WHOLE = re.compile(
     r"t|z|label|planes|touches_(z_)?border|within|(min|max|first|last)_[tzyx](_px)?"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Coroutine, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -60,10 +60,15 @@ class Assembler:
         self.shape = cutting.shape
         # The part that is segmented.
         self.shown = (slice(*cutting.rows), slice(*cutting.columns))
+        # What lies in it may reach beyond by the halo.
+        self.touched = (
+            slice(*_hull([block.outer_y for block in cutting.blocks])),
+            slice(*_hull([block.outer_x for block in cutting.blocks])),
+        )
         count = len(cutting.blocks)
         self.places = [
             Place(t=t, z=z, parts=range(i * count, (i + 1) * count))
-            for i, (t, z) in enumerate(plane_places(sizes))
+            for i, (t, z) in enumerate(plane_places(sizes, context.request.plane))
         ]
 
     @contextmanager
@@ -103,6 +108,10 @@ class Assembler:
         store, job_id = self._context.store, self._context.job.id
         for block, index in zip(self._cutting.blocks, place.parts, strict=True):
             yield block, self._fetch(read_labels(store, job_id, index))
+
+
+def _hull(intervals: Sequence[tuple[int, int]]) -> tuple[int, int]:
+    return min(start for start, _ in intervals), max(stop for _, stop in intervals)
 
 
 class _BlockLabels:

@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Protocol
 
 from kiosk.errors import InvalidRequest
 from kiosk.models import ModelCard
-from kiosk.ports import ImageSource
 
 
-def choose_channels(source: ImageSource, card: ModelCard, wanted: str) -> list[int]:
+class HasChannels(Protocol):
+    """What is asked of an image here; the attributes are those of `ports.ImageSource`."""
+
+    @property
+    def channel_names(self) -> Sequence[str]: ...
+    @property
+    def is_rgb(self) -> bool: ...
+
+
+def choose_channels(source: HasChannels, card: ModelCard, wanted: str) -> list[int]:
     """Indices of the channels to read: one, or all three of a colour image.
 
     Args:
@@ -35,7 +44,7 @@ def choose_channels(source: ImageSource, card: ModelCard, wanted: str) -> list[i
     )
 
 
-def shown_channels(source: ImageSource, wanted: str) -> list[int]:
+def shown_channels(source: HasChannels, wanted: str) -> list[int]:
     """Indices of the channels that show the instances, where no model has a say.
 
     Args:

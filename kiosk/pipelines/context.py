@@ -75,8 +75,20 @@ class JobContext:
 # Headers take milliseconds, but for files that are made to take as long as they may.
 OPENINGS_AT_A_TIME = 16
 
-# An upload may be read in several ways: another image of it, other axes.
-_Key = tuple[str, ReadOptions]
+
+@dataclass(frozen=True, kw_only=True)
+class Origin:
+    """Where an image lies. An upload may be read in several ways: another image of it, other axes.
+
+    Attributes:
+        upload_id: of an upload; "" = it is an object of the kiosk's own, a result.
+        key: of that object.
+    """
+
+    file_name: str
+    upload_id: str = ""
+    key: str = ""
+    reading: ReadOptions = ReadOptions()
 
 
 @dataclass
@@ -100,7 +112,7 @@ class OpenImages:
         self._store = store
         self._files = files
         self._keep = keep
-        self._opened: OrderedDict[_Key, _Opened] = OrderedDict()
+        self._opened: OrderedDict[Origin, _Opened] = OrderedDict()
         # Threads of their own: files that take until they are stopped shall keep only opening busy.
         self._openers = ThreadPoolExecutor(OPENINGS_AT_A_TIME, "open")
 
@@ -108,16 +120,22 @@ class OpenImages:
     async def use(
         self, upload_id: str, file_name: str, reading: ReadOptions = ReadOptions()
     ) -> AsyncIterator[ImageSource]:
+        """As `use_origin`, of an upload."""
+        origin = Origin(file_name=file_name, upload_id=upload_id, reading=reading)
+        async with self.use_origin(origin) as source:
+            yield source
+
+    @asynccontextmanager
+    async def use_origin(self, key: Origin) -> AsyncIterator[ImageSource]:
         """The opened image, for one user at a time (a file has one reading position).
 
         Users of different images do not wait for each other. Raises InvalidRequest when the
-        upload is gone or is not a readable image.
+        upload is gone or is not a readable image, NotFound when a result is gone.
         """
-        key = (upload_id, reading)
         opened = await self._locked(key)
         try:
             if opened.source is None:
-                opened.source = await self._opened_in_thread(upload_id, file_name, reading)
+                opened.source = await self._opened_in_thread(key)
             self._close_oldest()
             yield opened.source
         except asyncio.CancelledError:
@@ -132,7 +150,7 @@ class OpenImages:
                 self._forget(key, opened)
             opened.lock.release()
 
-    async def _locked(self, key: _Key) -> _Opened:
+    async def _locked(self, key: Origin) -> _Opened:
         while True:
             opened = self._opened.setdefault(key, _Opened())
             self._opened.move_to_end(key)
@@ -141,34 +159,38 @@ class OpenImages:
                 return opened
             opened.lock.release()  # given up, or closed, while this user waited
 
-    def _forget(self, key: _Key, opened: _Opened) -> None:
+    def _forget(self, key: Origin, opened: _Opened) -> None:
         if self._opened.get(key) is opened:
             del self._opened[key]
 
-    async def _opened_in_thread(
-        self, upload_id: str, file_name: str, reading: ReadOptions
-    ) -> ImageSource:
-        loop = asyncio.get_running_loop()
-        opening = loop.run_in_executor(self._openers, self._open, upload_id, file_name, reading)
+    async def _opened_in_thread(self, origin: Origin) -> ImageSource:
+        opening = asyncio.get_running_loop().run_in_executor(self._openers, self._open, origin)
         try:
             return await asyncio.shield(opening)
         except asyncio.CancelledError:
             opening.add_done_callback(_close_unwanted)
             raise
 
-    def _open(self, upload_id: str, file_name: str, reading: ReadOptions) -> ImageSource:
+    def _open(self, origin: Origin) -> ImageSource:
         try:
-            file = open_upload(self._store, upload_id)
+            file = self._file(origin)
         except NotFound as error:
+            if not origin.upload_id:
+                raise
             raise InvalidRequest(
                 "The uploaded image is no longer there. Upload it again.", reason="UPLOAD_GONE"
             ) from error
         try:
-            return self._files.open(file, file_name, reading)
+            return self._files.open(file, origin.file_name, origin.reading)
         except BaseException:
             if not isinstance(file, str):
                 file.close()
             raise
+
+    def _file(self, origin: Origin) -> File:
+        if origin.upload_id:
+            return open_upload(self._store, origin.upload_id)
+        return self._store.open(origin.key)
 
     def _close_oldest(self) -> None:
         for key in list(self._opened)[: -self._keep or None]:

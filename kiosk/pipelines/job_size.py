@@ -5,21 +5,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from kiosk.errors import TooLarge
-from kiosk.request import Region
+from kiosk.pipelines.planes import plane_places
+from kiosk.request import SegmentationRequest
 
 # Parts are listed in one message to the queue and kept there until the job is done. As many as the
 # largest job has where the network sees it enlarged.
 MOST_PARTS = 250_000
 
 
-def check_job_size(sizes: Mapping[str, int], region: Region | None, job_px: int) -> None:
+def check_job_size(sizes: Mapping[str, int], request: SegmentationRequest, job_px: int) -> None:
     """Raise TooLarge for a job of more than `job_px` pixels.
 
     Args:
         sizes: of the image, as in `ports.ImageSource`.
-        region: the part of every plane that is segmented; None = all of it.
+        request: says which planes, and which part of each.
     """
-    planes = sizes["t"] * sizes["z"]
+    planes, region = len(plane_places(sizes, request.plane)), request.region
     plane_px = sizes["y"] * sizes["x"]
     if region is not None:
         plane_px = (region.max_y_px - region.min_y_px) * (region.max_x_px - region.min_x_px)

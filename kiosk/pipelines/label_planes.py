@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Protocol
 
 import numpy as np
 
 from kiosk.errors import ReaderFailed, TooLarge
+from kiosk.imaging.masks import mask_labels
 from kiosk.imaging.overviews import small_labels, small_plane
 from kiosk.imaging.rendering import display_size
 from kiosk.imaging.scaling import resized
@@ -129,33 +130,94 @@ def small_pixels(
 ) -> np.ndarray:
     """(len(channels), y, x) pixels of the plane at (t, z), at most `longest_px` along a side.
 
-    Made from the smallest stored resolution that is large enough; the size is that of the full
-    resolution shrunk, which labels have too. `shown`: of this part only. A source that can be
+    The size is that of the full resolution shrunk, which labels have too; else as `shrunk_pixels`.
+    `shown`: of this part only.
+    """
+    full = source.levels[0]
+    shown = shown or (slice(0, full[0]), slice(0, full[1]))
+    size = display_size(*_shape(shown), longest_px)
+    return shrunk_pixels(source, place, channels, shown, size, patience_s=patience_s)
+
+
+def shrunk_pixels(
+    source: ImageSource,
+    place: tuple[int, int],
+    channels: Sequence[int],
+    shown: Window,
+    size: tuple[int, int],
+    *,
+    slack_px: int = 0,
+    patience_s: float = math.inf,
+) -> np.ndarray:
+    """(len(channels), *size) pixels of a part of the plane at (t, z), shrunk by averaging.
+
+    Made from the smallest stored resolution that is large enough. A source that can be
     interrupted is, when the time is over; else the time is looked at before each band of pixels.
+
+    Args:
+        slack_px: a stored resolution may be smaller by this: programs round in their own ways.
 
     Raises:
         TooLarge: with the reason TOO_SLOW, when it takes longer than `patience_s`.
     """
-    end_s = time.monotonic() + patience_s
-    full = source.levels[0]
-    shown = shown or (slice(0, full[0]), slice(0, full[1]))
-    size = display_size(*_shape(shown), longest_px)
-    level, part = 0, shown
+    level, part = _stored_level(source, shown, (size[0] - slack_px, size[1] - slack_px))
+    value_bytes = len(channels) * source.dtype.itemsize
+    with _patiently(source, patience_s) as check:
+
+        def read(window: Window) -> np.ndarray:
+            check()
+            return source.plane(*place, channels, _inside(part, window), level)
+
+        return small_plane(read, _shape(part), size, AT_A_TIME_BYTES // value_bytes)
+
+
+def shrunk_labels(
+    source: ImageSource,
+    place: tuple[int, int],
+    shown: Window,
+    size: tuple[int, int],
+    *,
+    slack_px: int = 0,
+    patience_s: float = math.inf,
+) -> np.ndarray:
+    """`size` labels of a part of the plane at (t, z) of a label image, by nearest pixel.
+
+    Args, Raises: as `shrunk_pixels`; labels are of any type.
+    """
+    level, part = _stored_level(source, shown, (size[0] - slack_px, size[1] - slack_px))
+    with _patiently(source, patience_s) as check:
+
+        def read(window: Window) -> np.ndarray:
+            check()
+            labels: np.ndarray = source.plane(*place, [0], _inside(part, window), level)[0]
+            return mask_labels(labels)
+
+        return small_labels(read, _shape(part), size)
+
+
+def _stored_level(source: ImageSource, shown: Window, size: tuple[int, int]) -> tuple[int, Window]:
+    """The smallest stored resolution where a part has at least this size, and the part there."""
+    full, level, part = source.levels[0], 0, shown
     for number, shape in enumerate(source.levels):
         smaller = _scaled(shown, full, shape)
         height, width = _shape(smaller)
         if height >= size[0] and width >= size[1]:
             level, part = number, smaller
+    return level, part
 
-    def read(window: Window) -> np.ndarray:
+
+@contextmanager
+def _patiently(source: ImageSource, patience_s: float) -> Iterator[Callable[[], None]]:
+    """Gives what raises TooLarge when the time is over; a reader that dies of it does too."""
+    end_s = time.monotonic() + patience_s
+
+    def check() -> None:
         if time.monotonic() > end_s:
             raise _too_slow()
-        return source.plane(*place, channels, _inside(part, window), level)
 
-    value_bytes = len(channels) * source.dtype.itemsize
     try:
         with _interrupted_after(source, patience_s):
-            return small_plane(read, _shape(part), size, AT_A_TIME_BYTES // value_bytes)
+            yield check
     except ReaderFailed as error:
         if time.monotonic() > end_s:
             raise _too_slow() from error

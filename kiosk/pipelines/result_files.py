@@ -17,7 +17,7 @@ from kiosk.exports.writer import ResultImage
 from kiosk.jobs import result_stem, results_prefix
 from kiosk.pipelines.assembling import Fetch
 from kiosk.pipelines.context import JobContext
-from kiosk.ports import ImageSource
+from kiosk.ports import ImageSource, Window
 
 UINT16_MAX = 65_535
 
@@ -43,17 +43,20 @@ def result_image(
     highest_label: int,
     is_volume: bool,
     about: Mapping[str, str],
+    touched: Window | None = None,
 ) -> ResultImage:
     """The image of a job, as the writers of its results see it.
 
     Args:
         channels: those in which the instances were found.
         about: what belongs into metadata besides the file, the job and the kiosk's version.
+        touched: as in `ResultImage`.
     """
     job = context.job
     return ResultImage(
         stem=result_stem(job.file_name),
-        sizes=source.sizes,
+        sizes={**source.sizes, "t": 1, "z": 1} if context.request.plane else source.sizes,
+        whole_sizes=source.sizes,
         dtype=source.dtype,
         is_rgb=source.is_rgb,
         channel_names=source.channel_names,
@@ -64,6 +67,7 @@ def result_image(
         columns=columns,
         label_dtype=np.dtype(np.uint16 if highest_label <= UINT16_MAX else np.uint32),
         is_volume=is_volume,
+        touched=touched,
         about={**about, "file": job.file_name, "kiosk": version("cell-kiosk"), "job": job.id},
     )
 

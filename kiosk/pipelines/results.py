@@ -17,6 +17,7 @@ from kiosk.pipelines.cutting import cutting
 from kiosk.pipelines.intermediate import PartReport, PlanRecord, read_reports
 from kiosk.pipelines.joining import PlaneJoin, Totals
 from kiosk.pipelines.parameters import volume_wishes
+from kiosk.pipelines.planes import plane_places
 from kiosk.pipelines.result_files import fetch_here, put_files, put_record, result_image
 from kiosk.pipelines.run_records import (
     about_image,
@@ -40,7 +41,7 @@ async def write_results(
 ) -> None:
     """Write all results of a finished segmentation to the object store."""
     cuts = cutting(source.sizes, plan, context.request.region)
-    parts = len(cuts.blocks) * source.sizes["t"] * source.sizes["z"]
+    parts = len(cuts.blocks) * len(plane_places(source.sizes, context.request.plane))
     reports = await read_reports(context.store, context.job.id, parts)
     assembler = Assembler(context, source.sizes, cuts, fetch_here())
     with scratch_folder("join") as folder:
@@ -68,7 +69,7 @@ def _write_files(
         most = join.link()
     else:
         join = PlaneJoin(assembler, source, mask)
-        most = _most_instances(reports, source.sizes["t"] * source.sizes["z"])
+        most = _most_instances(reports, len(assembler.places))
     image = result_image(
         context,
         source,
@@ -76,6 +77,7 @@ def _write_files(
         columns=join.columns,
         highest_label=most,
         is_volume=request.volume,
+        touched=assembler.touched if request.region else None,
         about={
             "model": f"{context.job.model}:{context.job.model_version}",
             "scale": f"{plan.sizing.scale:g}",
@@ -83,7 +85,7 @@ def _write_files(
     )
     with ExitStack() as on_error:
         writers = []
-        for item in chosen_formats(request.formats).values():
+        for item in chosen_formats(request.result_formats).values():
             writers.append(item.writer(folder / item.ending, image))
             on_error.callback(writers[-1].discard)
         join.write(writers)
@@ -125,6 +127,7 @@ def _run_record(
             "instances_cut": totals.cut_by_blocks,
         },
         "region": vars(request.region) if request.region else None,
+        "plane": vars(request.plane) if request.plane else None,
         "volume": {"dropped": totals.dropped_volumes} if request.volume else None,
         "within": request.within or None,
         "notes": list(job.notes),

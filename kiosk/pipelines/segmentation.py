@@ -59,6 +59,8 @@ from kiosk.request import SegmentationRequest
 # The maps of one block, before they become instances, take about so much: 32 rays of float16 make
 # blocks of 980 px. The usual two maps of bytes would allow 5,600 px.
 MAPS_BYTES = 64_000_000
+# Around the region of a preview: what is cut at its edge shows that it goes on.
+PREVIEW_HALO_PX = 32
 
 
 def check(
@@ -72,7 +74,7 @@ def check(
     Raises:
         InvalidRequest: with a sentence for the caller.
     """
-    chosen_formats(request.formats)
+    chosen_formats(request.result_formats)
     return check_image(source, card, request, job_px)
 
 
@@ -83,6 +85,8 @@ def check_image(
     instance_parameters(card, request)
     if request.region is not None:
         request.region.check_within(source.sizes["y"], source.sizes["x"])
+    if request.plane is not None:
+        request.plane.check_within(source.sizes)
     if request.volume and source.sizes["z"] == 1:
         raise InvalidRequest(
             "The image has one plane along z only, so there is nothing to join in 3-D. Leave that"
@@ -90,13 +94,13 @@ def check_image(
             reason="NOT_A_STACK",
             field="volume",
         )
-    check_job_size(source.sizes, request.region, job_px)
+    check_job_size(source.sizes, request, job_px)
     return choose_channels(source, card, request.channel)
 
 
 async def plan(context: JobContext) -> tuple[list[Part], list[str]]:
     """The parts of a job and what its owner should know about how the image was read."""
-    chosen_formats(context.request.formats)
+    chosen_formats(context.request.result_formats)
     return await plan_parts(context)
 
 
@@ -129,15 +133,16 @@ async def plan_parts(
     record = PlanRecord(
         channels=channels,
         block_px=round(_block_px(context) / max(1.0, sizing.scale)),
-        block_halo_px=options.block_halo_px,
+        block_halo_px=PREVIEW_HALO_PX if request.preview else options.block_halo_px,
         sizing=sizing,
         align_px=alignment_px(sizing.scale, context.card.divisor_px),
     )
     await write_plan(context.store, job.id, record)
     blocks = cutting(sizes, record, request.region).blocks
-    check_parts(len(blocks) * len(plane_places(sizes)))
+    places = plane_places(sizes, request.plane)
+    check_parts(len(blocks) * len(places))
     parts: list[Part] = []
-    for t, z in plane_places(sizes):
+    for t, z in places:
         for block in range(len(blocks)):
             payload = {"t": t, "z": z, "block": block}
             parts.append(Part(job_id=job.id, kind=PartKind.PART, index=len(parts), payload=payload))

@@ -21,10 +21,13 @@ from kiosk.pipelines.limits import limits_of_plane
 from kiosk.pipelines.planes import plane_places
 from kiosk.pipelines.prediction import predicted_maps
 from kiosk.ports import ImageSource, Window
+from kiosk.request import Region
 
 # Enough for a stable median of the diameters; a small part of the time for the whole job.
 PLANES = 3
 WINDOW_PX = 768
+# Of a preview: half of its time goes into this.
+PREVIEW_WINDOW_PX = 512
 WINDOW_CHOICES = 3  # along each axis
 FEWEST_INSTANCES = 3
 
@@ -61,7 +64,7 @@ async def size_instances(
         return Sizing(scale=scale, diameter_px=parameters.diameter_px, source="given")
     windows = [
         await _window(context, source, channels, place)
-        for place in _some(plane_places(source.sizes))
+        for place in _some(plane_places(source.sizes, context.request.plane))
     ]
     found = [await _measured(context, window, parameters) for window in windows]
     diameters = np.concatenate(found)
@@ -91,6 +94,10 @@ async def _window(
     def read(window: Window) -> np.ndarray:
         return source.plane(*place, channels, window)
 
+    region = context.request.region
+    if context.request.preview and region is not None:
+        limits = await limits_of_plane(context, source, place, channels)
+        return await asyncio.to_thread(read, middle(region, PREVIEW_WINDOW_PX)), limits
     shape = (source.sizes["y"], source.sizes["x"])
     if shape[0] * shape[1] <= context.options.block_px**2:
         # Read once: not every file can be read in pieces.
@@ -122,6 +129,16 @@ def busiest(read: Callable[[Window], np.ndarray], shape: tuple[int, int]) -> np.
     """
     spans = [_spans(length) for length in shape]
     return max((read((rows, columns)) for rows in spans[0] for columns in spans[1]), key=_contrast)
+
+
+def middle(region: Region, side_px: int) -> Window:
+    """At most `side_px` a side in the middle of a region."""
+    sides = ((region.min_y_px, region.max_y_px), (region.min_x_px, region.max_x_px))
+    rows, columns = (
+        slice(max(start, (start + stop - side_px) // 2), min(stop, (start + stop + side_px) // 2))
+        for start, stop in sides
+    )
+    return rows, columns
 
 
 def _spans(length_px: int) -> list[slice]:

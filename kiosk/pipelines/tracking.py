@@ -78,7 +78,7 @@ def check(
             reason="IMAGE_TOO_LARGE",
         )
     if labels is not None:
-        check_job_size(sizes, None, job_px)
+        check_job_size(sizes, request.segmentation, job_px)
         check_labels(labels, sizes)
         return shown_channels(source, request.segmentation.channel)
     if sizes["z"] > 1:

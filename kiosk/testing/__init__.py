@@ -22,6 +22,7 @@ from kiosk.testing.memory_keys import MemoryKeyRing as MemoryKeyRing
 from kiosk.testing.memory_plane import MemoryPlane as MemoryPlane
 from kiosk.testing.memory_queue import MemoryQueue as MemoryQueue
 from kiosk.testing.memory_store import MemoryStore as MemoryStore
+from kiosk.tiles import Tiles
 from kiosk.uploads import Uploads
 
 DAY_S = 24 * 3600.0
@@ -61,6 +62,15 @@ class FakeKiosk:
             inference=self.inference,
             options=self.options,
             **changes,  # type: ignore[arg-type]
+        )
+
+    def tiles(self) -> Tiles:
+        """What its viewer shows; to be closed, as the web server does."""
+        return Tiles(
+            queue=self.queue,
+            store=self.store,
+            images=self.images,
+            uploads=self.service.uploads,
         )
 
     async def work(self) -> None:

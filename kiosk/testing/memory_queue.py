@@ -28,6 +28,7 @@ from kiosk.jobs import (
     PartKind,
     Priority,
     Stage,
+    page_token,
 )
 from kiosk.ports import Backlog
 from kiosk.queue_policy import BATCH_TURN, LITTER_LEASES, LONGEST_DELAY_S, QueuePolicy
@@ -90,7 +91,7 @@ class MemoryQueue:
         now = self._clock()
         job = job.evolve(
             create_time_s=now,
-            expire_time_s=now + policy.retention_s,
+            expire_time_s=now + policy.kept_s(job),
             priority=job.priority or (Priority.INTERACTIVE if few else Priority.BATCH),
         )
         record = self._records[job.id] = MemoryRecord(job=job, open_parts=1)
@@ -172,14 +173,18 @@ class MemoryQueue:
         busy = sum(held.lease.job.owner == owner for held in self._held.values())
         return 0 < self._policy.owner_parts <= busy
 
-    def _first(self, priority: Priority) -> str | None:
-        """The owner whose turn it is."""
+    def _line(self, priority: Priority) -> list[str]:
+        """The owners who have something to hand out, by their turns."""
         owners = [
             owner
             for owner, jobs in self._ready[priority].items()
             if jobs and not self._is_capped(owner)
         ]
-        return min(owners, key=lambda owner: (self._turns[priority, owner], owner), default=None)
+        return sorted(owners, key=lambda owner: (self._turns[priority, owner], owner))
+
+    def _first(self, priority: Priority) -> str | None:
+        """The owner whose turn it is."""
+        return next(iter(self._line(priority)), None)
 
     async def _look(self, priority: Priority, consumer: str, now: float) -> Lease | None:
         owner = self._first(priority)
@@ -335,17 +340,34 @@ class MemoryQueue:
     ) -> tuple[list[Job], str]:
         jobs = sorted(
             (r.job for r in self._records.values() if owner is None or r.job.owner == owner),
-            key=lambda job: (int(job.create_time_s * 1000), job.id),
+            key=lambda job: (round(job.create_time_s * 1000), job.id),
             reverse=True,
         )
         if before:
             time_ms, _, job_id = before.partition("-")
             last = (int(time_ms), job_id)
-            jobs = [j for j in jobs if (int(j.create_time_s * 1000), j.id) < last]
+            jobs = [j for j in jobs if (round(j.create_time_s * 1000), j.id) < last]
         page = jobs[:limit]
-        more = len(jobs) > limit
-        token = f"{int(page[-1].create_time_s * 1000)}-{page[-1].id}" if more else ""
-        return page, token
+        return page, page_token(page[-1]) if len(jobs) > limit else ""
+
+    async def jobs_ahead(self, job_id: str) -> int | None:
+        record = self._record(job_id)
+        if record.job.state is not JobState.QUEUED:
+            return None
+        owner, ahead = record.job.owner, 0
+        place = list(self._ready[record.priority][owner]).index(job_id)
+        line = self._line(record.priority)
+        own_rank = line.index(owner) if owner in line else len(line)
+        for rank, other in enumerate(line):
+            if other != owner:
+                jobs = len(self._ready[record.priority][other])
+                ahead += min(jobs, place + (rank < own_rank))
+        ahead += place
+        (other_class,) = set(Priority) - {record.priority}
+        others = sum(len(self._ready[other_class][name]) for name in self._line(other_class))
+        if record.priority is Priority.INTERACTIVE:
+            return ahead + min(others, ahead // (BATCH_TURN - 1))
+        return ahead + min(others, (ahead + 1) * (BATCH_TURN - 1))
 
     async def cancel(self, job_id: str) -> Job:
         record = self._record(job_id)

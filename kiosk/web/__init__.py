@@ -2,15 +2,16 @@
 
     /  /jobs/{id}  /static/...     the page (folder `frontend`)
     /s/{token}                     follow a share link
+    /open/{token}/image.ome.zarr   a job for other programs, as OME-Zarr
     /api/v1/session                signing in on the page
     /api/v1/uploads                tus 1.0.0: creation, creation-with-upload,
-                                   creation-defer-length, expiration, termination
+                                   creation-defer-length, expiration, termination, checksum
     /api/v1/models, /jobs, ...     JSON; errors are RFC 9457 problem details
     /api/v1/.../events             server-sent events
     /metrics                       Prometheus
 
-Nothing here lets another site's page act for the user: there are no CORS headers, and `SameOrigin`
-refuses what would change something.
+Nothing here lets another site's page act for the user: there are no CORS headers (but below /open,
+where the address itself is the secret), and `SameOrigin` refuses what would change something.
 """
 
 from __future__ import annotations
@@ -23,22 +24,25 @@ from kiosk.authentication import Authentication
 from kiosk.certificate import Certificate
 from kiosk.errors import PermanentError
 from kiosk.exposure import is_loopback
-from kiosk.previews import Previews
 from kiosk.service import KioskService
+from kiosk.tiles import Tiles
 from kiosk.web.answers import add_headers, as_problems
 from kiosk.web.auditing import audited
 from kiosk.web.callers import Recognition
 from kiosk.web.events import Events
+from kiosk.web.figures import FigureRoutes
 from kiosk.web.inspections import Inspections
 from kiosk.web.jobs import Jobs
+from kiosk.web.open_zarr import OpenZarr
 from kiosk.web.openapi import OpenApi
 from kiosk.web.pace import DEFAULT_IDLE_S, IDLE_S, paced
 from kiosk.web.page import Page
-from kiosk.web.pictures import Pictures
 from kiosk.web.results import Results
 from kiosk.web.sessions import Sessions
 from kiosk.web.shares import ShareLinks
+from kiosk.web.tiles import ImageTiles
 from kiosk.web.tus import Tus
+from kiosk.zarr_view import ZarrView
 
 SHUTDOWN_S = 2.0
 # Bodies that are read as a whole; uploads are streamed.
@@ -51,7 +55,7 @@ class WebServer:
     def __init__(
         self,
         service: KioskService,
-        previews: Previews,
+        tiles: Tiles,
         authentication: Authentication,
         frontend: Path,
         host: str,
@@ -63,10 +67,10 @@ class WebServer:
         self._certificate = certificate
         self.port = port
         self._host = host
-        self._previews = previews
+        self._tiles = tiles
         is_local = is_loopback(host) and not authentication.required
         self.app = make_app(
-            service, previews, authentication, frontend, public_url, idle_s, is_local=is_local
+            service, tiles, authentication, frontend, public_url, idle_s, is_local=is_local
         )
         self._runner = web.AppRunner(
             self.app,
@@ -90,12 +94,12 @@ class WebServer:
 
     async def stop(self) -> None:
         await self._runner.cleanup()
-        self._previews.close()
+        self._tiles.close()
 
 
 def make_app(
     service: KioskService,
-    previews: Previews,
+    tiles: Tiles,
     authentication: Authentication,
     frontend: Path,
     public_url: str = "",
@@ -119,6 +123,8 @@ def make_app(
     Jobs(service).add_to(app)
     Events(service, authentication).add_to(app)
     Results(service, authentication).add_to(app)
-    Pictures(previews).add_to(app)
+    FigureRoutes(service.figures).add_to(app)
+    ImageTiles(tiles).add_to(app)
+    OpenZarr(ZarrView(tiles), authentication).add_to(app)
     OpenApi().add_to(app)
     return app

@@ -17,6 +17,7 @@ log = logging.getLogger(__name__)
 
 API = "/api/v1"
 UPLOADS = f"{API}/uploads"
+OPEN_PATH = "/open/{token}/image.ome.zarr/{path}"
 TUS_VERSION = "1.0.0"
 # What an error of aiohttp's says besides its sentence.
 KEPT_HEADERS = ("Allow", "Content-Range", "Tus-Version")
@@ -46,9 +47,17 @@ async def as_problems(request: web.Request, handler: Handler) -> web.StreamRespo
         kept = {name: error.headers[name] for name in KEPT_HEADERS if name in error.headers}
         return _problem(_http_problem(error, request), headers=kept)
     except Exception as error:
-        log.exception("%s %s failed", request.method, request.rel_url.raw_path, exc_info=error)
+        log.exception("%s %s failed", request.method, _told_path(request), exc_info=error)
         internal = KioskError("An internal error stopped this request. The server's log has it.")
         return _problem(wire.problem_json(internal))
+
+
+def _told_path(request: web.Request) -> str:
+    """The address as logs may have it: without the token of a share link, which opens a job."""
+    resource = request.match_info.route.resource
+    if resource is not None and "{token}" in resource.canonical:
+        return resource.canonical
+    return request.rel_url.raw_path
 
 
 def _problem(
@@ -104,8 +113,8 @@ def cut_on_error(request: web.Request) -> Iterator[None]:
     try:
         yield
     except ConnectionError:
-        log.debug("the client went away during %s", request.path)
+        log.debug("the client went away during %s", _told_path(request))
     except Exception:
-        log.exception("%s %s failed half-way", request.method, request.rel_url.raw_path)
+        log.exception("%s %s failed half-way", request.method, _told_path(request))
         if request.transport is not None:
             request.transport.abort()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from kiosk.jobs import JobState
 from kiosk.web.answers import API
 from kiosk.web.jobs import JobRequest
 from kiosk.web.message_schemas import REF
@@ -51,6 +52,12 @@ JOB_OPERATIONS = (
             Parameter(name="page_size", schema=NUMBER),
             Parameter(name="page_token", description="`next_page_token` of the page before."),
             _ALL_OWNERS,
+            Parameter(
+                name="search",
+                description="Words that all occur in file name, model, state or owner.",
+            ),
+            Parameter(name="state", schema={"enum": [state.value for state in JobState]}),
+            Parameter(name="previews", schema=FLAG, description="Previews too."),
         ),
         answers={200: json_answer("A page.", jobs=list_of("Job"), next_page_token=TEXT)},
     ),
@@ -103,7 +110,8 @@ EVENT_OPERATIONS = (
         method="get",
         path=JOB_AT + "/events",
         id="watchJob",
-        summary="Server-sent events of a job, until it ends.",
+        summary="Server-sent events of a job, until it ends; while it is queued also `position`:"
+        " how many jobs go before it.",
         parameters=(
             ID,
             Parameter(name="Last-Event-ID", place="header", description="Go on after this one."),

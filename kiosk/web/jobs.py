@@ -12,9 +12,10 @@ from pydantic import Field, ValidationError
 
 from kiosk import wire
 from kiosk.errors import InvalidRequest, PermissionDenied
+from kiosk.job_search import JobSearch, state_named
 from kiosk.jobs import Priority
 from kiosk.reading import ReadOptions
-from kiosk.request import Region, SegmentationRequest
+from kiosk.request import Plane, Region, SegmentationRequest
 from kiosk.service import KioskService
 from kiosk.tracking_request import TrackingRequest
 from kiosk.web.answers import API
@@ -39,6 +40,13 @@ class RegionBody(Body):
     min_x_px: int = 0
     max_y_px: int
     max_x_px: int
+
+
+class PlaneBody(Body):
+    """As Plane in the proto."""
+
+    t: int = 0
+    z: int = 0
 
 
 class TrackingBody(Body):
@@ -74,6 +82,8 @@ class JobRequest(Body):
     volume: bool = False
     formats: list[str] = Field(default_factory=list)
     within: str = ""
+    plane: PlaneBody | None = None
+    preview: bool = False
     tracking: TrackingBody | None = None
 
     def tracked(self, options: TrackingBody) -> TrackingRequest:
@@ -93,6 +103,8 @@ class JobRequest(Body):
             volume=self.volume,
             formats=tuple(self.formats),
             within=self.within.removeprefix("uploads/"),
+            plane=Plane(**self.plane.model_dump()) if self.plane else None,
+            preview=self.preview,
         )
 
 
@@ -159,6 +171,11 @@ class Jobs:
             request.query.get("page_token", ""),
             caller=caller_of(request),
             all_owners=request.query.get("all_owners") == "true",
+            search=JobSearch(
+                text=request.query.get("search", ""),
+                state=state_named(request.query.get("state", "")),
+                previews=request.query.get("previews") == "true",
+            ),
         )
         # In a thread, as in the gRPC API: nobody else shall wait for a long page.
         listed = await asyncio.to_thread(lambda: [wire.job_to_json(job) for job in jobs])
@@ -204,6 +221,7 @@ async def _job_request(request: web.Request) -> JobRequest:
         groups: dict[str, type[Body]] = {
             "reading": ReadingBody,
             "region": RegionBody,
+            "plane": PlaneBody,
             "tracking": TrackingBody,
         }
         known = ", ".join(groups.get(field.split(".")[0], JobRequest).model_fields)

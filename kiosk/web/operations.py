@@ -8,11 +8,13 @@ from __future__ import annotations
 from kiosk.jobs import JobState
 from kiosk.web.answers import API
 from kiosk.web.bodies import KeyBody
+from kiosk.web.figure_operations import FIGURE_OPERATIONS
 from kiosk.web.job_operations import EVENT_OPERATIONS, JOB_OPERATIONS
 from kiosk.web.operation import DONE, TEXT, Operation, Schema, bytes_answer, json_answer, list_of
 from kiosk.web.result_operations import RESULT_OPERATIONS
 from kiosk.web.sessions import SESSION
 from kiosk.web.share_operations import SHARE_OPERATIONS
+from kiosk.web.tile_operations import TILE_OPERATIONS
 from kiosk.web.upload_operations import UPLOAD_OPERATIONS
 
 _CALLER = json_answer("Who is signed in.", owner=TEXT, scopes={"type": "array", "items": TEXT})
@@ -83,6 +85,8 @@ OPERATIONS: tuple[Operation, ...] = (
     *SHARE_OPERATIONS,
     *EVENT_OPERATIONS,
     *RESULT_OPERATIONS,
+    *FIGURE_OPERATIONS,
+    *TILE_OPERATIONS,
     *OTHER_OPERATIONS,
 )
 # Fields that `wire` writes otherwise than the proto has them.

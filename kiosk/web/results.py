@@ -15,6 +15,7 @@ from kiosk.jobs import ResultFile, result_stem
 from kiosk.service import KioskService
 from kiosk.web.answers import API, cut_on_error
 from kiosk.web.callers import caller_of
+from kiosk.web.ranges import wanted_range
 
 
 class Results:
@@ -40,7 +41,7 @@ class Results:
             request.match_info["id"], request.match_info["file"], caller=caller_of(request)
         )
         etag = f'"{result.job_id}-{result.size_bytes}"'  # a result never changes
-        start, stop = _wanted_range(request, result.size_bytes, etag)
+        start, stop = wanted_range(request, result.size_bytes, etag)
         headers = {**_attachment(result.file_name), "Accept-Ranges": "bytes", "ETag": etag}
         response = web.StreamResponse(headers=headers)
         response.content_type = result.media_type
@@ -115,21 +116,6 @@ class _Sink:
         data = bytes(self._data)
         self._data.clear()
         return data
-
-
-def _wanted_range(request: web.Request, size_bytes: int, etag: str) -> tuple[int, int]:
-    """[start, stop) of the bytes asked for; the whole file for a Range that is not understood."""
-    try:
-        asked = request.http_range
-    except ValueError:
-        return 0, size_bytes
-    if asked.start is None or request.headers.get("If-Range", etag) != etag:
-        return 0, size_bytes
-    start = asked.start if asked.start >= 0 else max(0, size_bytes + asked.start)
-    stop = size_bytes if asked.stop is None else min(asked.stop, size_bytes)
-    if start >= stop:
-        raise web.HTTPRequestRangeNotSatisfiable(headers={"Content-Range": f"bytes */{size_bytes}"})
-    return start, stop
 
 
 def _attachment(file_name: str) -> dict[str, str]:

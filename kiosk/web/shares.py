@@ -35,7 +35,9 @@ class ShareLinks:
         job_id = request.match_info["id"]
         share, token = await self._shares.create(job_id, until_s, caller=caller_of(request))
         address = {"Location": f"{API}/jobs/{share.job_id}/shares/{share.id}"}
-        answer = wire.share_to_json(share, token, self._shares.url(token))
+        answer = wire.share_to_json(
+            share, token, self._shares.url(token), self._shares.zarr_url(token)
+        )
         return web.json_response(answer, status=201, headers=address)
 
     async def list(self, request: web.Request) -> web.Response:

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import base64
 from collections.abc import AsyncIterator
+from contextlib import suppress
 
 from aiohttp import web
 
 from kiosk import wire
-from kiosk.errors import InvalidRequest, TooLarge, TransientError
+from kiosk.checksums import DIGEST_BYTES, Checksum
+from kiosk.errors import InvalidRequest, NotFound, TooLarge, TransientError
 from kiosk.jobs import Upload
 from kiosk.uploads import Uploads
 from kiosk.web.answers import TUS_VERSION, UPLOADS
 from kiosk.web.callers import caller_of
 from kiosk.web.pace import OFFSET_STREAM, arriving
 
-TUS_EXTENSIONS = "creation,creation-with-upload,creation-defer-length,expiration,termination"
+TUS_EXTENSIONS = (
+    "creation,creation-with-upload,creation-defer-length,expiration,termination,checksum"
+)
 
 
 class Tus:
@@ -39,6 +43,7 @@ class Tus:
             "Tus-Version": TUS_VERSION,
             "Tus-Extension": TUS_EXTENSIONS,
             "Tus-Max-Size": str(self._uploads.limit_bytes),
+            "Tus-Checksum-Algorithm": ",".join(DIGEST_BYTES),
         }
         return web.Response(status=204, headers=headers)
 
@@ -49,6 +54,7 @@ class Tus:
             _check_offset_stream(request)
         size_bytes = self._announced_size(request)
         metadata = _metadata(request.headers.get("Upload-Metadata", ""))
+        _checksum(request)  # or an upload would be there that nobody knows
         upload = await self._uploads.create(
             metadata.get("filename", ""),
             size_bytes,
@@ -56,9 +62,19 @@ class Tus:
             caller=caller_of(request),
         )
         if has_body or size_bytes == 0:
-            upload = await self._receive(request, upload.id, 0)
+            upload = await self._received_first(request, upload.id)
         location = {"Location": f"{UPLOADS}/{upload.id}"}
         return web.Response(status=201, headers={**location, **_progress(upload)})
+
+    async def _received_first(self, request: web.Request, upload_id: str) -> Upload:
+        """The bytes that come with the creation; its sender knows no address to send more to."""
+        try:
+            return await self._receive(request, upload_id, 0)
+        except InvalidRequest as error:
+            if error.reason == "CHECKSUM_MISMATCH":
+                with suppress(NotFound):
+                    await self._uploads.delete(upload_id, caller=caller_of(request))
+            raise
 
     async def head(self, request: web.Request) -> web.Response:
         _check_tus_version(request)
@@ -102,7 +118,9 @@ class Tus:
     async def _receive(self, request: web.Request, upload_id: str, offset_bytes: int) -> Upload:
         """Take the body; a length that was deferred comes with the request that ends the file."""
         caller = caller_of(request)
-        upload = await self._uploads.append(upload_id, offset_bytes, _body(request), caller=caller)
+        upload = await self._uploads.append(
+            upload_id, offset_bytes, _body(request), caller=caller, checksum=_checksum(request)
+        )
         if upload.complete or "Upload-Length" not in request.headers:
             return upload
         length_bytes = _number(request, "Upload-Length")
@@ -162,6 +180,12 @@ def _metadata(header: str) -> dict[str, str]:
                 field="Upload-Metadata",
             ) from error
     return found
+
+
+def _checksum(request: web.Request) -> Checksum | None:
+    """Of the body, where one is announced. Raises InvalidRequest."""
+    announced = request.headers.get("Upload-Checksum")
+    return None if announced is None else Checksum.parsed(announced)
 
 
 async def _body(request: web.Request) -> AsyncIterator[bytes]:

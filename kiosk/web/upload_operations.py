@@ -15,20 +15,22 @@ from kiosk.web.operation import (
     list_of,
 )
 from kiosk.web.pace import OFFSET_STREAM
+from kiosk.web.readings import READING
 
 _TUS = Parameter(
     name="Tus-Resumable", place="header", is_required=True, schema={"const": TUS_VERSION}
 )
 _BYTES: Schema = {"type": "integer", "minimum": 0, "maximum": 10**18 - 1}
 _LENGTH = Parameter(name="Upload-Length", place="header", schema=_BYTES)
+_CHECKSUM = Parameter(
+    name="Upload-Checksum",
+    place="header",
+    description="Of the body: `sha1`, `sha256` or `md5`, and the digest in base64.",
+)
 _PROGRESS = ("Upload-Offset", "Upload-Expires", "Tus-Resumable")
 _UPLOAD_AT = UPLOADS + "/{id}"
 _READING = (
-    Parameter(name="member", description="Path of the image inside a zip."),
-    Parameter(name="series", schema=POSITIVE, description="Number of the image, from 0."),
-    Parameter(name="axes", description="Of the file, slowest first: letters of TCZYXS."),
-    Parameter(name="pixel_size_um", schema=POSITIVE),
-    Parameter(name="z_step_um", schema=POSITIVE),
+    *READING,
     Parameter(name="thumbnail_px", schema=POSITIVE, description="Longest side; 0 = none."),
     Parameter(name="list_only", schema=POSITIVE, description="1: images are not opened."),
 )
@@ -48,6 +50,7 @@ UPLOAD_OPERATIONS = (
                 place="header",
                 description="`filename` and `sha256` of the whole file, values in base64.",
             ),
+            _CHECKSUM,
         ),
         body=OFFSET_STREAM,
         needs_body=False,
@@ -73,6 +76,7 @@ UPLOAD_OPERATIONS = (
             _TUS,
             Parameter(name="Upload-Offset", place="header", is_required=True, schema=_BYTES),
             _LENGTH,
+            _CHECKSUM,
         ),
         body=OFFSET_STREAM,
         answers={204: Answer(description="Arrived.", headers=_PROGRESS)},
@@ -93,6 +97,7 @@ UPLOAD_OPERATIONS = (
                 schema={"enum": ["PATCH", "DELETE"]},
             ),
             Parameter(name="Upload-Offset", place="header", schema=_BYTES),
+            _CHECKSUM,
         ),
         body=OFFSET_STREAM,
         needs_body=False,

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 from queue_bench import Bench, make_job, parts_of
 
-from kiosk.errors import LeaseLost, Overloaded, WrongState
+from kiosk.errors import LeaseLost, NotFound, Overloaded, WrongState
 from kiosk.jobs import Job, JobState, Lease, Priority, Stage
 from kiosk.ports import Backlog
 
@@ -102,6 +102,73 @@ async def test_consumer_that_lost_the_answer_is_told_again(bench: Bench) -> None
     assert again == lease
     await bench.queue.complete(again)
     assert (await bench.must_take("c1")).part.index == 1
+
+
+# ---------------------------------------------------------------- how many go before
+
+
+async def ahead(bench: Bench, jobs: list[Job]) -> list[int | None]:
+    return [await bench.queue.jobs_ahead(job.id) for job in jobs]
+
+
+async def test_jobs_of_one_owner_stand_in_a_row(make_bench: Callable[..., Bench]) -> None:
+    bench = make_bench(open_jobs=100)
+    jobs = await submitted(bench, *["ann"] * 5, priority=Priority.BATCH)
+    assert await ahead(bench, jobs) == [0, 1, 2, 3, 4]
+    await bench.queue.succeed(await bench.must_take(), 1)
+    assert await ahead(bench, jobs) == [None, 0, 1, 2, 3]
+
+
+async def test_who_comes_later_has_one_job_of_each_other_owner_before_it(
+    make_bench: Callable[..., Bench],
+) -> None:
+    bench = make_bench(open_jobs=100)
+    many = await submitted(bench, *["ann"] * 9, priority=Priority.BATCH)
+    few = await submitted(bench, "bob", "bob", priority=Priority.BATCH)
+    assert await ahead(bench, few) == [1, 3]
+    assert await ahead(bench, many) == [0, 2, 4, 5, 6, 7, 8, 9, 10]
+
+
+@pytest.mark.parametrize("priority", list(Priority))
+async def test_the_estimate_is_the_order_in_which_jobs_are_handed_out(
+    make_bench: Callable[..., Bench], priority: Priority
+) -> None:
+    bench = make_bench(open_jobs=100)
+    owners = ["ann", "ann", "bob", "cyd", "ann", "bob", "dan", "cyd", "cyd", "cyd"]
+    jobs = await submitted(bench, *owners, priority=priority)
+    told = dict(zip([job.id for job in jobs], await ahead(bench, jobs), strict=True))
+    order = [lease.job.id for lease in await served(bench, len(jobs))]
+    assert [told[job_id] for job_id in order] == list(range(len(jobs)))
+
+
+async def test_interactive_jobs_stand_before_batch_jobs_but_for_one_turn_in_five(
+    make_bench: Callable[..., Bench],
+) -> None:
+    bench = make_bench(open_jobs=100)
+    batch = await submitted(bench, *["ann"] * 3, priority=Priority.BATCH)
+    urgent = await submitted(bench, *["bob"] * 12, priority=Priority.INTERACTIVE)
+    assert await ahead(bench, batch) == [4, 9, 14]
+    assert await ahead(bench, urgent) == [0, 1, 2, 3, 5, 6, 7, 8, 10, 11, 12, 13]
+
+
+async def test_an_owner_who_has_enough_out_waits_for_all_others(
+    make_bench: Callable[..., Bench],
+) -> None:
+    bench = make_bench(open_jobs=100, owner_parts=1)
+    (_, second) = await submitted(bench, "ann", "ann", priority=Priority.BATCH)
+    await served(bench, 1)
+    await submitted(bench, "bob", "cyd", priority=Priority.BATCH)
+    assert await bench.queue.jobs_ahead(second.id) == 2
+
+
+async def test_jobs_that_are_not_queued_have_none_before_them(bench: Bench) -> None:
+    job = await bench.planned(3)
+    assert await bench.queue.jobs_ahead(job.id) is None
+    await bench.queue.cancel(job.id)
+    assert await bench.queue.jobs_ahead(job.id) is None
+    for odd in ("nosuchjob", "a:b"):
+        with pytest.raises(NotFound):
+            await bench.queue.jobs_ahead(odd)
 
 
 # ---------------------------------------------------------------- limits

@@ -19,7 +19,6 @@ from kiosk.adapters.image_files import ImageFileReader
 from kiosk.authentication import Authentication
 from kiosk.errors import TransientError
 from kiosk.imaging.sample import make_sample
-from kiosk.previews import Previews
 from kiosk.settings import CHECKOUT, LimitSettings
 from kiosk.testing import FakeKiosk, make_kiosk
 from kiosk.web import WebServer
@@ -46,10 +45,8 @@ async def kiosk() -> AsyncIterator[Running]:
         yield Running(url.rstrip("/"), None)
         return
     fake = make_kiosk(ImageFileReader(LimitSettings()), upload_limit_bytes=100_000_000)
-    previews = Previews(queue=fake.queue, store=fake.store, images=fake.images)
-    server = WebServer(
-        fake.service, previews, Authentication(), CHECKOUT / "frontend", "127.0.0.1", 0
-    )
+    tiles = fake.tiles()
+    server = WebServer(fake.service, tiles, Authentication(), CHECKOUT / "frontend", "127.0.0.1", 0)
     await server.start()
     worker = asyncio.create_task(work(fake))
     yield Running(f"http://127.0.0.1:{server.port}", fake)

@@ -16,7 +16,6 @@ from kiosk.api_keys import ApiKey, new_api_key
 from kiosk.authentication import Authentication
 from kiosk.callers import Scope
 from kiosk.imaging.sample import make_sample
-from kiosk.previews import Previews
 from kiosk.settings import CHECKOUT, LimitSettings
 from kiosk.testing import FakeKiosk, MemoryKeyRing, make_caller, make_kiosk
 from kiosk.web import WebServer
@@ -59,10 +58,10 @@ async def kiosk() -> AsyncIterator[Closed]:
     keys = fake.keys
     key, token = new_api_key("alice", [Scope.READ, Scope.WRITE], time_s=1.0)
     await keys.add(key)
-    previews = Previews(queue=fake.queue, store=fake.store, images=fake.images)
+    tiles = fake.tiles()
     shares = fake.service.shares
     door = Authentication(keys, shares=shares, required=True, memory_s=0.0)
-    server = WebServer(fake.service, previews, door, CHECKOUT / "frontend", "127.0.0.1", 0)
+    server = WebServer(fake.service, tiles, door, CHECKOUT / "frontend", "127.0.0.1", 0)
     await server.start()
     yield Closed(f"http://127.0.0.1:{server.port}", keys, key, token, fake)
     await server.stop()

@@ -24,7 +24,6 @@ from kiosk.api_keys import new_api_key
 from kiosk.authentication import Authentication
 from kiosk.callers import Scope
 from kiosk.grpc_api import GrpcServer
-from kiosk.previews import Previews
 from kiosk.settings import CHECKOUT, LimitSettings
 from kiosk.testing import FakeKiosk, MemoryKeyRing, make_caller, make_kiosk
 from kiosk.web import make_app
@@ -41,7 +40,7 @@ SCOPES = {
 
 @dataclass
 class Alices:
-    """What alice has: an upload, a finished job of it, one that waits, one that was
+    """What alice has: an upload, a finished tracking of it, a job that waits, one that was
     cancelled, and an upload that began."""
 
     fake: FakeKiosk
@@ -78,7 +77,7 @@ async def make_alices() -> Alices:
     plane[:, 4:12, 4:12] = 200
     tifffile.imwrite(file, plane, ome=True, metadata={"axes": "TYX"})
     upload = await fake.upload(file.getvalue(), "cells.tif", caller=ALICE)
-    done = await fake.service.segment(upload_id=upload, model="bright", caller=ALICE)
+    done = await fake.service.track(upload_id=upload, model="bright", caller=ALICE)
     await fake.work()
     waiting = await fake.service.segment(upload_id=upload, model="bright", caller=ALICE)
     begun = await fake.service.uploads.create("more.tif", 10, "", caller=ALICE)
@@ -104,7 +103,7 @@ def soon() -> Timestamp:
 
 
 def result_name(has: Alices) -> str:
-    return f"jobs/{has.done}/results/cells_instances.csv"
+    return f"jobs/{has.done}/results/cells_tracks.csv"
 
 
 # RPC -> its request for what is alice's. OPEN are those that name nothing of anybody's.
@@ -164,6 +163,8 @@ NEW = {**TUS, "Upload-Length": "3", "Upload-Metadata": "filename YS50aWY="}
 UNTIL = {"expire_time": wire.rfc3339(round(time.time() + 3600.0))}
 # (method, route) -> path and what goes with it. `{done}` and so on are ids of alice's.
 Route = tuple[str, str]
+TILE = "/image/{level}/{t}/{z}/{c}/{row}/{column}"
+LABEL_TILE = "/labels/{level}/{t}/{z}/{row}/{column}"
 NAMING_ROUTES: dict[Route, tuple[str, dict[str, Any]]] = {
     ("HEAD", "/uploads/{id}"): ("/uploads/{begun}", {"headers": TUS}),
     ("PATCH", "/uploads/{id}"): ("/uploads/{begun}", {"headers": PIECE, "data": b"1234567890"}),
@@ -185,10 +186,18 @@ NAMING_ROUTES: dict[Route, tuple[str, dict[str, Any]]] = {
     ("DELETE", "/jobs/{id}/shares/{share}"): ("/jobs/{done}/shares/{share}", {}),
     ("GET", "/jobs/{id}/results"): ("/jobs/{done}/results", {}),
     ("GET", "/jobs/{id}/results.zip"): ("/jobs/{done}/results.zip", {}),
-    ("GET", "/jobs/{id}/results/{file}"): ("/jobs/{done}/results/cells_instances.csv", {}),
-    ("GET", "/jobs/{id}/planes"): ("/jobs/{done}/planes", {}),
-    ("GET", "/jobs/{id}/planes/{index}/picture.png"): ("/jobs/{done}/planes/0/picture.png", {}),
-    ("GET", "/jobs/{id}/planes/{index}/labels"): ("/jobs/{done}/planes/0/labels", {}),
+    ("GET", "/jobs/{id}/results/{file}"): ("/jobs/{done}/results/cells_tracks.csv", {}),
+    ("GET", "/jobs/{id}/instances"): ("/jobs/{done}/instances", {}),
+    ("GET", "/jobs/{id}/statistics"): ("/jobs/{done}/statistics", {}),
+    ("GET", "/jobs/{id}/lineage"): ("/jobs/{done}/lineage", {}),
+    ("GET", "/jobs/{id}/tracks"): ("/jobs/{done}/tracks", {}),
+    ("GET", "/jobs/{id}/comparison"): ("/jobs/{done}/comparison?with=jobs/{done}", {}),
+    ("GET", "/jobs/{id}/image"): ("/jobs/{done}/image", {}),
+    ("GET", f"/jobs/{{id}}{TILE}"): ("/jobs/{done}/image/0/0/0/0/0/0", {}),
+    ("GET", f"/jobs/{{id}}{LABEL_TILE}"): ("/jobs/{done}/labels/0/0/0/0/0", {}),
+    ("GET", "/uploads/{id}/image"): ("/uploads/{upload}/image", {}),
+    ("GET", f"/uploads/{{id}}{TILE}"): ("/uploads/{upload}/image/0/0/0/0/0/0", {}),
+    ("GET", f"/uploads/{{id}}{LABEL_TILE}"): ("/uploads/{upload}/labels/0/0/0/0/0", {}),
 }
 OPEN_ROUTES: dict[Route, tuple[str, dict[str, Any]]] = {
     ("POST", "/uploads"): ("/uploads", {"headers": NEW}),
@@ -210,7 +219,9 @@ PUBLIC_ROUTES: set[Route] = {
     ("DELETE", "/session"),
     ("GET", "//"),
     ("GET", "//jobs/{id}"),
+    ("GET", "//compare"),
     ("GET", "//s/{token}"),
+    *((method, "//open/{token}/image.ome.zarr/{path}") for method in ("GET", "HEAD", "OPTIONS")),
     ("GET", "//static/{name}"),
 }
 METRICS_ROUTE: Route = ("GET", "//metrics")
@@ -249,7 +260,7 @@ async def grpc_of(alices: Alices) -> AsyncIterator[pb_grpc.KioskStub]:
 async def web_of(alices: Alices, cookies: CookieJar | None = None) -> AsyncIterator[TestClient]:
     """The page and the HTTP API of her kiosk."""
     fake = alices.fake
-    previews = Previews(queue=fake.queue, store=fake.store, images=fake.images)
-    app = make_app(fake.service, previews, alices.door, CHECKOUT / "frontend")
+    tiles = fake.tiles()
+    app = make_app(fake.service, tiles, alices.door, CHECKOUT / "frontend")
     async with TestClient(TestServer(app), cookie_jar=cookies) as client:
         yield client

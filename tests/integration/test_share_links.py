@@ -16,12 +16,14 @@ from aiohttp import CookieJar
 from aiohttp.test_utils import TestClient
 from alices import (
     ALICE,
+    LABEL_TILE,
     MALLORY,
     NAMING,
     NAMING_ROUTES,
     OPEN,
     OPEN_ROUTES,
     PUBLIC_ROUTES,
+    TILE,
     UNTIL,
     Alices,
     Route,
@@ -47,7 +49,8 @@ SHOWN_ROUTES = {
     ("GET", f"/jobs/{{id}}{rest}")
     for rest in (
         *("", "/events", "/results", "/results.zip", "/results/{file}"),
-        *("/planes", "/planes/{index}/picture.png", "/planes/{index}/labels"),
+        *("/instances", "/statistics", "/lineage", "/tracks", "/comparison"),
+        *("/image", TILE, LABEL_TILE),
     )
 }
 

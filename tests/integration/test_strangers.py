@@ -36,7 +36,6 @@ from kiosk._proto import kiosk_pb2 as pb
 from kiosk._proto import kiosk_pb2_grpc as pb_grpc
 from kiosk.authentication import Authentication
 from kiosk.callers import Scope
-from kiosk.previews import Previews
 from kiosk.settings import CHECKOUT
 from kiosk.web import make_app
 
@@ -329,7 +328,7 @@ async def test_figures_and_health(web: TestClient, alices: Alices) -> None:
         assert (await web.get("/metrics", headers=headers)).status == code
         health = await (await web.get("/api/v1/health", headers=headers)).json()
         assert ("backlog" in health) == (who != "")
-    for path in ("/", "/api/v1/formats", "/static/main.js"):
+    for path in ("/", "/api/v1/formats", "/static/index.html"):
         assert (await web.get(path)).status == 200
     assert (await web.get("/nowhere")).status == 404
 
@@ -352,10 +351,10 @@ async def test_names_of_other_sites_do_not_lead_here(
     alices: Alices, host: str, is_ours: bool
 ) -> None:
     fake = alices.fake
-    previews = Previews(queue=fake.queue, store=fake.store, images=fake.images)
+    tiles = fake.tiles()
     app = make_app(
         fake.service,
-        previews,
+        tiles,
         Authentication(),
         CHECKOUT / "frontend",
         "https://kiosk.lab.example",

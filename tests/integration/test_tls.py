@@ -31,7 +31,6 @@ from kiosk.errors import (
 from kiosk.grpc_api import GrpcServer
 from kiosk.local import Addresses, server_is_ready
 from kiosk.machine import free_port
-from kiosk.previews import Previews
 from kiosk.settings import CHECKOUT, LimitSettings, ServerSettings
 from kiosk.testing import MemoryKeyRing, make_kiosk
 from kiosk.web import WebServer
@@ -74,10 +73,10 @@ async def served(tmp_path: Path) -> AsyncIterator[Served]:
     fake = make_kiosk(ImageFileReader(LimitSettings()))
     keys = MemoryKeyRing()
     door = Authentication(keys, required=True)
-    previews = Previews(queue=fake.queue, store=fake.store, images=fake.images)
+    tiles = fake.tiles()
     grpc_server = GrpcServer(fake.service, door, "127.0.0.1", 0, certificate)
     web_server = WebServer(
-        fake.service, previews, door, CHECKOUT / "frontend", "127.0.0.1", 0, "", certificate
+        fake.service, tiles, door, CHECKOUT / "frontend", "127.0.0.1", 0, "", certificate
     )
     await grpc_server.start()
     await web_server.start()

@@ -409,6 +409,7 @@ class QueueMachine(RuleBasedStateMachine):
         for ledger in self.ledgers.values():
             job = self.same(lambda queue, x=ledger: queue.get(x.job.id))
             assert ledger.is_open is not job.state.is_final
+            self.same(lambda queue, x=ledger: queue.jobs_ahead(x.job.id))
         self.same(lambda queue: queue.dead_letters())
         for owner in (None, *OWNERS):
             self.same(lambda queue, x=owner: queue.list_jobs(3, owner=x))

@@ -12,7 +12,6 @@ from image_makers import tiff
 
 from kiosk.authentication import Authentication
 from kiosk.callers import LOCAL
-from kiosk.previews import Previews
 from kiosk.settings import CHECKOUT
 from kiosk.testing import FakeKiosk
 from kiosk.web import WebServer
@@ -28,10 +27,10 @@ BYTES = {**TUS, "Content-Type": "application/offset+octet-stream"}
 
 @asynccontextmanager
 async def web_server(kiosk: FakeKiosk, idle_s: float = 60.0) -> AsyncIterator[WebServer]:
-    previews = Previews(queue=kiosk.queue, store=kiosk.store, images=kiosk.images)
+    tiles = kiosk.tiles()
     frontend = CHECKOUT / "frontend"
     server = WebServer(
-        kiosk.service, previews, Authentication(), frontend, "127.0.0.1", 0, idle_s=idle_s
+        kiosk.service, tiles, Authentication(), frontend, "127.0.0.1", 0, idle_s=idle_s
     )
     await server.start()
     try:
@@ -83,13 +82,19 @@ async def connected(port: int) -> AsyncIterator[Connection]:
 
 
 def spots() -> bytes:
+    return tiff(_spot())
+
+
+def _spot() -> np.ndarray:
     image = np.zeros((32, 32), np.uint16)
     image[10:20, 10:20] = 2000
-    return tiff(image)
+    return image
 
 
 async def finished_job(kiosk: FakeKiosk) -> str:
-    upload = await kiosk.upload(spots(), "cells.tif")
-    job = await kiosk.service.segment(upload_id=upload, model="bright", caller=LOCAL)
+    """A tracked movie, which has whatever can be asked of a job."""
+    movie = tiff(np.stack([_spot(), _spot()]), ome=True, metadata={"axes": "TYX"})
+    upload = await kiosk.upload(movie, "cells.tif")
+    job = await kiosk.service.track(upload_id=upload, model="bright", caller=LOCAL)
     await kiosk.work()
     return job.id

@@ -25,7 +25,7 @@ from kiosk.errors import InvalidRequest, TooLarge
 from kiosk.inspection import inspect_file
 from kiosk.pipelines import job_size
 from kiosk.pipelines.job_size import check_job_size
-from kiosk.request import Region
+from kiosk.request import Region, SegmentationRequest
 from kiosk.settings import LimitSettings
 
 
@@ -164,12 +164,12 @@ def test_an_ome_zarr_without_pixels(tmp_path: Path) -> None:
 
 def test_jobs_of_very_many_pixels() -> None:
     sizes = {"t": 10, "c": 1, "z": 10, "y": 1000, "x": 1000}
-    check_job_size(sizes, None, 100_000_000)
+    check_job_size(sizes, SegmentationRequest(), 100_000_000)
     with pytest.raises(TooLarge) as caught:
-        check_job_size(sizes, None, 99_999_999)
+        check_job_size(sizes, SegmentationRequest(), 99_999_999)
     assert caught.value.message.endswith(".")
     region = Region(min_y_px=0, min_x_px=0, max_y_px=100, max_x_px=100)
-    check_job_size(sizes, region, 1_000_000)
+    check_job_size(sizes, SegmentationRequest(region=region), 1_000_000)
 
 
 async def test_large_jobs_are_refused_when_they_are_submitted() -> None:

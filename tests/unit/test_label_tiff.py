@@ -166,3 +166,30 @@ def test_more_labels_than_16_bits_hold(tmp_path: Path) -> None:
     writer.add_plane(plane)
     writer.close()
     np.testing.assert_array_equal(tifffile.imread(tmp_path / "x.tif"), labels)
+
+
+@pytest.mark.parametrize("shape", [(130, 150), (301, 97), (64, 640)])
+@pytest.mark.parametrize(
+    "window", [(0, 33, 0, 20), (17, 60, 31, 90), (32, 64, 64, 96), (63, 64, 9, 97)]
+)
+@pytest.mark.usefixtures("small_is_large")
+def test_labels_in_a_small_window_give_the_same_image(
+    tmp_path: Path, shape: tuple[int, int], window: tuple[int, int, int, int]
+) -> None:
+    """At every resolution."""
+    top, bottom, left, right = window
+    random = np.random.default_rng(3)
+    labels = np.zeros(shape, np.uint32)
+    labels[top:bottom, left:right] = random.integers(0, 9, labels[top:bottom, left:right].shape)
+    planes = stack(labels)
+    touched = (slice(top, min(bottom, shape[0])), slice(left, min(right, shape[1])))
+    found = {}
+    for name, known in (("whole", None), ("few", touched)):
+        image = result_image(planes, touched=known)
+        path = write(LabelTiff, tmp_path / f"{name}.tif", planes, image)
+        with tifffile.TiffFile(path) as tif:
+            assert tif.series[0].is_pyramidal
+            found[name] = [level.asarray() for level in tif.series[0].levels]
+    assert len(found["few"]) == len(found["whole"]) > 1
+    for few, whole in zip(found["few"], found["whole"], strict=True):
+        np.testing.assert_array_equal(few, whole)

@@ -11,14 +11,13 @@ from raw_http import serving
 
 from kiosk.adapters.image_files import ImageFileReader
 from kiosk.authentication import Authentication
-from kiosk.previews import Previews
 from kiosk.settings import CHECKOUT, LimitSettings
 from kiosk.testing import FakeKiosk, make_kiosk
 from kiosk.web import make_app
 from kiosk.web.openapi import document
 
 # The page and its files, which nobody programs against.
-PAGES = {"/", "/jobs/{id}", "/s/{token}", "/static/{name}"}
+PAGES = {"/", "/compare", "/jobs/{id}", "/s/{token}", "/static/{name}"}
 
 
 @pytest.fixture
@@ -35,8 +34,8 @@ def described() -> set[tuple[str, str]]:
 
 
 def test_every_route_is_described_and_nothing_else(kiosk: FakeKiosk) -> None:
-    previews = Previews(queue=kiosk.queue, store=kiosk.store, images=kiosk.images)
-    app = make_app(kiosk.service, previews, Authentication(), CHECKOUT / "frontend")
+    tiles = kiosk.tiles()
+    app = make_app(kiosk.service, tiles, Authentication(), CHECKOUT / "frontend")
     routes = {
         (route.method, route.resource.canonical)
         for route in app.router.routes()

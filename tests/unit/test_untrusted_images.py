@@ -17,12 +17,12 @@ from zarr_makers import zip_of
 from kiosk.adapters.decoder.decoding_files import DecodingImageFiles
 from kiosk.callers import LOCAL
 from kiosk.errors import ReaderFailed, TooLarge
+from kiosk.image_info import TileAt
 from kiosk.inspection import inspect_file
 from kiosk.jobs import JobState
 from kiosk.pipelines.context import OpenImages
 from kiosk.pipelines.label_planes import small_pixels
 from kiosk.ports import File, ImageEntry, ImageSource, Interruptible
-from kiosk.previews import Previews
 from kiosk.reading import ReadOptions
 from kiosk.settings import DecodingSettings, LimitSettings
 from kiosk.testing import FakeKiosk, MemoryQueue, make_kiosk
@@ -109,11 +109,12 @@ async def test_one_image_of_an_archive_that_kills_its_reader_is_shown_as_such(
 async def test_pictures_of_an_image_that_kills_its_reader(kiosk: FakeKiosk) -> None:
     upload = await kiosk.upload(hostile("segfault", "plane"), "evil.tif")
     job = await kiosk.service.segment(upload_id=upload, model="bright", caller=LOCAL)
-    previews = Previews(queue=kiosk.queue, store=kiosk.store, images=kiosk.images)
+    tiles = kiosk.tiles()
     with pytest.raises(ReaderFailed, match="SIGSEGV"):
-        await previews.picture(job.id, 1, caller=LOCAL)
-    assert await previews.picture(job.id, 0, caller=LOCAL)
-    previews.close()
+        await tiles.job_tile(job.id, TileAt(level=0, t=1, z=0, row=0, column=0), caller=LOCAL)
+    first = TileAt(level=0, t=0, z=0, row=0, column=0)
+    assert await tiles.job_tile(job.id, first, caller=LOCAL)
+    tiles.close()
 
 
 def test_a_thumbnail_that_never_comes_is_left_out(files: DecodingImageFiles) -> None:

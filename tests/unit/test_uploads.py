@@ -14,6 +14,7 @@ import pytest
 from kiosk import uploads as module
 from kiosk.adapters.object_store import ObstoreObjectStore
 from kiosk.callers import LOCAL
+from kiosk.checksums import Checksum
 from kiosk.errors import InvalidRequest, NotFound, TooLarge, TransientError, WrongState
 from kiosk.jobs import upload_key
 from kiosk.ports import ObjectStore
@@ -43,6 +44,27 @@ async def chunks(
         yield data[start : start + size]
     if fail is not None:
         raise fail
+
+
+@pytest.mark.parametrize("fault", ["wrong", "broken", "too long"])
+async def test_bytes_with_a_checksum_are_kept_whole_or_not_at_all(
+    uploads: Uploads, fault: str
+) -> None:
+    """Also those that are many pieces."""
+    upload = await uploads.create("cells.tif", len(DATA), "", caller=LOCAL)
+    await uploads.append(upload.id, 0, chunks(DATA[:50]), caller=LOCAL)
+    rest = DATA[50:]
+    sent, error, kind = {
+        "wrong": (rest[:-1] + b"x", None, InvalidRequest),
+        "broken": (rest[:700], TransientError("broken"), TransientError),
+        "too long": (rest + b"more", None, TooLarge),
+    }[fault]
+    right = Checksum("sha256", hashlib.sha256(rest).digest())
+    with pytest.raises(kind):
+        await uploads.append(upload.id, 50, chunks(sent, fail=error), caller=LOCAL, checksum=right)
+    assert (await uploads.get(upload.id, caller=LOCAL)).offset_bytes == 50
+    done = await uploads.append(upload.id, 50, chunks(rest), caller=LOCAL, checksum=right)
+    assert (done.complete, done.sha256) == (True, SHA256)
 
 
 @pytest.mark.parametrize("chunk_bytes", [1, 33, 100, 101, 5000])

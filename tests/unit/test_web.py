@@ -2,7 +2,6 @@
 
 import asyncio
 import base64
-import gzip
 import hashlib
 import io
 import json
@@ -22,7 +21,6 @@ from kiosk.authentication import Authentication
 from kiosk.callers import LOCAL
 from kiosk.errors import PermanentError
 from kiosk.jobs import plain_name
-from kiosk.previews import Previews
 from kiosk.queue_policy import QueuePolicy
 from kiosk.request import SegmentationRequest
 from kiosk.settings import CHECKOUT, LimitSettings
@@ -56,8 +54,8 @@ def kiosk() -> FakeKiosk:
 
 @pytest.fixture
 async def web(kiosk: FakeKiosk):
-    previews = Previews(queue=kiosk.queue, store=kiosk.store, images=kiosk.images)
-    app = make_app(kiosk.service, previews, Authentication(), CHECKOUT / "frontend")
+    tiles = kiosk.tiles()
+    app = make_app(kiosk.service, tiles, Authentication(), CHECKOUT / "frontend")
     async with TestClient(TestServer(app)) as client:
         yield client
 
@@ -65,6 +63,10 @@ async def web(kiosk: FakeKiosk):
 def metadata(**values: str) -> str:
     coded = {key: base64.b64encode(value.encode()).decode() for key, value in values.items()}
     return ",".join(f"{key} {value}" for key, value in coded.items())
+
+
+def checksum(algorithm: str, data: bytes) -> str:
+    return f"{algorithm} {base64.b64encode(hashlib.new(algorithm, data).digest()).decode()}"
 
 
 async def create(web: TestClient, size: int | None, name: str = "a.tif", **values: str) -> str:
@@ -98,6 +100,42 @@ class TestTus:
         assert answer.headers["Tus-Version"] == "1.0.0"
         assert answer.headers["Tus-Max-Size"] == str(LIMIT_BYTES)
         assert "creation-with-upload" in answer.headers["Tus-Extension"]
+        assert "checksum" in answer.headers["Tus-Extension"]
+        assert answer.headers["Tus-Checksum-Algorithm"] == "sha1,sha256,md5"
+
+    @pytest.mark.parametrize("algorithm", ["sha1", "sha256", "md5"])
+    async def test_each_request_may_be_checked_by_itself(self, web, algorithm):
+        data = tiff(stack())
+        url, half = await create(web, len(data)), len(data) // 2
+        right = {"Upload-Checksum": checksum(algorithm, data[:half])}
+        first = await web.patch(
+            url, data=data[:half], headers={**BYTES, **right, "Upload-Offset": "0"}
+        )
+        assert (first.status, first.headers["Upload-Offset"]) == (204, str(half))
+        place = {**BYTES, "Upload-Offset": str(half)}
+        wrong = await web.patch(url, data=data[half:], headers={**place, **right})
+        assert (await problem(wrong, 460))["reason"] == "CHECKSUM_MISMATCH"
+        assert (await web.head(url, headers=TUS)).headers["Upload-Offset"] == str(half)
+        right = {"Upload-Checksum": checksum(algorithm, data[half:])}
+        last = await web.patch(url, data=data[half:], headers={**place, **right})
+        assert (last.status, last.headers["Upload-Offset"]) == (204, str(len(data)))
+
+    @pytest.mark.parametrize("odd", ["crc32 AAAA", "", "sha1", "sha1 %%", "sha1 AAAA", "SHA1 AAAA"])
+    async def test_odd_checksums_are_refused(self, web, odd):
+        url = await create(web, 4)
+        headers = {**BYTES, "Upload-Offset": "0", "Upload-Checksum": odd}
+        await problem(await web.patch(url, data=b"abcd", headers=headers), 400)
+        assert (await web.head(url, headers=TUS)).headers["Upload-Offset"] == "0"
+
+    async def test_a_creation_whose_bytes_are_damaged_leaves_nothing(self, web, kiosk):
+        headers = {**BYTES, "Upload-Length": "4", "Upload-Metadata": metadata(filename="a.tif")}
+        for coded, status in ((checksum("md5", b"xyz"), 460), ("crc32 AAAA", 400)):
+            before = set(kiosk.store.objects)
+            answer = await web.post(
+                "/api/v1/uploads", data=b"abcd", headers={**headers, "Upload-Checksum": coded}
+            )
+            await problem(answer, status)
+            assert set(kiosk.store.objects) == before
 
     async def test_file_in_two_pieces_completes(self, web, kiosk):
         data = tiff(stack())
@@ -379,6 +417,36 @@ class TestEvents:
             await kiosk.service.cancel_job(job.id, caller=LOCAL)
             assert '"state": "cancelled"' in await answer.text()
 
+    async def test_a_queued_job_is_told_how_many_go_before_it(self, web, kiosk, monkeypatch):
+        monkeypatch.setattr(events, "POSITION_S", 0.01)
+        upload = await kiosk.upload(tiff(stack()))
+        first, second = [
+            await kiosk.service.segment(upload_id=upload, model="bright", caller=LOCAL)
+            for _ in range(2)
+        ]
+
+        async def next_position(answer) -> dict[str, int]:
+            async with asyncio.timeout(5):
+                while await answer.content.readline() != b"event: position\n":
+                    pass
+                return json.loads((await answer.content.readline()).removeprefix(b"data: "))
+
+        # Also for who comes back and is told no event that it knows.
+        for headers in ({}, {"Last-Event-ID": "1"}):
+            address = f"/api/v1/jobs/{second.id}/events"
+            async with web.get(address, headers=headers) as answer:
+                assert await next_position(answer) == {"jobs_ahead": 1}
+        async with web.get(f"/api/v1/jobs/{second.id}/events") as answer:
+            assert await next_position(answer) == {"jobs_ahead": 1}
+            lease = await kiosk.queue.lease("c", 0)
+            assert lease.job.id == first.id
+            assert await next_position(answer) == {"jobs_ahead": 0}
+            await kiosk.queue.lease("d", 0)
+            await kiosk.service.cancel_job(second.id, caller=LOCAL)
+            rest = await answer.text()
+        assert "position" not in rest
+        assert '"state": "cancelled"' in rest
+
     async def test_several_jobs_on_one_connection(self, web, kiosk):
         ids = [await finished_job(kiosk, f"{i}.tif") for i in range(3)]
         query = "&".join(f"job={job_id}" for job_id in [*ids, "gone"])
@@ -396,7 +464,7 @@ class TestEvents:
                 pass
             del kiosk.queue._records[job.id]
             await kiosk.queue._notify()
-            assert b"data" not in await answer.content.read()
+            assert b'"state"' not in await answer.content.read()
 
     async def test_what_cannot_be_watched(self, web):
         await problem(await web.get("/api/v1/jobs/gone/events"), 404)
@@ -407,9 +475,9 @@ class TestEvents:
         await problem(answer, 400)
 
     async def test_stopping_the_server_ends_streams(self, kiosk):
-        previews = Previews(queue=kiosk.queue, store=kiosk.store, images=kiosk.images)
+        tiles = kiosk.tiles()
         server = WebServer(
-            kiosk.service, previews, Authentication(), CHECKOUT / "frontend", "127.0.0.1", 0
+            kiosk.service, tiles, Authentication(), CHECKOUT / "frontend", "127.0.0.1", 0
         )
         await server.start()
         job = await kiosk.service.segment(
@@ -429,7 +497,7 @@ class TestResults:
         job = await kiosk.service.segment(
             upload_id=await kiosk.upload(tiff(stack())), model="bright", caller=LOCAL
         )
-        for ending in ("results", "results.zip", "results/x", "planes/0/labels"):
+        for ending in ("results", "results.zip", "results/x", "labels/0/0/0/0/0"):
             body = await problem(await web.get(f"/api/v1/jobs/{job.id}/{ending}"), 409)
             assert body["reason"] == "NO_RESULTS"
 
@@ -535,35 +603,26 @@ def test_disposition_is_one_ascii_line_for_any_name(name):
     assert value.count('"') == 2
 
 
-class TestPictures:
-    async def test_planes_picture_and_labels_lie_over_each_other(self, web, kiosk):
+class TestTiles:
+    async def test_info_image_and_labels_lie_over_each_other(self, web, kiosk):
         job_id = await finished_job(kiosk)
-        planes = await (await web.get(f"/api/v1/jobs/{job_id}/planes")).json()
-        assert (planes["width_px"], planes["height_px"]) == (96, 64)
-        assert planes["planes"] == [{"index": i, "t": i, "z": 0} for i in range(3)]
-        assert planes["has_labels"]
-        picture = await web.get(f"/api/v1/jobs/{job_id}/planes/2/picture.png")
-        assert (await picture.read()).startswith(b"\x89PNG")
-        assert "immutable" in picture.headers["Cache-Control"]
-        answer = await web.get(f"/api/v1/jobs/{job_id}/planes/2/labels")
-        shape = int(answer.headers["X-Height"]), int(answer.headers["X-Width"])
-        labels = np.frombuffer(await answer.read(), "<u4").reshape(shape)
+        info = await (await web.get(f"/api/v1/jobs/{job_id}/image")).json()
+        assert info["sizes"] == {"t": 3, "c": 1, "z": 1, "y": 64, "x": 96}
+        assert info["levels"] == [{"width_px": 96, "height_px": 64}]
+        assert info["has_labels"]
+        assert info["has_instances"]
+        assert not info["has_tracks"]
+        assert info["label_planes"] is None
+        answer = await web.get(f"/api/v1/jobs/{job_id}/image/0/2/0/0/0/0")
+        assert "immutable" in answer.headers["Cache-Control"]
+        pixels = np.frombuffer(await answer.read(), "<u2").reshape(64, 96)
+        np.testing.assert_array_equal(pixels, stack(3)[2])
+        answer = await web.get(f"/api/v1/jobs/{job_id}/labels/0/2/0/0/0")
+        labels = np.frombuffer(await answer.read(), "<u4").reshape(66, 98)
         assert set(np.unique(labels)) == {0, 1, 2}
-        assert (labels > 0).sum() == 10 * 10 + 12 * 20
+        np.testing.assert_array_equal(labels[1:-1, 1:-1] > 0, pixels > 1000)
 
-    async def test_large_planes_are_shrunk_alike(self, kiosk):
-        image = np.zeros((40, 3200), np.uint16)
-        image[10:30, 1600:1640] = 1000
-        job_id = await finished_job(kiosk, "wide.tif", tiff(image, "YX"))
-        previews = Previews(queue=kiosk.queue, store=kiosk.store, images=kiosk.images)
-        planes = await previews.planes(job_id, caller=LOCAL)
-        assert (planes.picture_width_px, planes.picture_height_px) == (1600, 20)
-        labels = await previews.labels(job_id, 0, caller=LOCAL)
-        assert (labels.width_px, labels.height_px) == (1600, 20)
-        assert len(gzip.decompress(labels.data)) == 1600 * 20 * 4
-        previews.close()
-
-    async def test_picture_is_there_before_the_results(self, web, kiosk):
+    async def test_the_image_is_there_before_the_results(self, web, kiosk):
         image = np.stack([np.zeros((32, 32), np.uint16), stack(1)[0][:32, :32]])
         upload = await kiosk.upload(tiff(image, "CYX"))
         request = SegmentationRequest(channel="1")
@@ -571,54 +630,81 @@ class TestPictures:
             upload_id=upload, model="bright", request=request, caller=LOCAL
         )
         kiosk.inference.is_down = True  # the model server is not needed to look at an image
-        planes = await (await web.get(f"/api/v1/jobs/{job.id}/planes")).json()
-        assert len(planes["channels"]) == 1
-        assert not planes["has_labels"]
-        assert (await web.get(f"/api/v1/jobs/{job.id}/planes/0/picture.png")).status == 200
+        info = await (await web.get(f"/api/v1/jobs/{job.id}/image")).json()
+        assert info["shown_channels"] == [1]
+        assert not info["has_labels"]
+        assert (await web.get(f"/api/v1/jobs/{job.id}/image/0/0/0/1/0/0")).status == 200
+        body = await problem(await web.get(f"/api/v1/jobs/{job.id}/labels/0/0/0/0/0"), 409)
+        assert body["reason"] == "NO_RESULTS"
 
-    async def test_colour_images_are_shown_in_colour(self, kiosk):
-        image = np.zeros((32, 32, 3), np.uint8)
-        image[8:20, 8:20] = 200
-        file = io.BytesIO()
-        tifffile.imwrite(file, image, photometric="rgb")
-        job_id = await finished_job(kiosk, "colour.tif", file.getvalue())
-        previews = Previews(queue=kiosk.queue, store=kiosk.store, images=kiosk.images)
-        assert len((await previews.planes(job_id, caller=LOCAL)).channels) == 3
-        previews.close()
-
-    async def test_planes_that_are_not_there(self, web, kiosk):
+    async def test_tiles_that_are_not_there(self, web, kiosk):
         job_id = await finished_job(kiosk)
-        for path in ("planes/3/picture.png", "planes/3/labels", "planes/x/labels"):
+        for path in (
+            *("image/0/3/0/0/0/0", "image/0/0/1/0/0/0", "image/0/0/0/1/0/0", "image/1/0/0/0/0/0"),
+            *("image/0/0/0/0/1/0", "image/0/0/0/0/0/1", "image/x/0/0/0/0/0", "image/0/0/0/0/0"),
+            *("labels/0/3/0/0/0", "labels/0/0/0/0/1", "labels/-1/0/0/0/0"),
+        ):
             await problem(await web.get(f"/api/v1/jobs/{job_id}/{path}"), 404)
-        await problem(await web.get("/api/v1/jobs/gone/planes"), 404)
+        await problem(await web.get("/api/v1/jobs/gone/image"), 404)
+        await problem(await web.get("/api/v1/uploads/gone/image"), 404)
+
+    async def test_an_upload_is_shown_as_it_is_read(self, web, kiosk):
+        upload = await kiosk.upload(tiff(stack(3)), "cells.tif")
+        at = f"/api/v1/uploads/{upload}"
+        read = "axes=ZYX&pixel_size_um=0.5"
+        info = await (await web.get(f"{at}/image?{read}")).json()
+        assert info["sizes"] == {"t": 1, "c": 1, "z": 3, "y": 64, "x": 96}
+        assert info["pixel_size_um"] == [0.5, 0.5]
+        answer = await web.get(f"{at}/image/0/0/2/0/0/0?{read}")
+        pixels = np.frombuffer(await answer.read(), "<u2").reshape(64, 96)
+        np.testing.assert_array_equal(pixels, stack(3)[2])
+        answer = await web.get(f"{at}/labels/0/0/2/0/0?{read}")
+        labels = np.frombuffer(await answer.read(), "<u4").reshape(66, 98)
+        np.testing.assert_array_equal(labels, np.pad(pixels, 1))
+        await problem(await web.get(f"{at}/image?axes=Q"), 400)
+        await problem(await web.get(f"{at}/image?series=x"), 400)
+
+    async def test_an_upload_that_has_not_arrived_has_no_image(self, web):
+        path = await create(web, 100)
+        body = await problem(await web.get(f"{path}/image"), 409)
+        assert body["reason"] == "UPLOAD_INCOMPLETE"
+
+    async def test_labels_stay_when_the_image_is_gone(self, web, kiosk):
+        job_id = await finished_job(kiosk)
+        for key in [key for key in kiosk.store.objects if key.endswith("data")]:
+            del kiosk.store.objects[key]
+        info = await (await web.get(f"/api/v1/jobs/{job_id}/image")).json()
+        assert (info["channels"], info["has_labels"]) == ([], True)
+        assert info["sizes"] == {"t": 3, "c": 0, "z": 1, "y": 64, "x": 96}
+        assert (await web.get(f"/api/v1/jobs/{job_id}/labels/0/2/0/0/0")).status == 200
+        body = await problem(await web.get(f"/api/v1/jobs/{job_id}/image/0/0/0/0/0/0"), 404)
+        assert body["reason"] == "UPLOAD_GONE"
 
     async def test_image_and_results_that_are_gone_are_a_404(self, web, kiosk):
         job_id = await finished_job(kiosk)
         for key in [key for key in kiosk.store.objects if key.endswith(("data", "labels.tif"))]:
             del kiosk.store.objects[key]
-        body = await problem(await web.get(f"/api/v1/jobs/{job_id}/planes"), 404)
+        body = await problem(await web.get(f"/api/v1/jobs/{job_id}/image"), 404)
         assert body["reason"] == "UPLOAD_GONE"
-        body = await problem(await web.get(f"/api/v1/jobs/{job_id}/planes/0/labels"), 404)
-        assert body["reason"] == "RESULT_GONE"
+        body = await problem(await web.get(f"/api/v1/jobs/{job_id}/labels/0/0/0/0/0"), 404)
+        assert body["reason"] == "NO_LABELS"
 
 
 class TestPage:
     async def test_server_without_the_page_still_has_its_api(self, kiosk, tmp_path: Path):
-        previews = Previews(queue=kiosk.queue, store=kiosk.store, images=kiosk.images)
-        app = make_app(kiosk.service, previews, Authentication(), tmp_path / "not there")
+        tiles = kiosk.tiles()
+        app = make_app(kiosk.service, tiles, Authentication(), tmp_path / "not there")
         async with TestClient(TestServer(app)) as web:
             assert "KIOSK_FRONTEND" in (await problem(await web.get("/"), 404))["detail"]
             assert (await web.get("/api/v1/health")).status == 200
 
     async def test_port_in_use_is_told_in_one_sentence(self, kiosk):
-        previews = Previews(queue=kiosk.queue, store=kiosk.store, images=kiosk.images)
+        tiles = kiosk.tiles()
         first = WebServer(
-            kiosk.service, previews, Authentication(), CHECKOUT / "frontend", "127.0.0.1", 0
+            kiosk.service, tiles, Authentication(), CHECKOUT / "frontend", "127.0.0.1", 0
         )
         await first.start()
-        second = WebServer(
-            kiosk.service, previews, Authentication(), Path(), "127.0.0.1", first.port
-        )
+        second = WebServer(kiosk.service, tiles, Authentication(), Path(), "127.0.0.1", first.port)
         with pytest.raises(PermanentError, match="--web-port"):
             await second.start()
         await first.stop()

@@ -23,7 +23,6 @@ from kiosk.adapters.image_files import ImageFileReader
 from kiosk.authentication import Authentication
 from kiosk.callers import LOCAL
 from kiosk.jobs import plain_name, result_stem
-from kiosk.previews import Previews
 from kiosk.settings import CHECKOUT, LimitSettings
 from kiosk.testing import FakeKiosk, make_kiosk
 from kiosk.uploads import LONGEST_FILE_NAME
@@ -225,8 +224,8 @@ async def test_a_form_of_another_site_changes_nothing(kiosk: FakeKiosk, content_
     headers = {"Content-Type": content_type, "Origin": "https://evil.example"}
     body = json.dumps({"upload": upload, "model": "bright"})
     async with serving(kiosk) as port, aiohttp.ClientSession(f"http://127.0.0.1:{port}") as http:
-        previews = Previews(queue=kiosk.queue, store=kiosk.store, images=kiosk.images)
-        app = make_app(kiosk.service, previews, Authentication(), CHECKOUT / "frontend")
+        tiles = kiosk.tiles()
+        app = make_app(kiosk.service, tiles, Authentication(), CHECKOUT / "frontend")
         routes = changing_routes(app)
         assert ("POST", "/api/v1/jobs") in routes
         for _, path in routes:  # a form knows no method but POST

@@ -16,7 +16,6 @@ from segmented import kiosk_with, ome, spots, tiff
 from kiosk.authentication import Authentication
 from kiosk.callers import LOCAL
 from kiosk.exports import FORMATS
-from kiosk.previews import Previews
 from kiosk.settings import CHECKOUT
 from kiosk.testing import FakeKiosk
 from kiosk.web import make_app
@@ -29,8 +28,8 @@ def kiosk() -> FakeKiosk:
 
 @pytest.fixture
 async def web(kiosk: FakeKiosk) -> AsyncIterator[TestClient[Any, Any]]:
-    previews = Previews(queue=kiosk.queue, store=kiosk.store, images=kiosk.images)
-    app = make_app(kiosk.service, previews, Authentication(), CHECKOUT / "frontend")
+    tiles = kiosk.tiles()
+    app = make_app(kiosk.service, tiles, Authentication(), CHECKOUT / "frontend")
     async with TestClient(TestServer(app)) as client:
         yield client
 
