@@ -129,16 +129,13 @@ class AsyncKiosk(JobCalls):
             parameters: post-processing parameters in place of the model's defaults.
             axes: order of the axes, letters of TCZYXS; for an array by default YX, TYX (ZYX for a
                 volume) or TZYX by the number of axes, for a file what the file says.
-            member: path of the image inside a zip.
-            series: number of the image inside a file that holds several.
+            member, series: path of the image in a zip; its number in a file that holds several.
             pixel_size_um, z_step_um: in place of what the file says; 0 = as it says.
-            region: segment only this part of every plane, see `Rectangle`.
-            plane: segment only the plane at this (t, z), counted from 0.
+            region, plane: only this `Rectangle` of every plane; only the plane at this (t, z).
             volume: join the instances of the planes of a z-stack to instances in 3-D.
             formats: result formats by name (docs/reference/results.md), "all", () = the default.
-            within: mask or label image, as a path, an array, or the name of an upload
-                ("uploads/..."): only instances inside of it count. An array has the axes of the
-                image without channels, or YX.
+            within: mask or label image: a path, an array (axes of the image without channels, or
+                YX), or the name of an upload ("uploads/..."); only instances inside of it count.
             progress: True for a bar, or a function that is called with a `Progress`.
 
         Raises:
@@ -171,7 +168,7 @@ class AsyncKiosk(JobCalls):
                 formats=formats,
                 within=mask,
             )
-            job = await self.wait(job.name, progress=report)
+            await self.wait(job.name, progress=report)
         return await self.fetch(job.name)
 
     async def track(
