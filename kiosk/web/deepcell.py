@@ -125,19 +125,28 @@ class DeepCell:
             )
         upload_id = known.group(1)
         images = await self._service.inspect(upload_id, caller=caller, list_only=True)
+        names = {
+            "upload_id": upload_id,
+            **await self._model(body, asked, caller),
+            "caller": caller,
+        }
         if not any(image.reading.member for image in images):
-            job = await self._submitted(upload_id, asked, ReadOptions(), body, caller)
+            job = await self._submitted(names, asked, ReadOptions())
         else:
-            job = await self._submitted_all(upload_id, asked, images, body, caller)
+            job = await self._submitted_all(names, asked, images)
         return web.json_response({"hash": job.id}, headers={"Location": f"{API}/jobs/{job.id}"})
 
+    async def _model(self, body: PredictBody, asked: Wanted, caller: Caller) -> dict[str, str]:
+        """Programs name models of the other kiosk, which there are none of here; one of ours is
+        taken."""
+        cards = {card.name: card for card in await self._service.list_models(caller=caller)}
+        card, version = cards.get(body.modelName), str(body.modelVersion)
+        if card is None:
+            return {"model": asked.model}
+        return {"model": card.name, "model_version": version if version in card.versions else ""}
+
     async def _submitted_all(
-        self,
-        upload_id: str,
-        asked: Wanted,
-        images: list[InspectedImage],
-        body: PredictBody,
-        caller: Caller,
+        self, names: Mapping[str, Any], asked: Wanted, images: list[InspectedImage]
     ) -> Job:
         """A job for each image of a zip; the first of them. Those that are none are noted."""
         if len(images) > MOST_IMAGES:
@@ -151,13 +160,12 @@ class DeepCell:
         try:
             for image in images:
                 try:
-                    reading = image.reading
-                    jobs.append(await self._submitted(upload_id, asked, reading, body, caller))
+                    jobs.append(await self._submitted(names, asked, image.reading))
                 except InvalidRequest as error:
                     refused[image.reading.member] = error.message
         except BaseException:
             for job in jobs:  # all or none, or they would be asked for twice
-                await self._service.cancel_job(job.id, caller=caller)
+                await self._service.cancel_job(job.id, caller=names["caller"])
             raise
         if not jobs:
             name, reason = next(iter(refused.items()))
@@ -168,24 +176,9 @@ class DeepCell:
         return jobs[0]
 
     async def _submitted(
-        self,
-        upload_id: str,
-        asked: Wanted,
-        reading: ReadOptions,
-        body: PredictBody,
-        caller: Caller,
+        self, names: Mapping[str, Any], asked: Wanted, reading: ReadOptions
     ) -> Job:
-        cards = {card.name: card for card in await self._service.list_models(caller=caller)}
-        named = cards.get(body.modelName)
-        version = str(body.modelVersion) if named else ""
-        names: dict[str, Any] = {
-            "upload_id": upload_id,
-            # Programs name models of the other kiosk, which there are none of here.
-            "model": named.name if named else asked.model,
-            "model_version": version if named and version in named.versions else "",
-            "caller": caller,
-        }
-        axes = await self._axes(upload_id, asked.axes, reading, caller)
+        axes = await self._axes(names["upload_id"], asked.axes, reading, names["caller"])
         request = SegmentationRequest(
             channel=asked.channel,
             reading=ReadOptions(
