@@ -31,6 +31,9 @@ KEPT_HEADERS = ("Allow", "Content-Range", "Tus-Version")
 ETAG_DIGITS = 32
 CHECKSUM_MISMATCH_STATUS = 460  # from the tus protocol, not from HTTP
 
+# Of results and what is made of them, which never change: browsers may keep it.
+KEEP = {"Cache-Control": "private, max-age=86400, immutable"}
+
 SECURITY_HEADERS = {
     "Content-Security-Policy": "default-src 'self'; img-src 'self' blob: data:; base-uri 'none';"
     " form-action 'none'; frame-ancestors 'none'; object-src 'none'",

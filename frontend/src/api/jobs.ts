@@ -1,9 +1,8 @@
 // Jobs, their results, links and figures.
 
+import type { ImageInfo, InstanceRows } from "../viewer/shapes";
 import { API, getJson, postJson, query, remove } from "./client";
-import type {
-  ImageInfo, InstanceTable, Job, JobPage, JobRequest, Plane, Result, Share,
-} from "./types";
+import type { Job, JobPage, JobRequest, Plane, Result, Share } from "./types";
 
 const of = (id: string): string => `/jobs/${encodeURIComponent(id)}`;
 
@@ -35,7 +34,7 @@ export const resultUrl = (id: string, fileName: string): string =>
   `${API}${of(id)}/results/${encodeURIComponent(fileName)}`;
 
 export const getImage = (id: string): Promise<ImageInfo> => getJson(`${of(id)}/image`);
-export const getInstances = (id: string, { t, z }: Plane): Promise<InstanceTable> =>
+export const getInstances = (id: string, { t, z }: Plane): Promise<InstanceRows> =>
   getJson(`${of(id)}/instances${query({ t, z })}`);
 
 export async function listShares(id: string): Promise<Share[]> {

@@ -157,41 +157,6 @@ export interface InspectedImage {
   error?: JobError;
 }
 
-export interface Channel {
-  name: string;
-  color: string;
-  offset: number;
-  scale: number;
-  low: number;
-  high: number;
-}
-
-/** What the viewer knows of the image of a job or an upload. */
-export interface ImageInfo {
-  sizes: { t: number; c: number; z: number; y: number; x: number };
-  dtype: string;
-  is_rgb: boolean;
-  tile_px: number;
-  levels: { width_px: number; height_px: number }[];
-  channels: Channel[];
-  shown_channels: number[];
-  pixel_size_um: [number, number] | null;
-  z_step_um: number | null;
-  frame_interval_s: number | null;
-  label_planes: [number, number][] | null;
-  has_labels: boolean;
-  has_instances: boolean;
-  has_tracks: boolean;
-  labels_are_volumes: boolean;
-}
-
-/** Column-wise description and rows of a table of instances. */
-export interface InstanceTable {
-  columns: { name: string; unit: string; meaning: string }[];
-  rows: (number | string | null)[][];
-  truncated: boolean;
-}
-
 export interface Result {
   name: string;
   file_name: string;

@@ -64,9 +64,9 @@ function ListHead() {
       </div>
       {open.length > 0 && <Sending transfers={transfers} />}
       {missing.length > 0 && (
-        <p class="note">{count(missing.length, "upload")} began before this page was loaded anew.
-          Choose {missing.length === 1 ? "the file" : "the files"} again, or drop{" "}
-          {missing.length === 1 ? "it" : "them"}, to go on where it stopped.</p>
+        <p class="note">{count(missing.length, "file was", "files were")} not sent to the end before this
+          page was loaded anew. Choose or drop {missing.length === 1 ? "it" : "them"} again to go on: what
+          has arrived is kept.</p>
       )}
     </div>
   );

@@ -28,7 +28,7 @@ export function FileRow({ item }: { item: FileItem }) {
         <p class="name">{item.name}</p>
         <p class="meta">{image ? summary(item) : transfer.size_bytes > 0 ? bytes(transfer.size_bytes) : ""}</p>
         {image && <ChannelDots image={image} chosen={contents.channel.value} />}
-        {needsWord(item) && <QuickChannel item={item} />}
+        {needsWord(item) && !isOpen && <QuickChannel item={item} />}
         <Trouble item={item} />
       </div>
       <State item={item} />

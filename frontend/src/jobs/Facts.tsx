@@ -39,7 +39,7 @@ export function factsOf(job: Job): [string, string][] {
     const size = `${region.max_x_px - region.min_x_px} × ${region.max_y_px - region.min_y_px} px`;
     add("Region", `${size} from x ${region.min_x_px}, y ${region.min_y_px}`);
   }
-  if (plane) add("Plane", `frame ${plane.t + 1}, plane ${plane.z + 1}`);
+  if (plane) add("Plane", `frame ${plane.t}, plane ${plane.z}`);
   add("3-D", volume ? "z-planes joined" : "");
   add("Mask", within ? "only instances inside of it" : "");
   add("Settings", Object.entries(postprocessing).map(([name, value]) => `${name} ${number(value)}`).join(", "));

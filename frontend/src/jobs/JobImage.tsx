@@ -1,14 +1,17 @@
 // The picture of a job, and what was measured in it.
 
+import { useSignal } from "@preact/signals";
 import type { ComponentChildren } from "preact";
 import { useEffect, useState } from "preact/hooks";
 
 import { getImage, jobAddress } from "../api/jobs";
 import { Problem } from "../api/problem";
-import type { ImageInfo, Job } from "../api/types";
+import type { Job } from "../api/types";
 import { Lazy } from "../Lazy";
 import { loadLineage, loadPlots } from "../page/parts";
 import { Viewer } from "../page/Viewer";
+import type { ImageInfo } from "../viewer/shapes";
+import { firstPlane } from "../viewer/state";
 
 type Tab = "picture" | "plots" | "lineage";
 
@@ -17,13 +20,20 @@ export function JobImage({ job }: { job: Job }) {
   const [trouble, setTrouble] = useState("");
   const [tab, setTab] = useState<Tab>("picture");
   const [picked, setPicked] = useState(0);
+  const t = useSignal(0);
+  const z = useSignal(0);
   const isDone = job.state === "succeeded";
 
   // The picture comes at once, the outlines when the job is done.
   useEffect(() => {
     let isGone = false;
     getImage(job.id).then(
-      (found) => { if (!isGone) { setImage(found); setTrouble(""); } },
+      (found) => {
+        if (isGone) return;
+        if (found.has_labels) ({ t: t.value, z: z.value } = firstPlane(found));
+        setImage(found);
+        setTrouble("");
+      },
       (error: unknown) => { if (!isGone && error instanceof Problem) setTrouble(error.message); },
     );
     return () => { isGone = true; };
@@ -34,16 +44,20 @@ export function JobImage({ job }: { job: Job }) {
   if (isDone && (image.has_instances || image.has_tracks)) tabs.push(["plots", "Plots"]);
   if (isDone && image.has_tracks) tabs.push(["lineage", "Lineage"]);
   const show = (label: number): void => { setPicked(label); setTab("picture"); };
+  // The same frame everywhere: a click on a plot or a tree goes to it in the picture.
+  const props = { job, t, z };
   return (
     <section class="card job-image" aria-label="Image">
       {tabs.length > 1 && <Tabs tabs={tabs} tab={tab} onTab={setTab} />}
       <div id="tab-picture" role={tabs.length > 1 ? "tabpanel" : undefined} aria-labelledby="tab-of-picture"
         hidden={tab !== "picture"}>
         <Viewer key={String(isDone)} base={jobAddress(job.id)} image={image} picked={picked}
-          onPick={setPicked} />
+          onPick={setPicked} t={t} z={z} />
       </div>
-      {tab === "plots" && <Panel tab={tab}><Lazy load={loadPlots} props={{ job, onPick: show }} /></Panel>}
-      {tab === "lineage" && <Panel tab={tab}><Lazy load={loadLineage} props={{ job, onPick: show }} /></Panel>}
+      {tab === "plots" && <Panel tab={tab}><Lazy load={loadPlots} props={props} /></Panel>}
+      {tab === "lineage" && (
+        <Panel tab={tab}><Lazy load={loadLineage} props={{ ...props, picked, onPick: show }} /></Panel>
+      )}
     </section>
   );
 }

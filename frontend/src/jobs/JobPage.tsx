@@ -44,7 +44,7 @@ function Missing({ problem }: { problem: Problem | null }) {
     <>
       <Heading title="Job">{isGone ? "This job is not there" : "Not available"}</Heading>
       <p class="banner" role="alert">{problem.message}{isGone
-        && " It may have been deleted, or its time was over. The link may also be incomplete."}</p>
+        && " The link may also be incomplete."}</p>
     </>
   );
 }

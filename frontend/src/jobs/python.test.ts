@@ -38,13 +38,17 @@ test("region, volume, formats, mask and reading", () => {
 });
 
 test("a tracking with labels given", () => {
-  const text = pythonOf(job({ tracking: { labels: "u2", divisions: false, longest_gap_frames: 0 } },
+  const text = pythonOf(job({ tracking: {
+    labels: "u2", divisions: false, longest_gap_frames: 0,
+    // Filled in by the kiosk; nobody can ask for it.
+    ...{ linking_version: "1", labels_name: "x.tif" },
+  } },
     { pipeline: "tracking", model: "", model_version: "" }), "lab");
   expect(text).toContain("kiosk.track(");
   for (const line of ['labels="uploads/u2",', "divisions=False,", "longest_gap_frames=0,"]) {
     expect(text).toContain(line);
   }
-  expect(text).not.toContain("model=");
+  for (const word of ["model=", "linking_version", "labels_name"]) expect(text).not.toContain(word);
 });
 
 test("names of files stay texts, whatever is in them", () => {

@@ -1,6 +1,7 @@
 // A job as a few lines of Python: the same again, from a script.
 
 import type { Job, Reading, TrackingOptions } from "../api/types";
+import { askedOf } from "../run/tracking";
 
 const DEFAULT_PORT = 50051;
 
@@ -56,13 +57,13 @@ function segmentationOf({ parameters }: Job): Argument[] {
 }
 
 function trackingOf(options: TrackingOptions): Argument[] {
-  const { labels, tracks, ...others } = options;
+  const { labels, tracks, ...others } = askedOf(options);
   const given: Argument[] = [];
   if (labels) given.push(["labels", python(uploadName(labels))]);
   // The client takes corrected tracks as a file; their upload has no name of its own.
   if (tracks) given.push(["tracks", python("tracks.csv")]);
   for (const [name, value] of Object.entries(others)) {
-    if (value !== null && value !== undefined) given.push([name, python(value)]);
+    given.push([name, python(value)]);
   }
   return given;
 }

@@ -31,7 +31,7 @@ export function TrackingFields() {
             const { value } = event.currentTarget;
             set("longest_gap_frames", value === "" ? undefined : Number(value));
           }}>
-          <option value="">usual</option>
+          <option value="">automatic</option>
           {Array.from({ length: MOST_GAP_FRAMES + 1 }, (_, frames) => (
             <option key={frames} value={frames}>{frames}</option>
           ))}
@@ -39,7 +39,7 @@ export function TrackingFields() {
       </div>
       <div class="field inline">
         <label for="reach">Longest way per frame (px)</label>
-        <input id="reach" type="text" inputMode="decimal" autocomplete="off" placeholder="from the cells"
+        <input id="reach" type="text" inputMode="decimal" autocomplete="off" placeholder="automatic"
           value={settings.reach.value}
           onInput={(event) => { settings.reach.value = event.currentTarget.value; }} />
       </div>
@@ -47,8 +47,8 @@ export function TrackingFields() {
         <label for="linker">Linking by</label>
         <select id="linker" value={options.linker ?? ""}
           onChange={(event) => set("linker", event.currentTarget.value || undefined)}>
-          <option value="">the network, if there</option>
-          <option value="network">the network</option>
+          <option value="">automatic</option>
+          <option value="network">network</option>
           <option value="geometric">position and shape</option>
         </select>
       </div>

@@ -5,7 +5,8 @@ import { signal } from "@preact/signals";
 import { JobEvents, isFinal } from "../api/events";
 import { cancelJob, deleteJob, getImage, getInstances, submitJob } from "../api/jobs";
 import { sentenceOf } from "../api/problem";
-import type { ImageInfo, InspectedImage, Job, JobRequest, Plane, Region } from "../api/types";
+import type { InspectedImage, Job, JobRequest, Plane, Region } from "../api/types";
+import type { ImageInfo } from "../viewer/shapes";
 
 // One tile of a network: done in about a second.
 export const PREVIEW_PX = 512;
@@ -28,8 +29,6 @@ export interface Found {
   image: ImageInfo;
   /** Number of instances in the piece. */
   instances: number;
-  plane: Plane;
-  region: Region;
 }
 
 /** Runs one preview at a time; the newest request wins, and its forerunners are deleted. */
@@ -41,7 +40,7 @@ export class Previewing {
   #events: JobEvents | null = null;
   #running: Job | null = null;
 
-  async show(body: JobRequest, plane: Plane, region: Region): Promise<void> {
+  async show(body: JobRequest, plane: Plane): Promise<void> {
     const asked = ++this.#asked;
     this.#dropRunning();
     this.isBusy.value = true;
@@ -55,7 +54,7 @@ export class Previewing {
       if (ended.state !== "succeeded") throw new Error(ended.error?.message ?? "The preview was stopped.");
       const [image, table] = await Promise.all([getImage(job.id), getInstances(job.id, plane)]);
       if (asked !== this.#asked) return;
-      this.#keep({ job: ended, image, instances: table.rows.length, plane, region });
+      this.#keep({ job: ended, image, instances: table.rows.length });
     } catch (error) {
       if (asked !== this.#asked) return;
       this.trouble.value = sentenceOf(error);

@@ -102,8 +102,9 @@ test("the settings of a job fill the form as they were", () => {
   settings.fill("nuclei", "1", { postprocessing: { threshold: 0.7 }, volume: true, formats: ["rois"] });
   expect(settings.choice()).toMatchObject(
     { version: "1", parameters: { threshold: 0.7 }, volume: true, formats: ["rois"], tracking: null });
-  settings.fill("nuclei", "2", { tracking: { mend: false } });
-  expect(settings.choice()).toMatchObject({ version: "", parameters: {}, tracking: { mend: false } });
+  settings.fill("nuclei", "2", { tracking: { mend: false, ...{ linking_version: "1" } } });
+  expect(settings.choice()).toMatchObject({ version: "", parameters: {} });
+  expect(settings.choice().tracking).toEqual({ mend: false });
 });
 
 test("a channel has to be named where the model takes fewer", () => {

@@ -4,6 +4,7 @@ import { batch, computed, signal } from "@preact/signals";
 
 import type { JobParameters, Model, Parameter, Region, TrackingOptions } from "../api/types";
 import { parseNumber, typed } from "../format/numbers";
+import { askedOf } from "./tracking";
 
 /** A setting that cannot be sent as it stands. */
 export class BadSetting extends Error {
@@ -93,7 +94,7 @@ export class RunSettings {
       this.typed.value = Object.fromEntries(
         Object.entries(postprocessing).map(([name, value]) => [name, typed(value)]));
       this.isTracked.value = tracking !== undefined;
-      this.tracking.value = tracking ?? {};
+      this.tracking.value = askedOf(tracking ?? {});
       this.reach.value = tracking?.reach_px ? typed(tracking.reach_px) : "";
       this.volume.value = parameters.volume ?? false;
       this.formats.value = parameters.formats ?? null;
