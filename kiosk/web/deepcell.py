@@ -46,6 +46,8 @@ from kiosk.web.zips import Member, send_zip
 MOST_IMAGES = 500
 # One row per track; a longer summary is left out of what is downloaded.
 LINEAGE_BYTES = 32 * 1024 * 1024
+# Frames of all tracks together, each of which is a number in lineage.json: 40 MB.
+MOST_PLACES = 5_000_000
 LABELS, SUMMARY = "_labels.tif", "_track_summary.csv"
 
 
@@ -252,7 +254,13 @@ class DeepCell:
                     yield f"{stem}_feature_0.tif", await self._bytes(result, caller)
                 elif result.file_name.endswith(SUMMARY) and result.size_bytes <= LINEAGE_BYTES:
                     name = f"{stem}_lineage.json" if group.is_zip else "lineage.json"
-                    yield name, _lineage(await self._bytes(result, caller))
+                    if lineage := await self._lineage(result, caller):
+                        yield name, _at_once(lineage)
+
+    async def _lineage(self, result: ResultFile, caller: Caller) -> bytes:
+        """lineage.json of a tracked movie, from the table of its tracks; b"" if it is too long."""
+        text = b"".join([chunk async for chunk in await self._bytes(result, caller)]).decode()
+        return await asyncio.to_thread(lineage_json, text)
 
     async def _bytes(self, result: ResultFile, caller: Caller) -> AsyncIterator[bytes]:
         chunks = await self._service.read_result(result, caller=caller)
@@ -272,16 +280,17 @@ def _zip_name(group: JobGroup) -> str:
     return re.sub(r"[^A-Za-z0-9._-]", "_", stem) + ".zip"
 
 
-async def _lineage(summary: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    """lineage.json of a tracked movie, from the table of its tracks."""
-    text = b"".join([chunk async for chunk in summary]).decode()
-    yield await asyncio.to_thread(lineage_json, text)
+async def _at_once(data: bytes) -> AsyncIterator[bytes]:
+    yield data
 
 
 def lineage_json(summary: str) -> bytes:
-    """Track -> label, frames, mother, daughters, last frame before the division."""
-    tracks = {}
+    """Track -> label, frames, mother, daughters, first frame after it; b"" beyond MOST_PLACES."""
+    tracks, places = {}, 0
     for row in csv.DictReader(io.StringIO(summary)):
+        places += int(row["frames"])
+        if places > MOST_PLACES:
+            return b""
         daughters = [int(row[f"daughter_{n}_id"]) for n in (1, 2)]
         divides = row["divides"] == "1"
         tracks[row["track_id"]] = {
