@@ -176,6 +176,15 @@ describe.skipIf(!executable)("the viewer", () => {
     await expect.poll(() => viewer.page.locator(".viewer-message").count()).toBe(0);
   });
 
+  test("says so where the browser has no WebGL2; all else is there", async () => {
+    await viewer.context.close();
+    viewer = await ViewerPage.open(browser, server.url, { viewport: { width: 1200, height: 900 } }, withoutWebGl);
+    expect(await viewer.page.locator(".viewer-message").textContent()).toContain("WebGL2");
+    await viewer.page.getByText("Table of 600 tracks").click();
+    expect(await viewer.page.locator(".viewer-table tbody tr").count()).toBeGreaterThan(10);
+    expect(viewer.problems).toEqual([]);
+  });
+
   test("is zoomed by two fingers", async () => {
     await viewer.context.close();
     viewer = await ViewerPage.open(browser, server.url, { viewport: { width: 360, height: 740 }, hasTouch: true, isMobile: true });
@@ -198,3 +207,11 @@ describe.skipIf(!executable)("the viewer", () => {
   });
 });
 
+
+/** Runs in the page before its scripts. */
+function withoutWebGl(): void {
+  const { getContext } = HTMLCanvasElement.prototype;
+  HTMLCanvasElement.prototype.getContext = function (this: HTMLCanvasElement, kind: string, ...rest: unknown[]) {
+    return kind === "webgl2" ? null : (getContext as (...all: unknown[]) => unknown).call(this, kind, ...rest);
+  } as typeof getContext;
+}

@@ -27,13 +27,16 @@ export class ViewerPage {
     page.on("console", (message) => { if (message.type() === "error") this.problems.push(message.text()); });
   }
 
-  static async open(browser: Browser, url: string, options: BrowserContextOptions): Promise<ViewerPage> {
+  /** `script` runs in the page before its own scripts; the viewer need not draw then. */
+  static async open(
+    browser: Browser, url: string, options: BrowserContextOptions, script?: () => void,
+  ): Promise<ViewerPage> {
     const context = await browser.newContext(options);
     const opened = new ViewerPage(context, await context.newPage());
-    await opened.page.addInitScript(countTextures);
+    await opened.page.addInitScript(script ?? countTextures);
     await opened.page.goto(url);
     await opened.page.waitForSelector(STAGE);
-    await opened.settle();
+    if (!script) await opened.settle();
     return opened;
   }
 

@@ -5,7 +5,13 @@ import { withUnit } from "./numbers";
 import { numberInWords } from "./Readout";
 import type { ViewerState } from "./state";
 
-export function InstanceDetails({ state, measurements }: { state: ViewerState; measurements: Measurements }) {
+interface Props {
+  state: ViewerState;
+  measurements: Measurements;
+  onClose: () => void;
+}
+
+export function InstanceDetails({ state, measurements, onClose }: Props) {
   const label = state.picked.value;
   const table = measurements.table.value;
   if (label === 0) return null;
@@ -16,7 +22,7 @@ export function InstanceDetails({ state, measurements }: { state: ViewerState; m
       <div class="viewer-details-head">
         <strong>{title}</strong>
         {table && !row && <span class="viewer-soft">{missing(table.isTruncated)}</span>}
-        <button type="button" onClick={() => { state.picked.value = 0; }} aria-label="Pick nothing">×</button>
+        <button type="button" onClick={onClose} aria-label="Pick nothing">×</button>
       </div>
       {table && row && (
         <dl>
