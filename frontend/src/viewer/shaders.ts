@@ -84,6 +84,8 @@ void main() {
     colour = vec4(isPicked ? vec3(1.0) : mix(own, vec3(1.0), 0.6), 1.0);
   } else if (u_outlines > 0.0 && !isMarked && isEdge(here, u_line.x)) {
     colour = vec4(own, u_outlines);
+  } else if (u_only.a > 0.0 && isEdge(here, 2.0 * u_line.x)) {
+    colour = vec4(vec3(0.0), u_outlines);  // a dark line beside the light one: to be seen on any ground
   } else {
     float fill = isPicked ? max(u_fill, 0.4) : isMarked ? max(u_fill, 0.2) : u_fill;
     colour = vec4(own, fill * (isMarked ? 1.0 : u_opacity));
