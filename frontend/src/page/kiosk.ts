@@ -82,7 +82,6 @@ export async function begin(): Promise<void> {
     return;
   }
   if (!session.isGuest.value) open();
-  else if (location.pathname === "/") session.isAsking.value = true;
 }
 
 /** Load what belongs to the one who is signed in. */
