@@ -191,6 +191,7 @@ async def run_server(settings: Settings) -> None:
         listen.public_url,
         certificate,
         listen.idle_s,
+        listen.deepcell_models,
     )
     await grpc_server.start()
     await web_server.start()

@@ -173,6 +173,7 @@ class ResultFile:
     size_bytes: int
     media_type: str
     description: str
+    opens_with: str = ""
 
 
 def upload_key(upload_id: str) -> str:

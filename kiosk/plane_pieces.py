@@ -1,7 +1,7 @@
 """Pixels and labels of any part of any plane at any resolution, kept for whoever asks next.
 
 What viewers ask for comes in bursts: all tiles of a plane, then the next time point. So a plane is
-read once, as a whole where it is small and in blocks where it is large, and the tiles are cut from
+read once, as a whole where it is small and in squares where it is large, and the tiles are cut from
 that. A resolution that is not stored in the file is made from the one above it in memory.
 """
 
@@ -18,13 +18,14 @@ from weakref import WeakValueDictionary
 
 import numpy as np
 
+from kiosk.imaging.intensity import sample_step
 from kiosk.imaging.pyramids import mean, nearest
 from kiosk.imaging.stored_values import StoredValues, measured_values, plain_values
 from kiosk.imaging.tile_grid import TileGrid
 from kiosk.piece_cache import PieceCache
 from kiosk.pipelines.context import OpenImages, Origin
 from kiosk.pipelines.label_planes import shrunk_labels, shrunk_pixels
-from kiosk.ports import ImageFiles, ImageSource, ObjectStore, Window
+from kiosk.ports import ImageFiles, ImageSource, ObjectStore, Window, channel_colors_of
 
 # Some frames of a camera with their smaller sizes, or what a few screens show of a slide.
 CACHE_BYTES = 256 * 2**20
@@ -39,7 +40,8 @@ MOST_VALUES = 4096
 LONGEST_NAME = 200
 # A slide without smaller resolutions is read whole for its overview: gigapixels within this.
 PATIENCE_S = 60.0
-# Contrast is measured on the overview of a plane where that is made from up to so many pixels.
+# Contrast is measured on overviews where those of all channels are made from up to so many pixels,
+# about a second's reading.
 LOOK_PX = 64_000_000
 # Else on windows of this side along the diagonal.
 LOOK_WINDOW_PX = 512
@@ -123,9 +125,9 @@ class PlanePieces:
     ) -> np.ndarray:
         """(y, x) pixels in the dtype of the image, of a window at a level that lies in one tile."""
         channels = image.read_together(channel)
-        block = image.grid.block(level, window)
-        piece = await self._piece(image, _Wanted(t, z, channels), level, block)
-        return np.asarray(piece[channels.index(channel)][_inside(block, window)])
+        extent = image.grid.piece(level, window)
+        piece = await self._piece(image, _Wanted(t, z, channels), level, extent)
+        return np.asarray(piece[channels.index(channel)][_inside(extent, window)])
 
     async def labels(
         self, image: ShownImage, t: int, z: int, level: int, tile: Window
@@ -135,8 +137,8 @@ class PlanePieces:
         Raises InvalidRequest where the image has values that are no labels.
         """
         shape = image.grid.shapes[level]
-        block = image.grid.block(level, tile, margin_px=1)
-        piece = await self._piece(image, _Wanted(t, z, (0,), are_labels=True), level, block)
+        extent = image.grid.piece(level, tile, margin_px=1)
+        piece = await self._piece(image, _Wanted(t, z, (0,), are_labels=True), level, extent)
         window = tuple(
             slice(max(0, part.start - 1), min(length, part.stop + 1))
             for part, length in zip(tile, shape, strict=True)
@@ -144,7 +146,7 @@ class PlanePieces:
         top, left = (part.start - inner.start + 1 for part, inner in zip(window, tile, strict=True))
         height, width = (part.stop - part.start for part in tile)
         found = np.zeros((height + 2, width + 2), np.uint32)
-        labels = piece[0][_inside(block, (window[0], window[1]))]
+        labels = piece[0][_inside(extent, (window[0], window[1]))]
         found[top : top + labels.shape[0], left : left + labels.shape[1]] = labels
         return found
 
@@ -166,9 +168,14 @@ class PlanePieces:
         level = len(image.grid.shapes) - 1
         height, width = image.grid.shapes[level]
         stored_px = min(y * x for y, x in image.levels if y >= height - 1 and x >= width - 1)
-        if stored_px <= LOOK_PX:
+        if stored_px * image.sizes["c"] <= LOOK_PX:
+            # Where the full size is read for it anyway, its own pixels say more than averages.
+            if stored_px == image.sizes["y"] * image.sizes["x"] and image.grid.is_whole(0):
+                level, (height, width) = 0, image.grid.shapes[0]
             everything = slice(0, height), slice(0, width)
-            return await self._piece(image, _Wanted(t, z, channels), level, everything)
+            plane = await self._piece(image, _Wanted(t, z, channels), level, everything)
+            step = sample_step(plane.size)
+            return plane[:, ::step, ::step]
         return await self._with(
             image.origin,
             lambda source: np.concatenate(
@@ -177,14 +184,14 @@ class PlanePieces:
         )
 
     async def _piece(
-        self, image: ShownImage, wanted: _Wanted, level: int, block: Window
+        self, image: ShownImage, wanted: _Wanted, level: int, extent: Window
     ) -> np.ndarray:
-        """(channel, y, x) pixels of a block of a level."""
-        key = (image.origin, wanted, level, block[0].start, block[1].start)
-        return await self._cache.get(key, lambda: self._made(image, wanted, level, block))
+        """(channel, y, x) pixels of a piece of a level."""
+        key = (image.origin, wanted, level, extent[0].start, extent[1].start)
+        return await self._cache.get(key, lambda: self._made(image, wanted, level, extent))
 
     async def _made(
-        self, image: ShownImage, wanted: _Wanted, level: int, block: Window
+        self, image: ShownImage, wanted: _Wanted, level: int, extent: Window
     ) -> np.ndarray:
         grid = image.grid
         if level and grid.is_whole(level - 1) and not image.is_stored(level):
@@ -194,7 +201,7 @@ class PlanePieces:
             shrink = nearest if wanted.are_labels else mean
             return await self.work(lambda: np.stack([shrink(plane) for plane in above]))
         return await self._with(
-            image.origin, lambda source: _read(source, wanted, grid, level, block)
+            image.origin, lambda source: _read(source, wanted, grid, level, extent)
         )
 
     async def _with(self, origin: Origin, use: Callable[[ImageSource], T]) -> T:
@@ -223,7 +230,7 @@ def _known(source: ImageSource, origin: Origin) -> ShownImage:
         dtype=np.dtype(source.dtype),
         is_rgb=source.is_rgb,
         channel_names=tuple(name[:LONGEST_NAME] for name in source.channel_names),
-        channel_colors=getattr(source, "channel_colors", ("",) * source.sizes["c"]),
+        channel_colors=tuple(channel_colors_of(source)),
         pixel_size_um=source.pixel_size_um,
         z_step_um=source.z_step_um,
         frame_interval_s=source.frame_interval_s,
@@ -233,10 +240,10 @@ def _known(source: ImageSource, origin: Origin) -> ShownImage:
 
 
 def _read(
-    source: ImageSource, wanted: _Wanted, grid: TileGrid, level: int, block: Window
+    source: ImageSource, wanted: _Wanted, grid: TileGrid, level: int, extent: Window
 ) -> np.ndarray:
-    shown = grid.at_full_size(level, block)
-    size = block[0].stop - block[0].start, block[1].stop - block[1].start
+    shown = grid.at_full_size(level, extent)
+    size = extent[0].stop - extent[0].start, extent[1].stop - extent[1].start
     place, slack_px = (wanted.t, wanted.z), min(level, 1)
     if wanted.are_labels:
         labels = shrunk_labels(source, place, shown, size, slack_px=slack_px, patience_s=PATIENCE_S)
@@ -249,11 +256,11 @@ def _read(
     return pixels.astype(source.dtype, copy=False)
 
 
-def _inside(block: Window, window: Window) -> Window:
-    """A window as one of a block that holds it."""
+def _inside(extent: Window, window: Window) -> Window:
+    """A window as one of a piece that holds it."""
     rows, columns = (
         slice(part.start - whole.start, part.stop - whole.start)
-        for whole, part in zip(block, window, strict=True)
+        for whole, part in zip(extent, window, strict=True)
     )
     return rows, columns
 

@@ -210,7 +210,8 @@ class ImageSource(Protocol):
         sizes: {"t": n, "c": n, "z": n, "y": n, "x": n}, every axis at least 1.
         axes: the axes as they lie in the file, slowest first, e.g. "TCYX".
         is_rgb: the three channels are red, green and blue samples.
-        channel_names: one per channel; made up ("channel 0") where the file has none.
+        channel_names: one per channel; made up ("channel 0") where the file has none. What it says
+            of their colours, few formats have: see `channel_colors_of`.
         pixel_size_um: (y, x), or None when the file does not say.
         z_step_um: distance of planes along z, or None.
         frame_interval_s: seconds from one time point to the next, or None.
@@ -246,6 +247,12 @@ class ImageSource(Protocol):
         """
 
     def close(self) -> None: ...
+
+
+def channel_colors_of(source: ImageSource) -> Sequence[str]:
+    """Colours of the channels, "#RRGGBB" or "" for unknown: `channel_colors` where there is one."""
+    colors: Sequence[str] = getattr(source, "channel_colors", ())
+    return colors or ("",) * source.sizes["c"]
 
 
 @runtime_checkable

@@ -20,6 +20,7 @@ from kiosk.exports import kind_of
 from kiosk.exports.tracks import kind_of_track_file
 from kiosk.figures import Figures
 from kiosk.inspection import inspect_file
+from kiosk.job_groups import JobGroups
 from kiosk.job_search import JobSearch
 from kiosk.jobs import (
     DeadLetter,
@@ -94,6 +95,7 @@ class KioskService:
         self._inspectors = ThreadPoolExecutor(INSPECTIONS_AT_A_TIME, "inspect")
         self.uploads = uploads
         self.shares = shares
+        self.groups = JobGroups(queue=queue, store=store)
         self._longest_retention_s = longest_retention_s
         self.figures = Figures(queue=queue, store=store, images=images, uploads=uploads)
         self._new_watchers = asyncio.Semaphore(NEW_WATCHERS_AT_A_TIME)
@@ -432,11 +434,12 @@ def _is_number(text: str) -> bool:
 
 def _result_file(job: Job, file_name: str, size_bytes: int) -> ResultFile:
     kind = kind_of_track_file if job.pipeline == "tracking" else kind_of
-    media_type, description = kind(file_name)
+    media_type, description, opens_with = kind(file_name)
     return ResultFile(
         job_id=job.id,
         file_name=file_name,
         size_bytes=size_bytes,
         media_type=media_type,
         description=description,
+        opens_with=opens_with,
     )

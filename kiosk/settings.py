@@ -18,6 +18,7 @@ CHECKOUT = Path(__file__).resolve().parent.parent
 
 MIB = 1024 * 1024
 GIB = 1024 * MIB
+DEEPCELL_MODELS = "segmentation=nuclei cytoplasm=cells caliban=nuclei"
 
 
 class Group(BaseModel):
@@ -270,6 +271,12 @@ class ServerSettings(Group):
     )
     retention_s: float = Field(
         7 * 24 * 3600.0, gt=0, description="Uploads and jobs are deleted after this long (7 days)."
+    )
+    deepcell_models: str = Field(
+        DEEPCELL_MODELS,
+        pattern=r"^( *[\w-]+=[\w.-]+)*$",
+        description="Programs written for the DeepCell Kiosk may use this one: their types of jobs"
+        " and the models that do them. Empty: they may not.",
     )
     preview_s: float = Field(
         3600.0, gt=0, description="Previews of a region are deleted after this long (an hour)."

@@ -337,6 +337,7 @@ def result_to_proto(result: ResultFile) -> pb.Result:
         size_bytes=result.size_bytes,
         media_type=result.media_type,
         description=result.description,
+        opens_with=result.opens_with,
     )
 
 

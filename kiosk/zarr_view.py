@@ -65,9 +65,10 @@ class ZarrView:
             raise _nothing()
         image, levels = _result_image(job, info), len(info.levels)
         limits = [Limits(c.real(c.low), c.real(c.high)) for c in info.channels]
+        colours = [channel.color for channel in info.channels]
         found: dict[str, Any] = {
             ".zgroup": _GROUP,
-            ".zattrs": as_version_04(image_attributes(image, levels, limits)),
+            ".zattrs": as_version_04(image_attributes(image, levels, limits, colours)),
             **_arrays("", image, info, _served(image.dtype), info.sizes["c"]),
         }
         if info.has_labels:

@@ -12,11 +12,12 @@ export interface BuiltPage {
   remove(): Promise<void>;
 }
 
-export async function buildPage(root: string): Promise<BuiltPage> {
+/** Every HTML file named is a page of its own. */
+export async function buildPages(root: string, names: string[]): Promise<BuiltPage> {
   const folder = await mkdtemp(join(tmpdir(), "kiosk-page-"));
   await build({
     root, configFile: false, base: "/", logLevel: "warn",
-    build: { outDir: folder, emptyOutDir: true, assetsInlineLimit: 0, target: "es2022", modulePreload: { polyfill: false } },
+    build: { outDir: folder, emptyOutDir: true, rolldownOptions: { input: names.map((name) => join(root, name)) }, assetsInlineLimit: 0, target: "es2022", modulePreload: { polyfill: false } },
     oxc: { jsx: { runtime: "automatic", importSource: "preact" } },
   });
   return { folder, remove: () => rm(folder, { recursive: true }) };

@@ -7,6 +7,7 @@ import type { AddressInfo } from "node:net";
 import { extname, join, normalize } from "node:path";
 import { gzipSync } from "node:zlib";
 
+import { COMPARISON, lineage, STATISTICS } from "./madeUpFigures";
 import { IMAGE, imageTile, instances, labelAt, labelTile, storedAt, tracks } from "./madeUpJob";
 
 const TYPES: Record<string, string> = {
@@ -56,7 +57,7 @@ async function answer(fake: FakeServer, folder: string, request: IncomingMessage
 }
 
 function answerApi(path: string, query: URLSearchParams, response: ServerResponse): void {
-  const [, kind, ...rest] = path.match(/^\/api\/v1\/jobs\/[^/]+\/(\w+)\/?(.*)$/) ?? [];
+  const [, kind, ...rest] = path.match(/^\/api\/v1\/(?:jobs|uploads)\/[^/]+\/(\w+)\/?(.*)$/) ?? [];
   const at = (rest[0] ?? "").split("/").filter(Boolean).map(Number);
   if (kind === "image" && at.length === 0) return json(response, IMAGE);
   if (kind === "image") {
@@ -69,6 +70,9 @@ function answerApi(path: string, query: URLSearchParams, response: ServerRespons
   }
   if (kind === "instances") return json(response, instances(Number(query.get("t"))));
   if (kind === "tracks") return json(response, tracks(Number(query.get("first_t")), Number(query.get("last_t"))));
+  if (kind === "statistics") return json(response, STATISTICS);
+  if (kind === "lineage") return json(response, lineage());
+  if (kind === "comparison") return json(response, COMPARISON);
   response.writeHead(404, { "Content-Type": "application/json" });
   response.end(JSON.stringify({ reason: "NOT_FOUND", detail: "There is nothing here." }));
 }

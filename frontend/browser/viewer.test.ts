@@ -6,7 +6,7 @@ import { fileURLToPath } from "node:url";
 import type { Browser, BrowserContext, Page } from "playwright-core";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 
-import { type BuiltPage, buildPage } from "./builtPage";
+import { type BuiltPage, buildPages } from "./builtPage";
 import { executable, launch } from "./chromium";
 import { type FakeServer, serve } from "./fakeServer";
 import { cells, labelAt, SIZES } from "./madeUpJob";
@@ -24,7 +24,7 @@ let problems: string[];
 
 describe.skipIf(!executable)("the viewer", () => {
   beforeAll(async () => {
-    built = await buildPage(ROOT);
+    built = await buildPages(ROOT, ["index.html"]);
     server = await serve(built.folder);
     browser = await launch();
   });

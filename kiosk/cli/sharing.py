@@ -21,6 +21,7 @@ def share(
     """Make a link that shows a job and its results to whoever has it."""
     made = ask(server, lambda kiosk: kiosk.share(job, days=days))
     print(made.url)
+    say(f"As OME-Zarr, for napari, vizarr, neuroglancer and Fiji: {made.zarr_url}")
     if made.url.startswith("/"):
         say("Put the address of the kiosk's page in front (KIOSK_LISTEN__PUBLIC_URL does it).")
 

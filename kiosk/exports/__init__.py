@@ -28,6 +28,7 @@ class Format:
     Attributes:
         ending: what follows the stem in the file's name; begins with "_".
         description: what it is and what opens it, for people.
+        opens_with: what to do with the file, in a few words.
         writer: makes the writer for a path.
         is_default: written when the caller names no formats.
         package: what must be installed besides the kiosk, and the extra that brings it; "" for
@@ -37,6 +38,7 @@ class Format:
     ending: str
     media_type: str
     description: str
+    opens_with: str
     writer: Callable[[Path, ResultImage], Writer]
     is_default: bool = False
     package: str = ""
@@ -53,6 +55,7 @@ FORMATS: dict[str, Format] = {
         media_type="image/tiff",
         description="Label image (OME-TIFF): 0 is background, each instance has its number. Open in"
         " Fiji, napari or QuPath.",
+        opens_with="Open in Fiji, napari or QuPath",
         writer=LabelTiff,
         is_default=True,
     ),
@@ -61,6 +64,7 @@ FORMATS: dict[str, Format] = {
         media_type="text/csv",
         description="Table, one row per instance: position, area, intensity. Open in Excel, R or"
         " pandas.",
+        opens_with="Open in Excel, R or pandas",
         writer=CsvTable,
         is_default=True,
     ),
@@ -68,6 +72,7 @@ FORMATS: dict[str, Format] = {
         ending="_overlay.jpg",
         media_type="image/jpeg",
         description="Picture of one plane with the instances outlined.",
+        opens_with="Look at it in any picture viewer",
         writer=OverlayPicture,
         is_default=True,
     ),
@@ -76,6 +81,7 @@ FORMATS: dict[str, Format] = {
         media_type="application/vnd.apache.parquet",
         description="The same table as Parquet, with types and units of its columns. Open in"
         " pandas, polars, R (arrow) or DuckDB.",
+        opens_with="Open in pandas, polars, R (arrow) or DuckDB",
         writer=ParquetTable,
     ),
     "rois": Format(
@@ -83,12 +89,14 @@ FORMATS: dict[str, Format] = {
         media_type="application/zip",
         description="Outlines as ImageJ ROIs. Open in Fiji: drop it on the main window, or ROI"
         " Manager > More > Open.",
+        opens_with="Drop on Fiji, or open in its ROI Manager",
         writer=RoiZip,
     ),
     "geojson": Format(
         ending="_cells.geojson",
         media_type="application/geo+json",
         description="Outlines as QuPath objects. Open in QuPath: drop it on the image.",
+        opens_with="Drop on the image in QuPath",
         writer=QuPathGeoJson,
     ),
     "ome-zarr": Format(
@@ -96,6 +104,7 @@ FORMATS: dict[str, Format] = {
         media_type="application/zip",
         description="Image and labels as OME-Zarr 0.5 in one zip, with smaller resolutions. Open"
         " with zarr in Python; unzipped, in napari (napari-ome-zarr) and other viewers.",
+        opens_with="Open with zarr in Python; unzipped, in napari",
         writer=OmeZarr,
     ),
     "h5ad": Format(
@@ -103,6 +112,7 @@ FORMATS: dict[str, Format] = {
         media_type="application/x-hdf5",
         description="Instances as AnnData: intensities by channel, shapes, positions. Open in"
         " scanpy or squidpy.",
+        opens_with="Open in scanpy or squidpy",
         writer=AnnDataFile,
         package="anndata",
     ),
@@ -111,17 +121,20 @@ FORMATS: dict[str, Format] = {
         media_type="image/png",
         description="One page to judge the result by: outlines, counts, sizes, saturation,"
         " sharpness.",
+        opens_with="Look at it in any picture viewer",
         writer=QcSheet,
     ),
     "qc-pdf": Format(
         ending="_qc.pdf",
         media_type="application/pdf",
         description="The same page as PDF, for printing and lab books.",
+        opens_with="Print it, or keep it in a lab book",
         writer=QcPdf,
     ),
 }
 
 RUN_ENDING = "_run.json"
+RUN_OPENS_WITH = "Open in a text editor or a browser"
 RUN_DESCRIPTION = (
     "How the results were made: model, version, parameters, software. Keep it with them."
 )
@@ -165,15 +178,17 @@ class Described(Protocol):
     def media_type(self) -> str: ...
     @property
     def description(self) -> str: ...
+    @property
+    def opens_with(self) -> str: ...
 
 
 def kind_of(
     file_name: str, formats: Iterable[Described] = tuple(FORMATS.values())
-) -> tuple[str, str]:
-    """(media type, description) of a result by its file name; the first format that fits."""
+) -> tuple[str, str, str]:
+    """(media type, description, what opens it) of a result by its file name: the first format."""
     if file_name.endswith(RUN_ENDING):
-        return "application/json", RUN_DESCRIPTION
+        return "application/json", RUN_DESCRIPTION, RUN_OPENS_WITH
     for item in formats:
         if file_name.endswith(item.ending):
-            return item.media_type, item.description
-    return "application/octet-stream", ""
+            return item.media_type, item.description, item.opens_with
+    return "application/octet-stream", "", ""

@@ -24,17 +24,18 @@ def axes_of(image: ResultImage) -> tuple[str, ...]:
 
 
 def image_attributes(
-    image: ResultImage, levels: int, limits: Sequence[Limits]
+    image: ResultImage, levels: int, limits: Sequence[Limits], colours: Sequence[str] = ()
 ) -> dict[str, dict[str, Any]]:
     """Attributes of the group of the image.
 
     Args:
         limits: grey values to show as black and white, one for each channel.
+        colours: "#RRGGBB" of each channel, "" for one of ours; none = ours for all.
     """
     ome = {
         "version": VERSION,
         "multiscales": [_multiscale(image, levels, image.stem, "mean")],
-        "omero": _omero(image, limits),
+        "omero": _omero(image, limits, colours),
     }
     return {"ome": ome, "kiosk": dict(image.about or {})}
 
@@ -109,16 +110,17 @@ def _length(image: ResultImage, axis: str) -> float | None:
     return lengths.get(axis)
 
 
-def _omero(image: ResultImage, limits: Sequence[Limits]) -> dict[str, Any]:
+def _omero(image: ResultImage, limits: Sequence[Limits], known: Sequence[str]) -> dict[str, Any]:
     """How to show the channels; transitional in the specification, but viewers read it."""
     if image.is_rgb:
         colours: Sequence[str] = _RGB
     else:
         colours = _COLOURS if len(image.channel_names) > 1 else ("FFFFFF",)
+    given = [colour.removeprefix("#") for colour in known] or [""] * len(image.channel_names)
     channels = [
         {
             "label": name,
-            "color": colours[number % len(colours)],
+            "color": given[number] or colours[number % len(colours)],
             "active": True,
             "window": _window(image.dtype, limits[number]),
         }

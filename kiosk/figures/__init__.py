@@ -5,31 +5,26 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AsyncExitStack, ExitStack
 from typing import TypeVar
 
 from kiosk.access import finished_job_of
 from kiosk.callers import Caller
-from kiosk.errors import TooLarge
-from kiosk.figures.comparison import Comparison, compare
+from kiosk.figures.comparing import Comparing
+from kiosk.figures.comparison import Comparison
 from kiosk.figures.instance_table import InstanceTable, read_instances
 from kiosk.figures.kept_answers import KeptAnswers
-from kiosk.figures.label_stacks import LabelStack, UploadedLabels, job_labels
 from kiosk.figures.statistics import Statistics, read_statistics
 from kiosk.figures.track_table import Family, Ways, read_lineage, read_tracks
 from kiosk.jobs import Job
-from kiosk.pipelines.context import OpenImages
+from kiosk.pipelines.context import Origin
 from kiosk.ports import ImageFiles, JobQueue, ObjectStore
+from kiosk.reading import ReadOptions
 from kiosk.uploads import Uploads
 
 # Tables read at a time, of all callers: one may take 200 MB of memory.
 AT_A_TIME = 2
 # Statistics of so many jobs are kept, at most 2.4 MB each; they take seconds of a long movie.
 MOST_KEPT = 16
-# Several comparisons take turns, plane by plane.
-COMPARED_AT_A_TIME = 1
-# What takes longer is no label image, or there is too much to do; nobody waits for so long.
-COMPARISON_S = 120.0
 
 T = TypeVar("T")
 
@@ -45,8 +40,7 @@ class Figures:
         self, *, queue: JobQueue, store: ObjectStore, images: ImageFiles, uploads: Uploads
     ) -> None:
         self._queue, self._store, self._uploads = queue, store, uploads
-        self._images = OpenImages(store, images, keep=1)
-        self._comparers = ThreadPoolExecutor(COMPARED_AT_A_TIME, "compare")
+        self._comparing = Comparing(store, images)
         self._readers = ThreadPoolExecutor(AT_A_TIME, "figures")
         self._statistics: KeptAnswers[Statistics] = KeptAnswers(MOST_KEPT)
 
@@ -91,48 +85,23 @@ class Figures:
         *,
         with_job: str = "",
         with_upload: str = "",
+        reading: ReadOptions = ReadOptions(),
         caller: Caller,
         is_wanted: Callable[[], bool] = lambda: True,
     ) -> Comparison:
-        """The labels of a job against other ones, which count as the truth; see `compare`.
+        """The labels of a job against other ones, which count as the truth; see `Comparing`.
 
         Args:
-            with_job, with_upload: id of the one or the other.
-
-        Raises:
-            NotFound: one of the jobs has no label image (NO_LABELS), or one of the ids leads
-                nowhere.
-            InvalidRequest: they do not fit, or the upload is no label image.
-            TooLarge: it would take too long.
+            with_job, with_upload: id of the one or the other; the caller must see both.
+            reading: how to read the upload.
         """
         job = await finished_job_of(self._queue, job_id, caller=caller)
-        try:
-            async with asyncio.timeout(COMPARISON_S), AsyncExitStack() as stack:
-                predicted = await self._job_labels(stack, job, "this job")
-                truth: LabelStack
-                if with_job:
-                    other = await finished_job_of(self._queue, with_job, caller=caller)
-                    truth = await self._job_labels(stack, other, "the other job")
-                else:
-                    upload = await self._uploads.get_complete(with_upload, caller=caller)
-                    opened = self._images.use(upload.id, upload.file_name)
-                    truth = UploadedLabels(await stack.enter_async_context(opened))
-                return await compare(predicted, truth, self._in_comparer, is_wanted)
-        except TimeoutError:
-            raise TooLarge(
-                "Comparing these takes too long. Download both label images and use 'kiosk"
-                " evaluate'.",
-                reason="TOO_SLOW",
-            ) from None
-
-    async def _job_labels(self, stack: AsyncExitStack, job: Job, name: str) -> LabelStack:
-        files = stack.enter_context(ExitStack())
-        return await self._in_comparer(
-            lambda: files.enter_context(job_labels(self._store, job, name))
-        )
-
-    async def _in_comparer(self, work: Callable[[], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._comparers, work)
+        if with_job:
+            other = await finished_job_of(self._queue, with_job, caller=caller)
+            return await self._comparing.compare(job, other, is_wanted)
+        upload = await self._uploads.get_complete(with_upload, caller=caller)
+        origin = Origin(file_name=upload.file_name, upload_id=upload.id, reading=reading)
+        return await self._comparing.compare(job, origin, is_wanted)
 
     async def _of(self, job_id: str, caller: Caller, read: Callable[[Job], T]) -> T:
         job = await finished_job_of(self._queue, job_id, caller=caller)

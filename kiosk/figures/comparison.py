@@ -1,21 +1,19 @@
-"""Two label images plane by plane, with the figures of `kiosk evaluate`."""
+"""Which planes of two label images are compared, and the figures that come of it."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
-from kiosk.errors import InvalidRequest, KioskError, TooLarge
+from kiosk.errors import InvalidRequest, TooLarge
 from kiosk.figures.label_stacks import LabelStack, Place
-from kiosk.imaging.scores import Scores, score_plane
+from kiosk.imaging.scores import Scores
 from kiosk.ports import Window
 
 # A plane is whole in memory, about 40 bytes for each pixel: below 1 GB.
 MOST_PLANE_PX = 20_000_000
-# Somebody waits for it: half a minute on one core.
-MOST_PX = 400_000_000
+# Somebody waits for it: about 20 s on a core that has nothing else to do, which others may use too.
+MOST_PX = 200_000_000
 
 
 @dataclass(frozen=True)
@@ -36,7 +34,7 @@ class Comparison:
 
 
 @dataclass(frozen=True)
-class _Pair:
+class PlanePair:
     """The same plane in both, by its number there."""
 
     place: Place
@@ -44,17 +42,8 @@ class _Pair:
     truth: int
 
 
-async def compare(
-    predicted: LabelStack,
-    truth: LabelStack,
-    in_thread: Callable[[Callable[[], Scores]], Awaitable[Scores]],
-    is_wanted: Callable[[], bool] = lambda: True,
-) -> Comparison:
-    """Compare two label images; where one has a region only, in that region.
-
-    Args:
-        in_thread: runs what takes long.
-        is_wanted: asked before each plane; once it says no, a KioskError ends it all.
+def fitting(predicted: LabelStack, truth: LabelStack) -> tuple[list[PlanePair], Window]:
+    """The planes of two label images to compare, and the part of each plane that both looked at.
 
     Raises:
         InvalidRequest: they do not fit together.
@@ -63,26 +52,10 @@ async def compare(
     pairs = _pairs(predicted, truth)
     window = _window(predicted, truth)
     _check_size(window, len(pairs))
-    planes = []
-    for pair in pairs:
-        if not is_wanted():
-            raise KioskError("Nobody waits for this comparison any more.", reason="CANCELLED")
-        scores = await in_thread(_scoring(predicted, truth, pair, window))
-        planes.append(PlaneScores(*pair.place, scores))
-    return Comparison(planes, sum((plane.scores for plane in planes), Scores()))
+    return pairs, window
 
 
-def _scoring(
-    predicted: LabelStack, truth: LabelStack, pair: _Pair, window: Window
-) -> Callable[[], Scores]:
-    def score() -> Scores:
-        found = predicted.read(pair.predicted, window)
-        return score_plane(truth.read(pair.truth, window), np.asarray(found))
-
-    return score
-
-
-def _pairs(predicted: LabelStack, truth: LabelStack) -> list[_Pair]:
+def _pairs(predicted: LabelStack, truth: LabelStack) -> list[PlanePair]:
     """The planes of both, in order. Raises InvalidRequest where they are of different images."""
     if predicted.shape != truth.shape:
         sizes = [f"{stack.shape[1]} x {stack.shape[0]}" for stack in (predicted, truth)]
@@ -95,10 +68,10 @@ def _pairs(predicted: LabelStack, truth: LabelStack) -> list[_Pair]:
             f"{predicted.name} has {_count(len(places))}, {truth.name} {_count(len(others))}"
         )
     number = {place: at for at, place in enumerate(others)}
-    pairs = [_Pair(place, at, number[place]) for at, place in enumerate(places) if place in number]
-    missing = [place for place in places if place not in number]
-    if missing and not truth.is_part:
-        t, z = missing[0]
+    shared = [(at, place) for at, place in enumerate(places) if place in number]
+    pairs = [PlanePair(place, at, number[place]) for at, place in shared]
+    if len(shared) < len(places) and not truth.is_part:
+        t, z = next(place for place in places if place not in number)
         raise _unfit(f"{truth.name} has no plane t={t}, z={z}, and {predicted.name} has one")
     if not pairs:
         raise _unfit("they have no plane in common")

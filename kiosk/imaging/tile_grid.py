@@ -17,8 +17,8 @@ TILE_PX = 256
 SMALLEST_PX = 512
 # A level up to so many pixels is read as a whole, once for all of its tiles: the frame of a camera.
 WHOLE_PX = 4096 * 4096
-# Of larger ones, blocks of this side are: 64 tiles, of which a screen shows some.
-BLOCK_PX = 8 * TILE_PX
+# Of larger ones, pieces of this side are: 64 tiles, of which a screen shows some.
+PIECE_PX = 8 * TILE_PX
 
 
 class TileGrid:
@@ -47,18 +47,18 @@ class TileGrid:
         height, width = self.shapes[level]
         return height * width <= WHOLE_PX
 
-    def block(self, level: int, tile: Window, margin_px: int = 0) -> Window:
-        """The part of a level that is read at once for a tile: all of it, or a block.
+    def piece(self, level: int, tile: Window, margin_px: int = 0) -> Window:
+        """The part of a level that is read at once for a tile: all of it, or a square.
 
         Args:
-            margin_px: of pixels around a block that are read with it.
+            margin_px: of pixels around a square that are read with it.
         """
         shape = self.shapes[level]
         if self.is_whole(level):
             return slice(0, shape[0]), slice(0, shape[1])
-        starts = [part.start // BLOCK_PX * BLOCK_PX for part in tile]
+        starts = [part.start // PIECE_PX * PIECE_PX for part in tile]
         rows, columns = (
-            slice(max(0, start - margin_px), min(start + BLOCK_PX + margin_px, length))
+            slice(max(0, start - margin_px), min(start + PIECE_PX + margin_px, length))
             for start, length in zip(starts, shape, strict=True)
         )
         return rows, columns

@@ -8,6 +8,7 @@
                                    creation-defer-length, expiration, termination, checksum
     /api/v1/models, /jobs, ...     JSON; errors are RFC 9457 problem details
     /api/v1/.../events             server-sent events
+    /api/upload, /api/predict ...  as the DeepCell Kiosk has them, for programs written for it
     /metrics                       Prometheus
 
 Nothing here lets another site's page act for the user: there are no CORS headers (but below /open,
@@ -25,10 +26,13 @@ from kiosk.certificate import Certificate
 from kiosk.errors import PermanentError
 from kiosk.exposure import is_loopback
 from kiosk.service import KioskService
+from kiosk.settings import DEEPCELL_MODELS
 from kiosk.tiles import Tiles
 from kiosk.web.answers import add_headers, as_problems
 from kiosk.web.auditing import audited
 from kiosk.web.callers import Recognition
+from kiosk.web.deepcell import DeepCell
+from kiosk.web.deepcell_jobs import job_types
 from kiosk.web.events import Events
 from kiosk.web.figures import FigureRoutes
 from kiosk.web.inspections import Inspections
@@ -63,6 +67,7 @@ class WebServer:
         public_url: str = "",
         certificate: Certificate | None = None,
         idle_s: float = DEFAULT_IDLE_S,
+        deepcell_models: str = DEEPCELL_MODELS,
     ) -> None:
         self._certificate = certificate
         self.port = port
@@ -70,7 +75,14 @@ class WebServer:
         self._tiles = tiles
         is_local = is_loopback(host) and not authentication.required
         self.app = make_app(
-            service, tiles, authentication, frontend, public_url, idle_s, is_local=is_local
+            service,
+            tiles,
+            authentication,
+            frontend,
+            public_url,
+            idle_s,
+            is_local=is_local,
+            deepcell_models=deepcell_models,
         )
         self._runner = web.AppRunner(
             self.app,
@@ -106,6 +118,7 @@ def make_app(
     idle_s: float = DEFAULT_IDLE_S,
     *,
     is_local: bool = False,
+    deepcell_models: str = DEEPCELL_MODELS,
 ) -> web.Application:
     """The aiohttp application behind `WebServer`; tests use it without a port."""
     recognition = Recognition(authentication, public_url, is_local=is_local)
@@ -126,5 +139,7 @@ def make_app(
     FigureRoutes(service.figures).add_to(app)
     ImageTiles(tiles).add_to(app)
     OpenZarr(ZarrView(tiles), authentication).add_to(app)
+    if models := job_types(deepcell_models):
+        DeepCell(service, authentication, models, public_url).add_to(app)
     OpenApi().add_to(app)
     return app

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import logging
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from http import HTTPStatus
 from typing import Any
+from urllib.parse import quote
 
-from aiohttp import web
+from aiohttp import ETag, web
 
 from kiosk import wire
 from kiosk.errors import KioskError
@@ -17,11 +20,19 @@ log = logging.getLogger(__name__)
 
 API = "/api/v1"
 UPLOADS = f"{API}/uploads"
+# The API of the DeepCell Kiosk (deepcell.py). Some of its POSTs only ask, again and again.
+OLD_API = "/api"
+OLD_UPLOAD = f"{OLD_API}/upload"
+ASKING = frozenset({f"{OLD_API}/redis", f"{OLD_API}/redis/expire", f"{OLD_API}/status"})
 OPEN_PATH = "/open/{token}/image.ome.zarr/{path}"
 TUS_VERSION = "1.0.0"
 # What an error of aiohttp's says besides its sentence.
 KEPT_HEADERS = ("Allow", "Content-Range", "Tus-Version")
+ETAG_DIGITS = 32
 CHECKSUM_MISMATCH_STATUS = 460  # from the tus protocol, not from HTTP
+
+# Of results and what is made of them, which never change: browsers may keep it.
+KEEP = {"Cache-Control": "private, max-age=86400, immutable"}
 
 SECURITY_HEADERS = {
     "Content-Security-Policy": "default-src 'self'; img-src 'self' blob: data:; base-uri 'none';"
@@ -105,6 +116,35 @@ async def add_headers(request: web.Request, response: web.StreamResponse) -> Non
         response.headers.setdefault("Cache-Control", "no-cache")
     if request.path == UPLOADS or request.path.startswith(f"{UPLOADS}/"):
         response.headers["Tus-Resumable"] = TUS_VERSION
+
+
+def told_once(request: web.Request, data: Any) -> web.Response:
+    """Data as JSON with an ETag of its content; 304 without it for who has it already."""
+    body = json.dumps(data).encode()
+    etag = hashlib.sha256(body).hexdigest()[:ETAG_DIGITS]
+    # Kept by the browser of whoever may see it, and asked for before each use.
+    headers = {"Cache-Control": "private, no-cache"}
+    if etag in {known.value for known in _known_tags(request)}:
+        response = web.Response(status=HTTPStatus.NOT_MODIFIED, headers=headers)
+    else:
+        response = web.Response(body=body, content_type="application/json", headers=headers)
+    response.etag = etag
+    return response
+
+
+def _known_tags(request: web.Request) -> tuple[ETag, ...]:
+    """Those in If-None-Match; none where it is not understood."""
+    try:
+        return request.if_none_match or ()
+    except ValueError:
+        return ()
+
+
+def attachment(file_name: str) -> dict[str, str]:
+    """Content-Disposition with the name in UTF-8 (RFC 5987) and in ASCII for old programs."""
+    plain = "".join(c if " " <= c <= "~" and c not in '"\\%' else "_" for c in file_name)
+    encoded = quote(file_name, safe="")
+    return {"Content-Disposition": f"attachment; filename=\"{plain}\"; filename*=UTF-8''{encoded}"}
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from __future__ import annotations
 from aiohttp import web
 
 from kiosk import audit
-from kiosk.web.answers import Handler
+from kiosk.web.answers import ASKING, Handler
 from kiosk.web.callers import caller_or_none
 from kiosk.web.same_origin import READING
 
@@ -14,7 +14,7 @@ from kiosk.web.same_origin import READING
 async def audited(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Addresses that lead nowhere change nothing and leave no line."""
     route = request.match_info.route.resource
-    if request.method in READING or route is None:
+    if request.method in READING or route is None or route.canonical in ASKING:
         return await handler(request)
     resource, outcome = request.path, audit.OK
     try:

@@ -7,7 +7,7 @@ from aiohttp import web
 from kiosk.authentication import Authentication
 from kiosk.callers import Caller
 from kiosk.errors import Unauthenticated
-from kiosk.web.answers import API, OPEN_PATH, Handler
+from kiosk.web.answers import API, OLD_API, OPEN_PATH, Handler
 from kiosk.web.same_origin import READING, SameOrigin
 
 SESSION_COOKIE = "kiosk_session"
@@ -16,6 +16,7 @@ _CALLER = web.RequestKey("caller", Caller)
 # What nobody is asked for: the files of the page, signing in, and what tells nothing of anybody.
 PUBLIC = frozenset(
     {"/", "/jobs/{id}", "/s/{token}", "/static/{name}", OPEN_PATH}
+    | {f"{OLD_API}/health-check"}
     | {f"{API}/{name}" for name in ("formats", "health", "openapi.json", "session")}
 )
 

@@ -12,6 +12,7 @@ from kiosk.web.operation import (
     Schema,
     json_answer,
 )
+from kiosk.web.readings import READING
 
 _BOOL: Schema = {"type": "boolean"}
 _FLOATS: Schema = {"type": "array", "items": {"type": "number"}}
@@ -119,6 +120,7 @@ FIGURE_OPERATIONS = (
                 is_required=True,
                 description="What counts as the truth: jobs/ID, or uploads/ID of a label image.",
             ),
+            *READING,
         ),
         answers={
             200: json_answer(

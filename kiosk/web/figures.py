@@ -17,11 +17,10 @@ from kiosk.figures.instance_table import InstanceTable
 from kiosk.figures.statistics import Statistics
 from kiosk.figures.track_table import Family, Ways
 from kiosk.imaging.scores import THRESHOLDS
-from kiosk.web.answers import API
+from kiosk.web.answers import API, KEEP
 from kiosk.web.callers import caller_of
+from kiosk.web.readings import reading_of
 
-# Results never change, so browsers may keep what is made of them.
-KEEP = {"Cache-Control": "private, max-age=86400, immutable"}
 # Rows packed at a time: other threads come in between.
 PIECE_ROWS = 500
 
@@ -80,6 +79,7 @@ class FigureRoutes:
             request.match_info["id"],
             with_job=name if collection == "jobs" else "",
             with_upload=name if collection == "uploads" else "",
+            reading=reading_of(request.query),
             caller=caller_of(request),
             is_wanted=lambda: request.transport is not None,
         )

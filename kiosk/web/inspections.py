@@ -41,6 +41,7 @@ class Inspections:
                 "name": name,
                 "ending": item.ending,
                 "description": item.description,
+                "opens_with": item.opens_with,
                 "is_default": item.is_default,
             }
             for name, item in FORMATS.items()

@@ -18,7 +18,7 @@ from kiosk.reading import ReadOptions
 from kiosk.request import Plane, Region, SegmentationRequest
 from kiosk.service import KioskService
 from kiosk.tracking_request import TrackingRequest
-from kiosk.web.answers import API
+from kiosk.web.answers import API, told_once
 from kiosk.web.bodies import Body, expire_time_of
 from kiosk.web.callers import caller_of, caller_or_none
 
@@ -179,11 +179,11 @@ class Jobs:
         )
         # In a thread, as in the gRPC API: nobody else shall wait for a long page.
         listed = await asyncio.to_thread(lambda: [wire.job_to_json(job) for job in jobs])
-        return web.json_response({"jobs": listed, "next_page_token": token})
+        return told_once(request, {"jobs": listed, "next_page_token": token})
 
     async def get(self, request: web.Request) -> web.Response:
         job = await self._service.get_job(request.match_info["id"], caller=caller_of(request))
-        return web.json_response(wire.job_to_json(job))
+        return told_once(request, wire.job_to_json(job))
 
     async def delete(self, request: web.Request) -> web.Response:
         await self._service.delete_job(request.match_info["id"], caller=caller_of(request))

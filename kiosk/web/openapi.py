@@ -12,7 +12,7 @@ from pydantic.json_schema import models_json_schema
 from kiosk._proto import kiosk_pb2 as pb
 from kiosk.web.answers import API
 from kiosk.web.message_schemas import REF, message_schemas
-from kiosk.web.operation import ALWAYS, JSON, Answer, Operation, Parameter, Schema
+from kiosk.web.operation import ALWAYS, FORM, JSON, Answer, Operation, Parameter, Schema
 from kiosk.web.operations import JOB_FIELDS, OPERATIONS
 
 PROBLEM = "application/problem+json"
@@ -28,6 +28,11 @@ _PROBLEM: Schema = {
         "field": {"type": "string", "description": "Of the request that is wrong."},
     },
     "required": ["type", "title", "status", "detail", "reason"],
+}
+_FORM: Schema = {
+    "type": "object",
+    "properties": {"file": {"type": "string", "format": "binary"}},
+    "required": ["file"],
 }
 _MESSAGES: tuple[Any, ...] = (pb.Job, pb.Model, pb.Image, pb.Result, pb.DeadLetter, pb.Share)
 
@@ -102,8 +107,10 @@ def _operation(operation: Operation) -> dict[str, Any]:
 
 
 def _body(operation: Operation) -> dict[str, Any]:
-    if isinstance(operation.body, str):
-        content: dict[str, Any] = {operation.body: {}}
+    if operation.body == FORM:
+        content: dict[str, Any] = {FORM: {"schema": _FORM}}
+    elif isinstance(operation.body, str):
+        content = {operation.body: {}}
     else:
         content = {JSON: {"schema": {"$ref": REF + operation.body.__name__}}}
     return {"required": operation.needs_body, "content": content}

@@ -13,6 +13,7 @@ from kiosk.web.message_schemas import REF
 
 Schema = dict[str, Any]
 JSON = "application/json"
+FORM = "multipart/form-data"  # with one field, `file`
 # Whatever is asked: it makes no sense, nobody is known, it is not allowed, the body does not come,
 # is too large or of another kind, there is too much to do, something is away.
 ALWAYS = (400, 401, 403, 408, 413, 415, 429, 503)
@@ -76,6 +77,11 @@ def list_of(name: str) -> Schema:
     return {"type": "array", "items": {"$ref": REF + name}}
 
 
+# Of what has an ETag.
+KNOWN_TAG = Parameter(
+    name="If-None-Match", place="header", description="ETag of the answer that is there already."
+)
+UNCHANGED = Answer(description="It is as it was.", headers=("ETag",))
 NUMBER: Schema = {"type": "integer", "minimum": 0, "maximum": 10**9 - 1}
 POSITIVE: Schema = {"type": "number", "minimum": 0, "exclusiveMaximum": 2**31}
 TEXT: Schema = {"type": "string"}

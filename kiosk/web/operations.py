@@ -8,6 +8,7 @@ from __future__ import annotations
 from kiosk.jobs import JobState
 from kiosk.web.answers import API
 from kiosk.web.bodies import KeyBody
+from kiosk.web.deepcell_operations import DEEPCELL_OPERATIONS
 from kiosk.web.figure_operations import FIGURE_OPERATIONS
 from kiosk.web.job_operations import EVENT_OPERATIONS, JOB_OPERATIONS
 from kiosk.web.operation import DONE, TEXT, Operation, Schema, bytes_answer, json_answer, list_of
@@ -88,6 +89,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *FIGURE_OPERATIONS,
     *TILE_OPERATIONS,
     *OTHER_OPERATIONS,
+    *DEEPCELL_OPERATIONS,
 )
 # Fields that `wire` writes otherwise than the proto has them.
 JOB_FIELDS: Schema = {"id": TEXT, "state": {"enum": [state.value for state in JobState]}}

@@ -10,12 +10,12 @@ from __future__ import annotations
 import asyncio
 import socket
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 from aiohttp import HttpVersion11, hdrs, web
 
 from kiosk.errors import InvalidRequest
-from kiosk.web.answers import Handler
+from kiosk.web.answers import OLD_UPLOAD, Handler
 
 IDLE_S = web.AppKey("idle_s", float)
 # More than most proxies keep a connection for, which must not find it closed when they use it.
@@ -23,6 +23,7 @@ DEFAULT_IDLE_S = 75.0
 # A body must bring so much within the time, or its end: 900 bytes per second.
 LEAST_BYTES = 64 * 1024
 CHUNK_BYTES = 256 * 1024
+Read = Callable[[int], Awaitable[bytes]]
 OFFSET_STREAM = "application/offset+octet-stream"
 
 
@@ -31,7 +32,7 @@ async def paced(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Take bodies that are no uploads whole, in time; close on who does not take the answer."""
     _check_coding(request)
     _give_up_after(request, request.app[IDLE_S])
-    if request.can_read_body and request.content_type != OFFSET_STREAM:
+    if request.can_read_body and not _is_upload(request):
         announced_bytes = request.content_length or 0
         if announced_bytes > request.client_max_size:
             raise web.HTTPRequestEntityTooLarge(request.client_max_size, announced_bytes)
@@ -39,24 +40,33 @@ async def paced(request: web.Request, handler: Handler) -> web.StreamResponse:
             async with asyncio.timeout(request.app[IDLE_S]):
                 await request.read()  # it stays with the request
         except TimeoutError:
-            raise _too_slow() from None
+            raise too_slow() from None
     return await handler(request)
 
 
-async def arriving(request: web.Request) -> AsyncIterator[bytes]:
+def _is_upload(request: web.Request) -> bool:
+    """Whether the body is taken piece by piece, by whoever answers the request."""
+    is_form = request.content_type == "multipart/form-data" and request.path == OLD_UPLOAD
+    return is_form or request.content_type == OFFSET_STREAM
+
+
+async def arriving(request: web.Request, read: Read | None = None) -> AsyncIterator[bytes]:
     """The body piece by piece, as long as it comes. Raises HTTPRequestTimeout.
 
     Only waiting for the sender counts, not what is done with a piece.
+
+    Args:
+        read: gives at most so many bytes, b"" at the end; default: of the body.
     """
-    idle_s = request.app[IDLE_S]
+    read, idle_s = read or request.content.read, request.app[IDLE_S]
     left_s, arrived_bytes = idle_s, 0
     while True:
         began_s = time.monotonic()
         try:
             async with asyncio.timeout(left_s):
-                data = await request.content.read(CHUNK_BYTES)
+                data = await read(CHUNK_BYTES)
         except TimeoutError:
-            raise _too_slow() from None
+            raise too_slow() from None
         if not data:
             return
         left_s -= time.monotonic() - began_s
@@ -85,7 +95,8 @@ def _give_up_after(request: web.Request, idle_s: float) -> None:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, milliseconds)
 
 
-def _too_slow() -> web.HTTPRequestTimeout:
+def too_slow() -> web.HTTPRequestTimeout:
+    """The answer to a body that dribbles in."""
     return web.HTTPRequestTimeout(
         text="The body of this request did not arrive in time. Send it again; an upload goes on"
         " where it was."

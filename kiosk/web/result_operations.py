@@ -5,6 +5,8 @@ from __future__ import annotations
 from kiosk.web.operation import (
     ID,
     JOB_AT,
+    KNOWN_TAG,
+    UNCHANGED,
     Operation,
     Parameter,
     bytes_answer,
@@ -20,8 +22,8 @@ RESULT_OPERATIONS = (
         path=JOB_AT + "/results",
         id="listResults",
         summary="The files that a job has produced.",
-        parameters=(ID,),
-        answers={200: json_answer("The files.", results=list_of("Result"))},
+        parameters=(ID, KNOWN_TAG),
+        answers={200: json_answer("The files.", results=list_of("Result")), 304: UNCHANGED},
         errors=(409,),
     ),
     Operation(

@@ -8,12 +8,10 @@ from aiohttp import web
 
 from kiosk.image_info import TileAt
 from kiosk.tiles import Tiles
-from kiosk.web.answers import API
+from kiosk.web.answers import API, KEEP
 from kiosk.web.callers import caller_of
 from kiosk.web.readings import reading_of
 
-# They never change, so browsers may keep them.
-KEEP = {"Cache-Control": "private, max-age=86400, immutable"}
 _OF_IMAGE = ("level", "t", "z", "c", "row", "column")
 _OF_LABELS = ("level", "t", "z", "row", "column")
 

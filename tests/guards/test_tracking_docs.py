@@ -60,5 +60,5 @@ def test_numbers_are_those_of_the_code() -> None:
 
 def test_results_are_told_by_their_names() -> None:
     for item in TRACK_FORMATS.values():
-        expected = item.media_type, item.description
+        expected = item.media_type, item.description, item.opens_with
         assert kind_of_track_file(f"cells{item.ending}") == expected

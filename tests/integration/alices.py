@@ -199,6 +199,28 @@ NAMING_ROUTES: dict[Route, tuple[str, dict[str, Any]]] = {
     ("GET", f"/uploads/{{id}}{TILE}"): ("/uploads/{upload}/image/0/0/0/0/0/0", {}),
     ("GET", f"/uploads/{{id}}{LABEL_TILE}"): ("/uploads/{upload}/labels/0/0/0/0/0", {}),
 }
+OLD_HASH = {"hash": "{done}", "key": "status"}
+NAMING_ROUTES |= {
+    ("POST", "/api/predict"): (
+        "/api/predict",
+        {
+            "json": {
+                "jobType": "segmentation",
+                "imageName": "cells.tif",
+                "uploadedName": "uploads/{upload}.tif",
+                "modelName": "bright",
+            }
+        },
+    ),
+    ("POST", "/api/status"): ("/api/status", {"json": OLD_HASH}),
+    ("POST", "/api/redis"): ("/api/redis", {"json": OLD_HASH}),
+    ("POST", "/api/redis/expire"): ("/api/redis/expire", {"json": OLD_HASH}),
+    ("GET", "/api/output/{id}/{file}"): ("/api/output/{done}/cells.zip", {}),
+}
+FORM = {"Content-Type": "multipart/form-data; boundary=x"}
+FILE = (
+    b'--x\r\nContent-Disposition: form-data; name="file"; filename="a.tif"\r\n\r\nabc\r\n--x--\r\n'
+)
 OPEN_ROUTES: dict[Route, tuple[str, dict[str, Any]]] = {
     ("POST", "/uploads"): ("/uploads", {"headers": NEW}),
     ("GET", "/models"): ("/models", {}),
@@ -206,6 +228,9 @@ OPEN_ROUTES: dict[Route, tuple[str, dict[str, Any]]] = {
     ("GET", "/dead-letters"): ("/dead-letters", {}),
     # Jobs of others are left out of the stream, like those that are not there.
     ("GET", "/events"): ("/events?job={done}", {}),
+    ("POST", "/api/upload"): ("/api/upload", {"headers": FORM, "data": FILE}),
+    ("GET", "/api/jobtypes"): ("/api/jobtypes", {}),
+    ("GET", "/api/models"): ("/api/models", {}),
 }
 # What tells nothing of anybody: the page's files, result formats, whether the kiosk is well.
 PUBLIC_ROUTES: set[Route] = {
@@ -215,6 +240,7 @@ PUBLIC_ROUTES: set[Route] = {
     ("GET", "/openapi.json"),
     ("GET", "/health"),
     ("GET", "/session"),
+    ("GET", "/api/health-check"),
     ("POST", "/session"),
     ("DELETE", "/session"),
     ("GET", "//"),
@@ -241,7 +267,8 @@ async def answered(
     if not who:
         del headers["Authorization"]
     body = {key: filled(value) for key, value in options.items() if key != "headers"}
-    answer = await web.request(route[0], f"/api/v1{filled(path)}", headers=headers, **body)
+    address = filled(path) if path.startswith("/api/") else f"/api/v1{filled(path)}"
+    answer = await web.request(route[0], address, headers=headers, **body)
     is_problem = answer.content_type == "application/problem+json" and route[0] != "HEAD"
     return answer.status, await answer.json() if is_problem else {}
 

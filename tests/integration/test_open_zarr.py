@@ -153,6 +153,14 @@ async def test_colours_and_what_is_not_done_yet(web: TestClient, kiosk: FakeKios
     assert (await web.get(f"{address}/labels/cells/0/0/0/0")).status == 404
 
 
+async def test_colours_of_the_file_are_told(web: TestClient, kiosk: FakeKiosk) -> None:
+    blue = {"axes": "CYX", "Channel": {"Color": [0x0000FFFF, -1]}}
+    group = await read(web, await shared(kiosk, spots((2, 40, 50)), metadata=blue))
+    colours = [channel["color"] for channel in group.attrs["omero"]["channels"]]
+    assert colours[0] == "0000FF"
+    assert colours[1] != "FFFFFF"
+
+
 @pytest.mark.parametrize(
     ("asked", "status", "part"),
     [

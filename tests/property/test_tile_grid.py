@@ -19,7 +19,7 @@ def test_tiles_cover_a_level_once(height: int, width: int, level: int) -> None:
         patch.setattr(tile_grid, "TILE_PX", 16)
         patch.setattr(tile_grid, "SMALLEST_PX", 32)
         patch.setattr(tile_grid, "WHOLE_PX", 50 * 50)
-        patch.setattr(tile_grid, "BLOCK_PX", 64)
+        patch.setattr(tile_grid, "PIECE_PX", 64)
         grid = TileGrid((height, width))
         assert max(grid.shapes[-1]) <= 32
         if level >= len(grid.shapes):
@@ -32,8 +32,8 @@ def test_tiles_cover_a_level_once(height: int, width: int, level: int) -> None:
                 tile = grid.tile(level, row, column)
                 assert tile is not None
                 seen[tile] += 1
-                for block in (grid.block(level, tile), grid.block(level, tile, margin_px=1)):
-                    for whole, part, length in zip(block, tile, seen.shape, strict=True):
+                for piece in (grid.piece(level, tile), grid.piece(level, tile, margin_px=1)):
+                    for whole, part, length in zip(piece, tile, seen.shape, strict=True):
                         assert 0 <= whole.start <= part.start < part.stop <= whole.stop <= length
                 full = grid.at_full_size(level, tile)
                 for whole, length in zip(full, grid.shapes[0], strict=True):

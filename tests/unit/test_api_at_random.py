@@ -135,6 +135,12 @@ def test_answers_keep_to_the_document(case: Any, running: Running) -> None:
     if isinstance(case.body, dict) and len(str(case.body.get("upload", ""))) % 2:
         upload = running.known("/uploads/{id}/images")["id"]
         case.body |= {"upload": upload, "model": "bright", "model_version": ""}
+    if isinstance(case.body, dict) and len(str(case.body.get("hash", ""))) % 2:
+        case.body |= {"hash": running.known("/jobs/{id}")["id"]}
+    if isinstance(case.body, dict) and len(str(case.body.get("uploadedName", ""))) % 2 == 0:
+        upload = running.known("/uploads/{id}/images")["id"]
+        old = {"jobType": "segmentation", "modelName": "bright", "jobForm": None}
+        case.body |= {"uploadedName": upload, **old} if "jobType" in case.body else {}
     if path == UPLOADS and len(str(case.body)) % 2:
         case.headers.update({"Upload-Length": "1000", "Upload-Metadata": "filename YS50aWY="})
         case.headers.pop("Upload-Defer-Length", None)

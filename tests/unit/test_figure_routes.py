@@ -7,16 +7,15 @@ from collections.abc import AsyncIterator
 
 import numpy as np
 import pytest
-from aiohttp.test_utils import TestClient, TestServer
+from aiohttp import ClientSession
+from raw_http import serving
 from segmented import kiosk_with, ome, spots
 from tracked import ended, file_of, pictures, submitted, truth
 
-from kiosk.authentication import Authentication
 from kiosk.callers import LOCAL
 from kiosk.figures.instance_table import DescribedColumn, InstanceTable
-from kiosk.settings import CHECKOUT
 from kiosk.testing import FakeKiosk
-from kiosk.web import figures, make_app
+from kiosk.web import figures
 
 
 @pytest.fixture
@@ -25,15 +24,13 @@ def kiosk() -> FakeKiosk:
 
 
 @pytest.fixture
-async def web(kiosk: FakeKiosk) -> AsyncIterator[TestClient]:
-    tiles = kiosk.tiles()
-    app = make_app(kiosk.service, tiles, Authentication(), CHECKOUT / "frontend")
-    async with TestClient(TestServer(app)) as client:
-        yield client
+async def web(kiosk: FakeKiosk) -> AsyncIterator[ClientSession]:
+    async with serving(kiosk) as port, ClientSession(f"http://127.0.0.1:{port}") as session:
+        yield session
 
 
 async def test_a_segmented_stack(
-    kiosk: FakeKiosk, web: TestClient, monkeypatch: pytest.MonkeyPatch
+    kiosk: FakeKiosk, web: ClientSession, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(figures, "PIECE_ROWS", 4)
     upload = await kiosk.upload(ome(spots((2, 80, 90)), "ZYX"), "cells.tif")
@@ -63,7 +60,7 @@ async def test_a_segmented_stack(
         assert (answer.status, (await answer.json())["reason"]) == (404, reason)
 
 
-async def test_a_tracked_movie(kiosk: FakeKiosk, web: TestClient) -> None:
+async def test_a_tracked_movie(kiosk: FakeKiosk, web: ClientSession) -> None:
     job = await ended(kiosk, await submitted(file_of(pictures(truth())), kiosk))
     at = f"/api/v1/jobs/{job.id}"
     tracks = (await (await web.get(f"{at}/lineage")).json())["tracks"]
@@ -81,7 +78,7 @@ async def test_a_tracked_movie(kiosk: FakeKiosk, web: TestClient) -> None:
 
 
 @pytest.mark.parametrize("query", ["t=-1", "t=1.5", "z=x", "label=1e3", "t=%C2%B2", "t=9999999999"])
-async def test_numbers_that_are_none(kiosk: FakeKiosk, web: TestClient, query: str) -> None:
+async def test_numbers_that_are_none(kiosk: FakeKiosk, web: ClientSession, query: str) -> None:
     answer = await web.get(f"/api/v1/jobs/{'0' * 26}/instances?{query}")
     assert answer.status == 400
     assert (await answer.json())["errors"][0]["field"] == query.split("=", maxsplit=1)[0]

@@ -18,6 +18,7 @@ from kiosk.errors import NotFound, TooLarge, WrongState
 from kiosk.figures import csv_rows, instance_table, track_table
 from kiosk.figures.csv_rows import CsvRows
 from kiosk.imaging.columns import describe_column
+from kiosk.request import Plane
 from kiosk.testing import FakeKiosk
 
 STACK = spots((2, 3, 90, 110))
@@ -76,6 +77,17 @@ async def test_the_rows_of_each_plane(format_name: str) -> None:
             assert not found.truncated
     nothing = await kiosk.service.figures.instances(job, 2, 0, caller=LOCAL)
     assert len(as_frame(nothing)) == 0
+
+
+async def test_a_job_of_one_plane() -> None:
+    kiosk = kiosk_with()
+    job = await segmented_job(kiosk, ome(STACK, "TZYX"), plane=Plane(t=1, z=2))
+    whole = stored(kiosk, job, "instances.csv")
+    figures = kiosk.service.figures
+    assert len(as_frame(await figures.instances(job, 1, 2, caller=LOCAL))) == len(whole) > 0
+    counts = (await figures.statistics(job, caller=LOCAL)).planes
+    assert (counts.t.tolist(), counts.z.tolist()) == ([1], [2])
+    assert counts.instances.tolist() == [len(whole)]
 
 
 async def test_columns_say_what_they_hold() -> None:

@@ -48,9 +48,13 @@ def test_packages_are_extras() -> None:
 def test_endings_tell_formats_apart() -> None:
     for item in FORMATS.values():
         assert item.ending.startswith("_")
-        assert kind_of(f"some cells{item.ending}") == (item.media_type, item.description)
+        assert kind_of(f"some cells{item.ending}") == (
+            item.media_type,
+            item.description,
+            item.opens_with,
+        )
     assert kind_of("cells_run.json")[0] == "application/json"
-    assert kind_of("cells.txt") == ("application/octet-stream", "")
+    assert kind_of("cells.txt") == ("application/octet-stream", "", "")
 
 
 def test_every_format_is_in_the_reference() -> None:

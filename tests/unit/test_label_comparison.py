@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,8 @@ from kiosk.callers import LOCAL
 from kiosk.errors import InvalidRequest, KioskError, NotFound, TooLarge, WrongState
 from kiosk.evaluation import evaluate
 from kiosk.figures import comparison
-from kiosk.request import Region
+from kiosk.reading import ReadOptions
+from kiosk.request import Plane, Region
 from kiosk.testing import FakeKiosk, make_caller
 
 IMAGE = spots((2, 3, 90, 110))
@@ -85,6 +87,39 @@ async def test_a_tracked_movie_and_labels_along_z(kiosk: FakeKiosk) -> None:
     found = await kiosk.service.figures.comparison(job.id, with_upload=upload, caller=LOCAL)
     assert found.pooled.counts[0].f1 > 0.9
     assert [plane.t for plane in found.planes] == list(range(5))
+
+
+async def test_a_job_of_one_plane(kiosk: FakeKiosk) -> None:
+    part = await segmented_job(kiosk, IMAGE, "TZYX", plane=Plane(t=1, z=2))
+    all_of_it = await segmented_job(kiosk, IMAGE, "TZYX")
+    figures = kiosk.service.figures
+    for job, other in ((part, all_of_it), (all_of_it, part)):
+        found = await figures.comparison(job, with_job=other, caller=LOCAL)
+        assert [(plane.t, plane.z) for plane in found.planes] == [(1, 2)]
+        assert found.pooled.counts[0].f1 == 1
+    other_one = await segmented_job(kiosk, IMAGE, "TZYX", plane=Plane(t=0, z=2))
+    with pytest.raises(InvalidRequest, match="no plane in common"):
+        await figures.comparison(part, with_job=other_one, caller=LOCAL)
+
+
+async def test_comparisons_do_not_wait_for_each_other(kiosk: FakeKiosk) -> None:
+    one, other = [await segmented_job(kiosk, IMAGE, "TZYX") for _ in range(2)]
+    figures = kiosk.service.figures
+    pairs = [(one, other), (other, one), (one, one)]
+    async with asyncio.timeout(30), asyncio.TaskGroup() as group:
+        for job, truth_job in pairs:
+            group.create_task(figures.comparison(job, with_job=truth_job, caller=LOCAL))
+
+
+async def test_how_the_truth_is_read(kiosk: FakeKiosk) -> None:
+    job = await segmented_job(kiosk, IMAGE[0], "ZYX")
+    upload = await kiosk.upload(ome(labels_of(kiosk, job), "CYX"), "truth.tif")
+    figures = kiosk.service.figures
+    with pytest.raises(InvalidRequest, match="3 channels"):
+        await figures.comparison(job, with_upload=upload, caller=LOCAL)
+    reading = ReadOptions(axes="ZYX")
+    found = await figures.comparison(job, with_upload=upload, reading=reading, caller=LOCAL)
+    assert found.pooled.counts[0].f1 == 1
 
 
 async def test_only_the_region_counts(kiosk: FakeKiosk) -> None:

@@ -275,6 +275,7 @@ async def test_results_of_a_finished_job(kiosk: FakeKiosk) -> None:
     ]
     for result in results:
         assert result.description
+        assert result.opens_with
         data = b"".join(
             [chunk async for chunk in await kiosk.service.read_result(result, caller=LOCAL)]
         )

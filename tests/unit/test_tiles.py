@@ -38,7 +38,7 @@ def small_sizes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tile_grid, "TILE_PX", TILE)
     monkeypatch.setattr(tile_grid, "SMALLEST_PX", 32)
     monkeypatch.setattr(tile_grid, "WHOLE_PX", 100 * 100)
-    monkeypatch.setattr(tile_grid, "BLOCK_PX", 4 * TILE)
+    monkeypatch.setattr(tile_grid, "PIECE_PX", 4 * TILE)
 
 
 @pytest.fixture
@@ -136,7 +136,7 @@ async def test_lower_levels_are_means(kiosk: FakeKiosk, tiles: Tiles) -> None:
 
 
 async def test_lower_levels_of_large_planes_are_about_means(kiosk: FakeKiosk, tiles: Tiles) -> None:
-    """They are made in blocks, whose edges may fall between pixels: less than one is out."""
+    """They are made in pieces, whose edges may fall between pixels: less than one is out."""
     y, x = np.mgrid[:301, :259]
     image = (y * 100 + x).astype(np.uint16)
     upload = await kiosk.upload(tiff(image), "cells.tif")

@@ -26,7 +26,7 @@ from kiosk.request import SegmentationRequest
 from kiosk.settings import CHECKOUT, LimitSettings
 from kiosk.testing import FakeKiosk, make_kiosk
 from kiosk.web import WebServer, events, make_app
-from kiosk.web.results import _attachment
+from kiosk.web.answers import attachment
 
 TUS = {"Tus-Resumable": "1.0.0"}
 BYTES = {**TUS, "Content-Type": "application/offset+octet-stream"}
@@ -493,6 +493,29 @@ class TestEvents:
 
 
 class TestResults:
+    async def test_what_has_not_changed_is_not_sent_again(self, web, kiosk):
+        job_id = await finished_job(kiosk)
+        for path in (f"/jobs/{job_id}", f"/jobs/{job_id}/results", "/jobs"):
+            first = await web.get(f"/api/v1{path}")
+            assert first.headers["Cache-Control"] == "private, no-cache"
+            known = {"If-None-Match": first.headers["ETag"]}
+            again = await web.get(f"/api/v1{path}", headers=known)
+            assert (again.status, await again.read()) == (304, b"")
+            assert again.headers["ETag"] == first.headers["ETag"]
+            for other in ('"abc"', "abc", ""):
+                answer = await web.get(f"/api/v1{path}", headers={"If-None-Match": other})
+                assert await answer.json() == await first.json()
+        known = {"If-None-Match": (await web.get(f"/api/v1/jobs/{job_id}")).headers["ETag"]}
+        await kiosk.queue.extend(job_id, 4e9)
+        assert (await web.get(f"/api/v1/jobs/{job_id}", headers=known)).status == 200
+
+    async def test_every_result_says_what_opens_it(self, web, kiosk):
+        job_id = await finished_job(kiosk)
+        answer = await (await web.get(f"/api/v1/jobs/{job_id}/results")).json()
+        told = {item["file_name"]: item["opens_with"] for item in answer["results"]}
+        assert told["movie_labels.tif"] == "Open in Fiji, napari or QuPath"
+        assert all(told.values())
+
     async def test_results_before_the_end_are_a_409(self, web, kiosk):
         job = await kiosk.service.segment(
             upload_id=await kiosk.upload(tiff(stack())), model="bright", caller=LOCAL
@@ -597,7 +620,7 @@ class TestResults:
 
 @given(st.text(min_size=1))
 def test_disposition_is_one_ascii_line_for_any_name(name):
-    value = _attachment(name.encode("utf-8", "replace").decode())["Content-Disposition"]
+    value = attachment(name.encode("utf-8", "replace").decode())["Content-Disposition"]
     assert value.isascii()
     assert value.isprintable()
     assert value.count('"') == 2

@@ -7,7 +7,7 @@ import type { Camera } from "../viewer/camera";
 import { useJson } from "../viewer/json";
 import Viewer from "../viewer";
 import type { Comparison, ImageInfo } from "../viewer/shapes";
-import { firstPlane } from "../viewer/state";
+import { firstChannels, firstPlane } from "../viewer/state";
 import { Scores } from "./Scores";
 
 export interface CompareProps {
@@ -38,10 +38,13 @@ function Beside({ base, image, other, otherImage }: BesideProps) {
   const camera = useSignal<Camera | null>(null);
   const t = useSignal(firstPlane(image).t);
   const z = useSignal(firstPlane(image).z);
+  const channels = useSignal(firstChannels(image));
   const compared = useJson<Comparison>(below(base, `/comparison?with=${other}`));
   const isTruth = other.startsWith("uploads/");
   const labels = { base: `/${other}`, image: isTruth ? asLabels(otherImage) : otherImage };
+  const otherTitle = isTruth ? "The truth" : "The other job";
   // The numbers of a table are those of the job's own labels.
+  const shared = { camera, t, z, channels, isPlain: true };
   const plain = { ...image, has_instances: false, has_tracks: false };
   return (
     <div class="compare">
@@ -51,11 +54,11 @@ function Beside({ base, image, other, otherImage }: BesideProps) {
       <div class="compare-panels">
         <figure>
           <figcaption>This job</figcaption>
-          <Viewer base={base} image={plain} others={labels} camera={camera} t={t} z={z} isPlain />
+          <Viewer base={base} image={plain} others={labels} title="This job" {...shared} />
         </figure>
         <figure>
-          <figcaption>{isTruth ? "The truth" : "The other job"}</figcaption>
-          <Viewer base={base} image={plain} labels={labels} camera={camera} t={t} z={z} isPlain />
+          <figcaption>{otherTitle}</figcaption>
+          <Viewer base={base} image={plain} labels={labels} others={{ base, image }} title={otherTitle} {...shared} />
         </figure>
       </div>
     </div>

@@ -44,19 +44,24 @@ function percent(part: number | null | undefined): string {
 function curve({ iou, f1 }: Comparison): Series {
   return {
     title: "F1 over IoU", x_title: "IoU", y_title: "F1", x: iou, y: f1,
-    isWhole: false, isHistogram: false, x_texts: iou.map(inWords),
+    isWhole: false, isHistogram: false, note: "", x_texts: iou.map(inWords),
   };
 }
 
 /** F1 of each frame; of several planes of a frame their mean. */
 function perPlane({ planes }: Comparison): Series | null {
   const byFrame = new Map<number, number[]>();
-  for (const { t, f1 } of planes) byFrame.set(t, [...(byFrame.get(t) ?? []), f1]);
+  for (const { t, f1 } of planes) {
+    const others = byFrame.get(t);
+    if (others) others.push(f1);
+    else byFrame.set(t, [f1]);
+  }
   if (byFrame.size < 2) return null;
   const x = [...byFrame.keys()].sort((a, b) => a - b);
   const y = x.map((t) => byFrame.get(t)!.reduce((sum, f1) => sum + f1, 0) / byFrame.get(t)!.length);
   return {
     title: "F1 at IoU 0.5 per frame", x_title: "frame", y_title: "F1", x, y,
     isWhole: true, isHistogram: false, x_texts: x.map(String),
+    note: `Lowest in frame ${x[y.indexOf(Math.min(...y))]}: ${percent(Math.min(...y))}.`,
   };
 }

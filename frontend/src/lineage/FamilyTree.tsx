@@ -1,5 +1,6 @@
 // One family: time goes to the right, a division is a fork.
 
+import { useSignal } from "@preact/signals";
 import { useEffect, useMemo, useRef } from "preact/hooks";
 
 import { css, labelColour } from "../viewer/colours";
@@ -11,7 +12,6 @@ const SIDE_PX = 14;
 const NUMBER_PX = 64;
 const LEAST_FRAME_PX = 3;
 const MOST_FRAME_PX = 40;
-const WANTED_WIDTH_PX = 860;
 const TICK_APART_PX = 70;
 
 interface Props {
@@ -29,8 +29,9 @@ interface Place {
 }
 
 export function FamilyTree({ family, picked, at, onPick }: Props) {
-  const place = useMemo(() => placeOf(treeOf(family)), [family]);
   const box = useRef<HTMLDivElement>(null);
+  const width = useWidth(box);
+  const place = useMemo(() => placeOf(treeOf(family), width), [family, width]);
   const { tree, x, y } = place;
   useEffect(() => {
     const branch = tree.byTrack.get(picked);
@@ -56,9 +57,20 @@ export function FamilyTree({ family, picked, at, onPick }: Props) {
   );
 }
 
-function placeOf(tree: Tree): Place {
+/** Of what there is for the tree. */
+function useWidth(box: { current: HTMLDivElement | null }): number {
+  const width = useSignal(0);
+  useEffect(() => {
+    const observer = new ResizeObserver(([entry]) => { width.value = entry?.contentRect.width ?? 0; });
+    observer.observe(box.current!);
+    return () => observer.disconnect();
+  }, []);
+  return width.value;
+}
+
+function placeOf(tree: Tree, width: number): Place {
   const frames = tree.last_t - tree.first_t + 1;
-  const frame_px = Math.min(MOST_FRAME_PX, Math.max(LEAST_FRAME_PX, WANTED_WIDTH_PX / frames));
+  const frame_px = Math.min(MOST_FRAME_PX, Math.max(LEAST_FRAME_PX, (width - SIDE_PX - NUMBER_PX) / frames));
   return {
     tree,
     frame_px,

@@ -6,7 +6,7 @@ import uPlot from "uplot";
 
 import { inWords } from "../viewer/numbers";
 import { useColours } from "./colours";
-import { type Series, summary } from "./series";
+import type { Series } from "./series";
 
 const HEIGHT_PX = 220;
 
@@ -34,7 +34,9 @@ export function Chart({ series, onGo, at }: Props) {
     });
     const made = new uPlot(options, [series.x, series.y], box.current!);
     plot.current = made;
-    const observer = new ResizeObserver(() => made.setSize({ width: box.current!.clientWidth, height: HEIGHT_PX }));
+    const observer = new ResizeObserver(([entry]) => {
+      if (entry) made.setSize({ width: entry.contentRect.width, height: HEIGHT_PX });
+    });
     observer.observe(box.current!);
     return () => {
       observer.disconnect();
@@ -46,7 +48,7 @@ export function Chart({ series, onGo, at }: Props) {
     <figure class="plot">
       <figcaption>
         <strong>{series.title}</strong>
-        <span>{pointed.value || summary(series)}</span>
+        <span>{pointed.value || series.note}</span>
       </figcaption>
       <div ref={box} class={onGo ? "plot-box plot-goes" : "plot-box"} aria-hidden="true" />
       <Numbers series={series} onGo={onGo} />

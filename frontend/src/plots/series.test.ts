@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 
-import { counts, distribution, summary } from "./series";
+import { counts, distribution } from "./series";
 
 const plane = (t: number, z: number | null, instances: number) => ({ t, z, instances });
 
@@ -19,10 +19,10 @@ describe("series", () => {
     const series = distribution({ column: "area_um2", title: "Area", unit: "um2", edges: [0, 10, 20, 30], counts: [1, 6, 1] });
     expect([series.x, series.y, series.x_title]).toEqual([[0, 10, 20, 30], [1, 6, 1, 1], "µm²"]);
     expect(series.x_texts).toEqual(["0 to 10", "10 to 20", "20 to 30"]);
-    expect(summary(series)).toBe("8 values; half of them below about 15.");
+    expect(series.note).toBe("8 values; half of them below about 15.");
   });
 
   test("an empty histogram is no trouble", () => {
-    expect(summary(distribution({ column: "a", title: "A", unit: "", edges: [0, 1], counts: [0] }))).toBe("There are none.");
+    expect(distribution({ column: "a", title: "A", unit: "", edges: [0, 1], counts: [0] }).note).toBe("There are none.");
   });
 });

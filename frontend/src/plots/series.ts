@@ -13,6 +13,8 @@ export interface Series {
   readonly isWhole: boolean;
   /** Each y counts what lies between its x and the next one. */
   readonly isHistogram: boolean;
+  /** What it comes to, in a sentence: for a glance, and for screen readers. */
+  readonly note: string;
   /** What stands in the table of numbers beside each y. */
   readonly x_texts: string[];
 }
@@ -25,14 +27,16 @@ export function counts(planes: PlaneCount[]): Series | null {
   planes.forEach(({ instances }, i) => sums.set(places[i]!, (sums.get(places[i]!) ?? 0) + instances));
   if (sums.size < 2) return null;
   const x = [...sums.keys()].sort((a, b) => a - b);
+  const y = x.map((at) => sums.get(at)!);
   return {
     title: isMovie ? "Instances per frame" : "Instances per plane",
     x_title: isMovie ? "frame" : "plane",
     y_title: "instances",
     x,
-    y: x.map((at) => sums.get(at)!),
+    y,
     isWhole: true,
     isHistogram: false,
+    note: `From ${inWords(Math.min(...y))} to ${inWords(Math.max(...y))} in ${y.length} ${isMovie ? "frames" : "planes"}.`,
     x_texts: x.map(String),
   };
 }
@@ -47,20 +51,17 @@ export function distribution({ title, unit, edges, counts: y }: Histogram): Seri
     y: [...y, y.at(-1) ?? 0],
     isWhole: false,
     isHistogram: true,
+    note: middleOf(edges, y),
     x_texts: y.map((_, i) => `${inWords(edges[i]!)} to ${inWords(edges[i + 1]!)}`),
   };
 }
 
-/** How many there are, and where half of them lie below: for a glance, and for screen readers. */
-export function summary({ isHistogram, x, y, x_title }: Series): string {
-  if (!isHistogram) {
-    return `From ${inWords(Math.min(...y))} to ${inWords(Math.max(...y))} in ${y.length} ${x_title}s.`;
-  }
-  const bins = y.slice(0, -1);
+/** How many values there are, and where half of them lie below. */
+function middleOf(edges: number[], bins: number[]): string {
   const total = bins.reduce((sum, count) => sum + count, 0);
   if (total === 0) return "There are none.";
   let seen = 0;
   const at = bins.findIndex((count) => (seen += count) >= total / 2);
-  const middle = (x[at]! + x[at + 1]!) / 2;
+  const middle = (edges[at]! + edges[at + 1]!) / 2;
   return `${inWords(total)} values; half of them below about ${inWords(Number(middle.toPrecision(3)))}.`;
 }

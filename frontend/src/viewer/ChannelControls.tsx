@@ -36,7 +36,7 @@ function ChannelRow({ stage, looks }: { stage: Stage; looks: ChannelLooks }) {
       />
       <ContrastSlider stage={stage} looks={looks} onChange={(next) => change({ limits: next })} />
       <output>{realValue(stage.image, channel, limits.low)} to {realValue(stage.image, channel, limits.high)}</output>
-      <button type="button" disabled={!isVisible} aria-label={`${name}, contrast from what is in view`} onClick={auto}>
+      <button type="button" disabled={!isVisible} aria-label={`Auto contrast of ${name}`} title="Contrast from what is in view" onClick={auto}>
         Auto
       </button>
     </div>

@@ -24,9 +24,11 @@ export function InstanceTable(props: Props) {
   const isOpen = useSignal(false);
   const { table, problem } = props.measurements;
   const count = table.value?.rows.length;
+  const { has_tracks, sizes } = props.state.image;
+  const things = `${has_tracks ? "tracks" : "instances"} in this ${sizes.t > 1 && sizes.z === 1 ? "frame" : "plane"}`;
   return (
     <details class="viewer-section" onToggle={(event) => { isOpen.value = event.currentTarget.open; }}>
-      <summary>Table{count === undefined ? "" : ` of ${count} ${props.state.image.has_tracks ? "tracks" : "instances"} in this plane`}</summary>
+      <summary>Table{count === undefined ? "" : ` of ${count} ${things}`}</summary>
       {problem.value && <p class="viewer-soft">{problem.value}</p>}
       {isOpen.value && table.value && <Rows {...props} table={table.value} />}
     </details>

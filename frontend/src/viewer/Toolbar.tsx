@@ -13,7 +13,7 @@ export function Toolbar({ stage, panel }: { stage: Stage; panel: RefObject<HTMLE
       {stage.sources.labels && <LabelControls state={stage.state} />}
       {stage.sources.others && (
         <Switch
-          text="The other one's outlines, white" isOn={stage.state.hasOthers.value}
+          text="Other outlines, white" isOn={stage.state.hasOthers.value}
           onChange={(is) => { stage.state.hasOthers.value = is; }}
         />
       )}

@@ -28,6 +28,8 @@ export interface ViewerProps extends Shared {
   labels?: LabelSource;
   /** Outlines over the labels, to compare. */
   others?: LabelSource;
+  /** What it is called for screen readers, where there is more than one. */
+  title?: string;
   /** Where to begin: only this is looked at. */
   region?: Region;
   /** The picture alone, without table and keys: for two side by side. */
@@ -57,7 +59,7 @@ function Panel(props: ViewerProps) {
     props.onPick?.(label);
   };
   return (
-    <section class="viewer" aria-label="Picture" ref={panel}>
+    <section class="viewer" aria-label={props.title ?? "Picture"} ref={panel}>
       <Toolbar stage={stage} panel={panel} />
       <StageView stage={stage} onPick={pick} />
       <Readout state={state} measurements={measurements} />
@@ -73,8 +75,8 @@ function Panel(props: ViewerProps) {
 }
 
 function newStage(props: ViewerProps): Stage {
-  const { base, image, labels, others, region, camera, t, z } = props;
-  const shared: Shared = { ...(camera && { camera }), ...(t && { t }), ...(z && { z }) };
+  const { base, image, labels, others, region, camera, t, z, channels } = props;
+  const shared: Shared = { ...(camera && { camera }), ...(t && { t }), ...(z && { z }), ...(channels && { channels }) };
   const own = image.has_labels ? { base, image } : null;
   return new Stage(new ViewerState(image, shared, region), { base, labels: labels ?? own, others: others ?? null });
 }
@@ -88,18 +90,18 @@ function usePicked(stage: Stage, measurements: Measurements | null, picked: numb
     isWanted.current = !centre(stage, measurements, picked);
   }, [picked]);
   useSignalEffect(() => {
-    if (!measurements?.table.value || !isWanted.current) return;
-    isWanted.current = false;
-    centre(stage, measurements, stage.state.picked.peek());
+    const isShown = stage.view.value.width > 0;
+    if (!measurements?.table.value || !isWanted.current || !isShown) return;
+    isWanted.current = !centre(stage, measurements, stage.state.picked.peek());
   });
 }
 
-/** False: not known where it is. */
+/** False: not yet known where it is, or the picture is hidden and has no size. */
 function centre(stage: Stage, measurements: Measurements | null, label: number): boolean {
   if (label === 0) return true;
   const table = measurements?.table.peek();
   const { t, z } = stage.state.plane.peek();
-  if (!table || table.plane.t !== t || table.plane.z !== z) return false;
+  if (!table || table.plane.t !== t || table.plane.z !== z || stage.view.peek().width === 0) return false;
   const at = centroidOf(table, label);
   if (at) stage.centreOn(at);
   return true;

@@ -40,6 +40,7 @@ export interface Shared {
   readonly camera?: Signal<Camera | null>;
   readonly t?: Signal<number>;
   readonly z?: Signal<number>;
+  readonly channels?: Signal<ChannelLooks[]>;
 }
 
 const TAIL_FRAMES = 10;
@@ -53,7 +54,7 @@ export class ViewerState {
   readonly hasOutlines = signal(true);
   readonly isFilled = signal(false);
   /** Outlines of the labels to compare with, where there are some. */
-  readonly hasOthers = signal(true);
+  readonly hasOthers = signal(false);
   readonly opacity = signal(0.8);
   readonly tail_frames: Signal<number>;
   readonly isPlaying = signal(false);
@@ -75,7 +76,7 @@ export class ViewerState {
     this.camera = shared.camera ?? signal<Camera | null>(null);
     this.t = shared.t ?? signal(firstPlane(image).t);
     this.z = shared.z ?? signal(firstPlane(image).z);
-    this.channels = signal(image.channels.map((_, channel) => firstLooks(image, channel)));
+    this.channels = shared.channels ?? signal(firstChannels(image));
     this.tail_frames = signal(image.has_tracks ? Math.min(TAIL_FRAMES, image.sizes.t - 1) : 0);
   }
 
@@ -98,6 +99,10 @@ export function firstPlane({ label_planes, sizes, has_labels }: ImageInfo): Plan
   if (first) return { t: first[0], z: first[1] };
   // The middle of a stack, where something is in focus.
   return { t: 0, z: Math.floor(sizes.z / 2) };
+}
+
+export function firstChannels(image: ImageInfo): ChannelLooks[] {
+  return image.channels.map((_, channel) => firstLooks(image, channel));
 }
 
 function firstLooks(image: ImageInfo, channel: number): ChannelLooks {

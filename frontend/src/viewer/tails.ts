@@ -7,7 +7,7 @@ import type { Tail } from "./tracks";
 /** Steps in which a tail fades: a line is drawn per step, not per frame. */
 const STEPS = 4;
 const LINE_PX = 1.75;
-const PICKED_LINE_PX = 3.5;
+const PICKED_LINE_PX = 3;
 
 export interface TailLooks {
   readonly t: number;
@@ -37,7 +37,7 @@ function drawTail(context: CanvasRenderingContext2D, tail: Tail, points: Point[]
   for (let step = 0; step < STEPS; step++) {
     const [from, to] = stepOf(tail.frames, looks, step);
     if (to <= from) continue;
-    context.strokeStyle = isPicked ? css([255, 255, 255], fading(step)) : css(labelColour(tail.track), fading(step));
+    context.strokeStyle = css(labelColour(tail.track), fading(step));
     context.beginPath();
     context.moveTo(points[from]!.x, points[from]!.y);
     for (let i = from + 1; i <= to; i++) context.lineTo(points[i]!.x, points[i]!.y);

@@ -206,6 +206,7 @@ class DecodedImage:
         self.sizes: Mapping[str, int] = facts.sizes
         self.dtype: np.dtype[Any] = np.dtype(facts.dtype)
         self.channel_names: Sequence[str] = facts.channel_names
+        self.channel_colors: Sequence[str] = facts.channel_colors
         self.pixel_size_um, self.z_step_um = facts.pixel_size_um, facts.z_step_um
         self.frame_interval_s = facts.frame_interval_s
         self.levels: Sequence[tuple[int, int]] = facts.levels

@@ -11,12 +11,13 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from kiosk.adapters.decoder.wire import Broken
-from kiosk.ports import ImageEntry, ImageSource
+from kiosk.ports import ImageEntry, ImageSource, channel_colors_of
 
 MOST_NOTES = 1000
 MOST_CHANNELS = 1000
 MOST_LEVELS = 100
 _Text = Annotated[str, Field(max_length=10_000)]
+_Color = Annotated[str, Field(pattern=r"^(#[0-9A-F]{6})?$", max_length=7)]
 _Count = Annotated[int, Field(ge=1, lt=2**40)]
 _Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
@@ -32,6 +33,7 @@ class ImageFacts(BaseModel):
     dtype: Annotated[str, Field(pattern=r"^[<>|=][buif][1248]$|^<f16$")]
     is_rgb: bool
     channel_names: Annotated[tuple[_Text, ...], Field(max_length=MOST_CHANNELS)]
+    channel_colors: Annotated[tuple[_Color, ...], Field(max_length=MOST_CHANNELS)]
     pixel_size_um: tuple[_Positive, _Positive] | None
     z_step_um: _Positive | None
     frame_interval_s: _Positive | None
@@ -40,7 +42,9 @@ class ImageFacts(BaseModel):
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
-        if set(self.sizes) != set("tczyx") or len(self.channel_names) != self.sizes["c"]:
+        if set(self.sizes) != set("tczyx") or not (
+            len(self.channel_names) == len(self.channel_colors) == self.sizes["c"]
+        ):
             raise ValueError("sizes and channels do not fit together")
         if self.levels[:1] != ((self.sizes["y"], self.sizes["x"]),):
             raise ValueError("sizes and levels do not fit together")
@@ -56,6 +60,7 @@ def facts_of(source: ImageSource) -> dict[str, Any]:
         "dtype": np.dtype(source.dtype).str,
         "is_rgb": bool(source.is_rgb),
         "channel_names": [_sendable(name)[:10_000] for name in source.channel_names],
+        "channel_colors": list(channel_colors_of(source)),
         "pixel_size_um": source.pixel_size_um and [float(um) for um in source.pixel_size_um],
         "z_step_um": source.z_step_um and float(source.z_step_um),
         "frame_interval_s": source.frame_interval_s and float(source.frame_interval_s),

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from kiosk.adapters.images.plain_images import axes_do_not_fit, cut_to, out_of_range
-from kiosk.ports import ImageSource, Window
+from kiosk.ports import ImageSource, Window, channel_colors_of
 from kiosk.reading import ReadOptions
 
 # Sizes that differ by less are the same number, rounded.
@@ -57,6 +57,7 @@ class _Wrapper:
         self.sizes: Mapping[str, int] = source.sizes
         self.is_rgb = source.is_rgb
         self.channel_names: Sequence[str] = source.channel_names
+        self.channel_colors = channel_colors_of(source)
         self.pixel_size_um, self.z_step_um = source.pixel_size_um, source.z_step_um
         self.frame_interval_s = source.frame_interval_s
         self.levels: Sequence[tuple[int, int]] = source.levels
@@ -141,6 +142,7 @@ class OtherAxes(_Wrapper):
         if not self._is_still("c"):
             self.is_rgb = False
             self.channel_names = [f"channel {index}" for index in range(self.sizes["c"])]
+            self.channel_colors = ("",) * self.sizes["c"]
         if not self._is_still("z"):
             self.z_step_um = None
         if not self._is_still("t"):

@@ -197,6 +197,8 @@ class TiffImage:
         self.channel_names: Sequence[str] = (
             RGB_NAMES if self.is_rgb else metadata.channel_names(self.sizes["c"])
         )
+        if not self.is_rgb:
+            self.channel_colors: Sequence[str] = metadata.channel_colors(self.sizes["c"])
         self.pixel_size_um = metadata.pixel_size_um()
         self.z_step_um = metadata.z_step_um()
         self.frame_interval_s = metadata.frame_interval_s()

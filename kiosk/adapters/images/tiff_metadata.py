@@ -10,6 +10,8 @@ from xml.etree import ElementTree
 
 import numpy as np
 
+from kiosk.adapters.images.channel_colors import of_ome, of_tables
+
 _UNITS_UM = {"pm": 1e-6, "å": 1e-4, "nm": 1e-3, "µm": 1.0, "um": 1.0, "micron": 1.0}
 _UNITS_UM |= {"microns": 1.0, "micrometer": 1.0, "micrometers": 1.0, "micrometre": 1.0}
 _UNITS_UM |= {"mm": 1e3, "cm": 1e4, "m": 1e6, "inch": 25400.0, "inches": 25400.0, "in": 25400.0}
@@ -54,6 +56,14 @@ class TiffMetadata:
         if len(names) != count:
             names = [""] * count
         return tuple(name or f"channel {index}" for index, name in enumerate(names))
+
+    def channel_colors(self, count: int) -> tuple[str, ...]:
+        """One per channel, as in `channel_colors`."""
+        if self._pixels is None:
+            return of_tables(self._imagej.get("LUTs"), count)
+        channels = [e for e in self._pixels if e.tag.endswith("}Channel")]
+        colours = [of_ome(channel.get("Color")) for channel in channels]
+        return tuple(colours) if len(colours) == count else ("",) * count
 
     def _imagej_labels(self, count: int) -> list[str]:
         """Labels of slices that are names of channels: the same label at every t and z.

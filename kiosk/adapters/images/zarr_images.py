@@ -22,6 +22,7 @@ from kiosk.adapters.images.zarr_keys import ZarrKeys
 from kiosk.adapters.images.zarr_layout import ZarrEntry, checked_path, find_images
 from kiosk.adapters.images.zarr_metadata import (
     axes_of,
+    channel_colors,
     channel_names,
     check_version,
     dataset_paths,
@@ -113,6 +114,8 @@ class ZarrImage:
         names = channel_names(entry, self.sizes["c"])
         self.is_rgb = is_rgb(names)
         self.channel_names: Sequence[str] = RGB_NAMES if self.is_rgb else names
+        if not self.is_rgb:
+            self.channel_colors: Sequence[str] = channel_colors(entry, self.sizes["c"])
         steps = steps_of(entry, axes, notes)
         self.pixel_size_um, self.z_step_um = steps.pixel_size_um, steps.z_step_um
         self.frame_interval_s = steps.frame_interval_s

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from kiosk.adapters.images.channel_colors import of_omero
 from kiosk.adapters.images.plain_images import RGB_NAMES, corrupt, unsupported
 from kiosk.adapters.images.units import length_um, positive, time_s
 from kiosk.adapters.images.zarr_layout import ZarrEntry
@@ -126,11 +127,21 @@ def steps_of(entry: ZarrEntry, axes: Sequence[ZarrAxis], notes: list[str]) -> St
     )
 
 
-def channel_names(entry: ZarrEntry, count: int) -> tuple[str, ...]:
-    """One name per channel; "channel 0" and so on where the file has none."""
+def channel_colors(entry: ZarrEntry, count: int) -> tuple[str, ...]:
+    """One per channel, as in `channel_colors`."""
+    return tuple(of_omero(value) for value in _of_channels(entry, count, "color"))
+
+
+def _of_channels(entry: ZarrEntry, count: int, key: str) -> list[Any]:
+    """What the file says of each channel, None where it says nothing."""
     channels = entry.omero.get("channels")
     items = channels if isinstance(channels, list) and len(channels) == count else [{}] * count
-    labels = [item.get("label") if isinstance(item, dict) else None for item in items]
+    return [item.get(key) if isinstance(item, dict) else None for item in items]
+
+
+def channel_names(entry: ZarrEntry, count: int) -> tuple[str, ...]:
+    """One name per channel; "channel 0" and so on where the file has none."""
+    labels = _of_channels(entry, count, "label")
     names = ["" if label is None else str(label).strip()[:200] for label in labels]
     return tuple(name or f"channel {index}" for index, name in enumerate(names))
 

@@ -26,6 +26,7 @@ class TrackFormat:
     Attributes:
         ending: what follows the stem in the file's name; begins with "_".
         description: what it is and what opens it, for people.
+        opens_with: what to do with the file, in a few words.
         writer: makes the writer for a path; raises InvalidRequest where the movie does not fit.
         is_default: written when the caller names no formats.
     """
@@ -33,6 +34,7 @@ class TrackFormat:
     ending: str
     media_type: str
     description: str
+    opens_with: str
     writer: Callable[[Path, ResultImage, Lineage], TrackWriter]
     is_default: bool = True
 
@@ -43,6 +45,7 @@ TRACK_FORMATS: dict[str, TrackFormat] = {
         media_type="image/tiff",
         description="Tracked label image (OME-TIFF): a cell keeps its number through time. Open in"
         " Fiji or napari.",
+        opens_with="Open in Fiji or napari",
         writer=TrackedLabels,
     ),
     "ctc": TrackFormat(
@@ -50,6 +53,7 @@ TRACK_FORMATS: dict[str, TrackFormat] = {
         media_type="application/zip",
         description="Masks and res_track.txt of the Cell Tracking Challenge. Unpack it for"
         " ctc_validate, Trackastra and others.",
+        opens_with="Unpack for ctc_validate, Trackastra and others",
         writer=CtcZip,
     ),
     "tracks": TrackFormat(
@@ -57,36 +61,42 @@ TRACK_FORMATS: dict[str, TrackFormat] = {
         media_type="text/csv",
         description="Table, one row per cell and frame: track, mother, position, area, intensity."
         " Open in Excel, R or pandas; correct it and link again.",
+        opens_with="Open in Excel, R or pandas",
         writer=TracksCsv,
     ),
     "track-summary": TrackFormat(
         ending="_track_summary.csv",
         media_type="text/csv",
         description="Table, one row per track: duration, speed, division, why it begins and ends.",
+        opens_with="Open in Excel, R or pandas",
         writer=TrackSummaryCsv,
     ),
     "doubtful": TrackFormat(
         ending="_doubtful_links.csv",
         media_type="text/csv",
         description="Links that a person should look at, the most doubtful first.",
+        opens_with="Open in Excel, R or pandas",
         writer=DoubtfulLinksCsv,
     ),
     "lineage": TrackFormat(
         ending="_lineage.png",
         media_type="image/png",
         description="Lineage plot: time to the right, a line per cell, branches at divisions.",
+        opens_with="Look at it in any picture viewer",
         writer=LineagePng,
     ),
     "overlay": TrackFormat(
         ending="_tracks.jpg",
         media_type="image/jpeg",
         description="Picture of the last frame with the way that every cell has come.",
+        opens_with="Look at it in any picture viewer",
         writer=TailsPicture,
     ),
     "lineage-svg": TrackFormat(
         ending="_lineage.svg",
         media_type="image/svg+xml",
         description="The same plot as SVG, for figures.",
+        opens_with="Open in Inkscape, Illustrator or a browser",
         writer=LineageSvg,
         is_default=False,
     ),
@@ -95,6 +105,7 @@ TRACK_FORMATS: dict[str, TrackFormat] = {
         media_type="application/zip",
         description="Lineage as GEFF 1.2, a graph with all measurements. Unzipped, napari, motile"
         " and the geff package open it.",
+        opens_with="Unzipped, open in napari, motile or geff",
         writer=Geff,
     ),
 }
@@ -119,6 +130,6 @@ def chosen_track_formats(names: Sequence[str]) -> dict[str, TrackFormat]:
     return {name: item for name, item in TRACK_FORMATS.items() if name in names or "all" in names}
 
 
-def kind_of_track_file(file_name: str) -> tuple[str, str]:
-    """(media type, description) of a result of a tracking by its file name."""
+def kind_of_track_file(file_name: str) -> tuple[str, str, str]:
+    """As `kind_of`, of a result of a tracking."""
     return kind_of(file_name, TRACK_FORMATS.values())

@@ -1,1 +1,0 @@
-import{l as e,o as t,p as n,v as r}from"./index-PSGbXv7Q.js";function i(i){let a=n({answer:null,problem:``});return r(()=>{let n=new AbortController;return a.value={answer:null,problem:``},t(i,n.signal).then(e=>{a.value={answer:e,problem:``}},t=>{n.signal.aborted||(a.value={answer:null,problem:e(t)})}),()=>n.abort()},[i]),a.value}export{i as t};

@@ -1,0 +1,302 @@
+"""The API of the DeepCell Kiosk, so that programs written for it can use this one unchanged.
+
+A `hash` there is the id of a job here, for a zip that of the job of its first image. What is told
+of a hash is derived from the job: nobody gets at the queue's own records through `/api/redis`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import io
+import json
+import re
+from collections.abc import AsyncIterator, Mapping
+from contextlib import suppress
+from pathlib import PurePosixPath
+from typing import Any
+
+from aiohttp import web
+
+from kiosk.authentication import Authentication
+from kiosk.callers import Caller, Scope
+from kiosk.errors import InvalidRequest, NotFound
+from kiosk.job_groups import JobGroup
+from kiosk.jobs import Job, ResultFile, result_stem
+from kiosk.reading import InspectedImage, ReadOptions
+from kiosk.request import SegmentationRequest
+from kiosk.service import KioskService
+from kiosk.tracking_request import TrackingRequest
+from kiosk.web.answers import API, OLD_API, OLD_UPLOAD, UPLOADS
+from kiosk.web.bodies import body_of
+from kiosk.web.callers import caller_of
+from kiosk.web.deepcell_jobs import (
+    ExpireBody,
+    FieldsBody,
+    HashBody,
+    PredictBody,
+    Wanted,
+    fields_of,
+    wanted,
+)
+from kiosk.web.forms import form_file
+from kiosk.web.zips import Member, send_zip
+
+# Images of one zip: all are submitted before the answer, and looked at whenever somebody asks.
+MOST_IMAGES = 500
+# One row per track; a longer summary is left out of what is downloaded.
+LINEAGE_BYTES = 32 * 1024 * 1024
+LABELS, SUMMARY = "_labels.tif", "_track_summary.csv"
+
+
+class DeepCell:
+    """The API of the DeepCell Kiosk.
+
+    Args:
+        models: type of job -> the model that does it.
+        public_url: where people reach the kiosk; "" = as they have called it.
+    """
+
+    def __init__(
+        self,
+        service: KioskService,
+        authentication: Authentication,
+        models: Mapping[str, str],
+        public_url: str = "",
+    ) -> None:
+        self._service, self._authentication = service, authentication
+        self._models, self._public_url = models, public_url
+
+    def add_to(self, app: web.Application) -> None:
+        app.router.add_get(f"{OLD_API}/health-check", self.health)
+        app.router.add_get(f"{OLD_API}/jobtypes", self.job_types)
+        app.router.add_get(f"{OLD_API}/models", self.models)
+        app.router.add_post(OLD_UPLOAD, self.upload)
+        app.router.add_post(f"{OLD_API}/predict", self.predict)
+        app.router.add_post(f"{OLD_API}/status", self.status)
+        app.router.add_post(f"{OLD_API}/redis", self.fields)
+        app.router.add_post(f"{OLD_API}/redis/expire", self.expire)
+        app.router.add_get(OLD_API + "/output/{id}/{file}", self.output)
+
+    async def health(self, request: web.Request) -> web.Response:
+        return web.json_response({"message": "success"})
+
+    async def job_types(self, request: web.Request) -> web.Response:
+        caller_of(request).require(Scope.READ)
+        return web.json_response({"jobTypes": list(self._models)})
+
+    async def models(self, request: web.Request) -> web.Response:
+        cards = await self._service.list_models(caller=caller_of(request))
+        return web.json_response({"models": {card.name: list(card.versions) for card in cards}})
+
+    # ------------------------------------------------------------------ uploads
+
+    async def upload(self, request: web.Request) -> web.Response:
+        caller, uploads = caller_of(request), self._service.uploads
+        file_name, data = await form_file(request)
+        upload = await uploads.create(file_name, -1, "", caller=caller)
+        try:
+            await uploads.append(upload.id, 0, data, finish=True, caller=caller)
+        except BaseException:
+            # Nobody knows where to send the rest to.
+            with suppress(NotFound):
+                await asyncio.shield(uploads.delete(upload.id, caller=caller))
+            raise
+        name = f"uploads/{upload.id}{PurePosixPath(file_name).suffix[:10]}"
+        address = f"{UPLOADS}/{upload.id}/images"
+        return web.json_response(
+            {"uploadedName": name, "imageURL": self._base(request) + address},
+            headers={"Location": f"{UPLOADS}/{upload.id}"},
+        )
+
+    # ------------------------------------------------------------------ jobs
+
+    async def predict(self, request: web.Request) -> web.Response:
+        body = await body_of(
+            request, PredictBody, '{"jobType": "segmentation", "imageName", "uploadedName", ...}'
+        )
+        asked, caller = wanted(body, self._models), caller_of(request)
+        known = re.fullmatch(r"(?:uploads/)?([A-Za-z0-9]+)(?:\..*)?", body.uploadedName)
+        if known is None:
+            raise InvalidRequest(
+                "The request does not say which upload is meant. Send the file to /api/upload and"
+                " give its uploadedName.",
+                field="uploadedName",
+            )
+        upload_id = known.group(1)
+        images = await self._service.inspect(upload_id, caller=caller, list_only=True)
+        if not any(image.reading.member for image in images):
+            job = await self._submitted(upload_id, asked, ReadOptions(), body, caller)
+        else:
+            job = await self._submitted_all(upload_id, asked, images, body, caller)
+        return web.json_response({"hash": job.id}, headers={"Location": f"{API}/jobs/{job.id}"})
+
+    async def _submitted_all(
+        self,
+        upload_id: str,
+        asked: Wanted,
+        images: list[InspectedImage],
+        body: PredictBody,
+        caller: Caller,
+    ) -> Job:
+        """A job for each image of a zip; the first of them. Those that are none are noted."""
+        if len(images) > MOST_IMAGES:
+            raise InvalidRequest(
+                f"The zip has {len(images)} images, and {MOST_IMAGES} are taken at a time in this"
+                " way. Send several, or use `kiosk segment`.",
+                reason="TOO_MANY_IMAGES",
+            )
+        jobs: list[Job] = []
+        refused: dict[str, str] = {}
+        try:
+            for image in images:
+                try:
+                    reading = image.reading
+                    jobs.append(await self._submitted(upload_id, asked, reading, body, caller))
+                except InvalidRequest as error:
+                    refused[image.reading.member] = error.message
+        except BaseException:
+            for job in jobs:  # all or none, or they would be asked for twice
+                await self._service.cancel_job(job.id, caller=caller)
+            raise
+        if not jobs:
+            name, reason = next(iter(refused.items()))
+            raise InvalidRequest(
+                f"No image of the zip can be used. '{name}': {reason}", field="imageName"
+            )
+        await self._service.groups.keep(jobs, refused)
+        return jobs[0]
+
+    async def _submitted(
+        self,
+        upload_id: str,
+        asked: Wanted,
+        reading: ReadOptions,
+        body: PredictBody,
+        caller: Caller,
+    ) -> Job:
+        cards = {card.name: card for card in await self._service.list_models(caller=caller)}
+        named = cards.get(body.modelName)
+        version = str(body.modelVersion) if named else ""
+        names: dict[str, Any] = {
+            "upload_id": upload_id,
+            # Programs name models of the other kiosk, which there are none of here.
+            "model": named.name if named else asked.model,
+            "model_version": version if named and version in named.versions else "",
+            "caller": caller,
+        }
+        axes = await self._axes(upload_id, asked.axes, reading, caller)
+        request = SegmentationRequest(
+            channel=asked.channel,
+            reading=ReadOptions(
+                member=reading.member,
+                series=reading.series,
+                axes=axes,
+                pixel_size_um=asked.pixel_size_um,
+            ),
+        )
+        if asked.is_tracking:
+            return await self._service.track(**names, request=TrackingRequest(segmentation=request))
+        return await self._service.segment(**names, request=request)
+
+    async def _axes(self, upload_id: str, axes: str, reading: ReadOptions, caller: Caller) -> str:
+        """The axes to read a file by: as asked, unless that is what the file says anyway, or they
+        are not its number (the old page sent XYB with every image)."""
+        if len(axes) < 3:
+            return ""
+        (image,) = await self._service.inspect(upload_id, _only(reading), caller=caller)
+        said = image.axes.replace("S", "C")
+        if image.format.startswith("OME") or len(said) != len(axes) or said == axes:
+            return ""
+        return axes
+
+    # ------------------------------------------------------------------ what became of them
+
+    async def status(self, request: web.Request) -> web.Response:
+        body = await body_of(request, HashBody, '{"hash": "..."}')
+        told = await self._told(request, body.hash)
+        return web.json_response({"status": told["status"]})
+
+    async def fields(self, request: web.Request) -> web.Response:
+        body = await body_of(request, FieldsBody, '{"hash": "...", "key": "status"}')
+        told = await self._told(request, body.hash)
+        if isinstance(body.key, str):
+            return web.json_response({"value": told.get(body.key)})
+        return web.json_response({"value": [told.get(name) for name in body.key]})
+
+    async def expire(self, request: web.Request) -> web.Response:
+        """Taken note of, no more: jobs here are kept and deleted by the kiosk's own times."""
+        body = await body_of(request, ExpireBody, '{"hash": "...", "expireIn": 3600}')
+        await self._group(request, body.hash)
+        return web.json_response({"value": 1})
+
+    async def output(self, request: web.Request) -> web.StreamResponse:
+        group = await self._group(request, request.match_info["id"])
+        if not group.succeeded:
+            raise NotFound("There are no results of this hash yet.", reason="NO_RESULTS")
+        return await send_zip(request, _zip_name(group), self._members(request, group))
+
+    async def _told(self, request: web.Request, name: str) -> dict[str, str | None]:
+        group = await self._group(request, name)
+        url = f"{self._base(request)}{OLD_API}/output/{group.id}/{_zip_name(group)}"
+        return fields_of(group, url)
+
+    async def _group(self, request: web.Request, name: str) -> JobGroup:
+        """By its hash, before which programs may put words of their own. Raises NotFound."""
+        job_id = re.split(r"[:/]", name)[-1]
+        return await self._service.groups.get(job_id, caller=caller_of(request))
+
+    async def _members(self, request: web.Request, group: JobGroup) -> AsyncIterator[Member]:
+        caller, taken = caller_of(request), set[str]()
+        for job in group.succeeded:
+            stem, number = result_stem(job.file_name), 2
+            while stem in taken:
+                stem = f"{result_stem(job.file_name)}_{number}"
+                number += 1
+            taken.add(stem)
+            for result in await self._service.list_results(job.id, caller=caller):
+                if result.file_name.endswith(LABELS):
+                    yield f"{stem}_feature_0.tif", await self._bytes(result, caller)
+                elif result.file_name.endswith(SUMMARY) and result.size_bytes <= LINEAGE_BYTES:
+                    name = f"{stem}_lineage.json" if group.is_zip else "lineage.json"
+                    yield name, _lineage(await self._bytes(result, caller))
+
+    async def _bytes(self, result: ResultFile, caller: Caller) -> AsyncIterator[bytes]:
+        chunks = await self._service.read_result(result, caller=caller)
+        return self._authentication.while_known(caller, chunks)
+
+    def _base(self, request: web.Request) -> str:
+        return self._public_url or f"{request.scheme}://{request.host}"
+
+
+def _only(reading: ReadOptions) -> ReadOptions:
+    return ReadOptions(member=reading.member, series=reading.series)
+
+
+def _zip_name(group: JobGroup) -> str:
+    """Letters that need no escaping in an address."""
+    stem = result_stem(group.jobs[0].file_name) if not group.is_zip else "results"
+    return re.sub(r"[^A-Za-z0-9._-]", "_", stem) + ".zip"
+
+
+async def _lineage(summary: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """lineage.json of a tracked movie, from the table of its tracks."""
+    text = b"".join([chunk async for chunk in summary]).decode()
+    yield await asyncio.to_thread(lineage_json, text)
+
+
+def lineage_json(summary: str) -> bytes:
+    """Track -> label, frames, mother, daughters, last frame before the division."""
+    tracks = {}
+    for row in csv.DictReader(io.StringIO(summary)):
+        daughters = [int(row[f"daughter_{n}_id"]) for n in (1, 2)]
+        divides = row["divides"] == "1"
+        tracks[row["track_id"]] = {
+            "label": int(row["track_id"]),
+            "frames": list(range(int(row["first_frame"]), int(row["last_frame"]) + 1)),
+            "parent": int(row["parent_id"]) or None,
+            "daughters": [daughter for daughter in daughters if daughter],
+            "frame_div": int(row["last_frame"]) + 1 if divides else None,
+            "capped": divides,
+        }
+    return json.dumps(tracks).encode()

@@ -1,0 +1,242 @@
+"""Requests to the DeepCell Kiosk as jobs of this one, and jobs as that one told of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from urllib.parse import urlencode
+
+from pydantic import BaseModel, ConfigDict
+
+from kiosk import wire
+from kiosk.errors import InvalidRequest
+from kiosk.job_groups import JobGroup
+from kiosk.jobs import Job, JobState, Stage
+
+# Types of jobs that follow cells through time.
+TRACKING = frozenset({"caliban", "tracking"})
+SEGMENTATION, CYTOPLASM = "segmentation", "cytoplasm"
+# How a request for segmentation says that it means whole cells; numbers are the old labels.
+_WHOLE_CELL = frozenset({"cytoplasm", "cyto", "whole-cell", "phase", "1", "2"})
+# `scale` is relative to an objective of 20x: micrometres of a pixel at scale 1.
+UM_AT_SCALE_1 = 0.5
+SMALLEST_SCALE, LARGEST_SCALE = 0.1, 10.0
+# What a job of one plane was called while its parts were done.
+_STATUS_OF_STAGE = {
+    Stage.WAITING: "started",
+    Stage.PLANNING: "started",
+    Stage.PARTS: "predicting",
+    Stage.JOINING: "saving-results",
+}
+
+
+class OldBody(BaseModel):
+    """A body as old programs send it: with fields that nobody reads."""
+
+    model_config = ConfigDict(extra="ignore")
+
+
+class JobForm(OldBody):
+    """Choices of the old page."""
+
+    scale: float | str | None = None
+    selectedChannels: Sequence[int | str | None] | str | None = None  # noqa: N815
+    dimensionOrder: str | None = None  # noqa: N815
+    segmentationType: str | None = None  # noqa: N815
+
+
+class PredictBody(OldBody):
+    """Body of POST /api/predict."""
+
+    jobType: str  # noqa: N815
+    imageName: str  # noqa: N815
+    uploadedName: str = ""  # noqa: N815
+    modelName: str = ""  # noqa: N815
+    modelVersion: str | int = ""  # noqa: N815
+    dataLabel: str | int | None = None  # noqa: N815
+    jobForm: JobForm | None = None  # noqa: N815
+
+
+class HashBody(OldBody):
+    """Body of POST /api/status."""
+
+    hash: str
+
+
+class FieldsBody(HashBody):
+    """Body of POST /api/redis."""
+
+    key: str | list[str]
+
+
+class ExpireBody(HashBody):
+    """Body of POST /api/redis/expire."""
+
+    expireIn: float | str | None = None  # noqa: N815
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wanted:
+    """What a request asks for, in this kiosk's words.
+
+    Attributes:
+        channel: number of the channel, "" = not said.
+        axes: of the file, slowest first; "" = not said.
+        pixel_size_um: 0 = not said.
+    """
+
+    kind: str
+    model: str
+    channel: str = ""
+    axes: str = ""
+    pixel_size_um: float = 0.0
+
+    @property
+    def is_tracking(self) -> bool:
+        return self.kind in TRACKING
+
+
+def job_types(setting: str) -> dict[str, str]:
+    """Type of job -> model, of `KIOSK_LISTEN__DEEPCELL_MODELS`."""
+    pairs = [pair.partition("=") for pair in setting.split()]
+    return {kind: model for kind, _, model in pairs}
+
+
+def wanted(body: PredictBody, models: Mapping[str, str]) -> Wanted:
+    """What a request asks for. Raises InvalidRequest.
+
+    Args:
+        models: type of job -> the model that does it.
+    """
+    form = body.jobForm or JobForm()
+    kind = body.jobType.lower().removesuffix("-zip")
+    channels = _channels(form.selectedChannels)
+    if kind == SEGMENTATION and CYTOPLASM in models:
+        asked = {str(form.segmentationType).lower(), str(body.dataLabel).lower()}
+        if asked & _WHOLE_CELL or (channels[0] == "" != channels[1]):
+            kind = CYTOPLASM
+    if kind not in models:
+        known = ", ".join(models)
+        raise InvalidRequest(
+            f"This kiosk has no job type '{body.jobType[:50]}'. The job types are: {known}. Whoever"
+            " runs it can name a model for another one with KIOSK_LISTEN__DEEPCELL_MODELS.",
+            reason="UNKNOWN_JOB_TYPE",
+            field="jobType",
+        )
+    first = channels[1] or channels[0] if kind == CYTOPLASM else channels[0] or channels[1]
+    return Wanted(
+        kind=kind,
+        model=models[kind],
+        channel=first,
+        axes=_axes(form.dimensionOrder or ""),
+        pixel_size_um=_scale(form.scale) * UM_AT_SCALE_1,
+    )
+
+
+def _channels(value: Sequence[int | str | None] | str | None) -> tuple[str, str]:
+    """Numbers of the channels of nuclei and of whole cells, "" where there is none."""
+    items = value.split(",") if isinstance(value, str) else list(value or ())
+    texts = ["" if item is None else str(item).strip() for item in items]
+    nuclei, cells = (*texts, "", "")[:2]
+    return nuclei, cells
+
+
+def _axes(order: str) -> str:
+    """Axes, slowest first: rows were called X there, frames B (batch)."""
+    letters = order.upper()
+    if not letters:
+        return ""
+    if not {"X", "Y"} <= set(letters) <= set("XYBC") or len(set(letters)) != len(letters):
+        raise InvalidRequest(
+            f"The dimension order '{order[:20]}' is none; take one such as XYB, XYC, BXY or CXY.",
+            field="jobForm.dimensionOrder",
+        )
+    return letters.translate(str.maketrans("XYB", "YXT"))
+
+
+def _scale(value: float | str | None) -> float:
+    """0 where nothing was said. Raises InvalidRequest."""
+    if value in (None, ""):
+        return 0.0
+    try:
+        scale = float(value)
+    except ValueError:
+        scale = -1.0
+    if not SMALLEST_SCALE <= scale <= LARGEST_SCALE:
+        raise InvalidRequest(
+            f"The scale must be a number from {SMALLEST_SCALE:g} to {LARGEST_SCALE:g}.",
+            field="jobForm.scale",
+        )
+    return scale
+
+
+def fields_of(group: JobGroup, output_url: str) -> dict[str, str | None]:
+    """Everything that is told of a group of jobs; what is not known yet is left out.
+
+    Args:
+        output_url: where the results are, once there are some.
+    """
+    first, total = group.jobs[0], len(group.jobs) + len(group.refused)
+    status = _status(group)
+    failed = [job for job in group.jobs if _has_failed(job)]
+    told: dict[str, str | None] = {
+        "status": status,
+        "progress": str(_progress(group)),
+        "total_jobs": str(total),
+        "original_name": first.file_name,
+        "input_file_name": f"uploads/{first.upload_id}",
+        "model_name": first.model,
+        "model_version": first.model_version,
+        "dim_order": "",
+        "created_at": wire.rfc3339(first.create_time_s),
+        "updated_at": wire.rfc3339(max(map(_changed_s, group.jobs))),
+    }
+    begun = [job.start_time_s for job in group.jobs if job.start_time_s]
+    if begun:
+        told["identity_started"] = told["started_at"] = wire.rfc3339(min(begun))
+    failures = {**group.refused, **{job.file_name: _reason(job) for job in failed}}
+    if status == "failed":
+        told["reason"] = _reason(first) if not group.is_zip else "No image of the zip was done."
+    if group.is_zip:
+        told["children"] = ",".join(job.id for job in group.jobs)
+        told["children:done"] = ",".join(job.id for job in group.succeeded)
+        told["children:failed"] = ",".join(job.id for job in failed)
+        told["failures"] = urlencode(failures)
+    if group.is_final:
+        ended_s = max(job.end_time_s for job in group.jobs)
+        told["finished_at"] = wire.rfc3339(ended_s)
+        told["total_time"] = f"{ended_s - first.create_time_s:.3f}"
+    if status == "done":
+        told["output_url"] = output_url
+        told["output_file_name"] = output_url.rsplit("/", 1)[-1]
+    return told
+
+
+def _status(group: JobGroup) -> str:
+    if group.is_final:
+        return "done" if group.succeeded else "failed"
+    if all(job.state is JobState.QUEUED for job in group.jobs):
+        return "new"
+    return "waiting" if group.is_zip else _STATUS_OF_STAGE.get(group.jobs[0].stage, "started")
+
+
+def _progress(group: JobGroup) -> int:
+    """Percent."""
+    if group.is_final:
+        return 100
+    if group.is_zip:
+        return 100 * sum(job.state.is_final for job in group.jobs) // len(group.jobs)
+    job = group.jobs[0]
+    return 100 * job.parts_done // max(1, job.parts_total)
+
+
+def _has_failed(job: Job) -> bool:
+    return job.state in (JobState.FAILED, JobState.CANCELLED)
+
+
+def _reason(job: Job) -> str:
+    return job.error or "The job was cancelled."
+
+
+def _changed_s(job: Job) -> float:
+    return max(job.create_time_s, job.start_time_s, job.end_time_s)
