@@ -129,6 +129,9 @@ function Actions({ item, isOpen, canOpen, onOpen }: ActionProps) {
         aria-label={`Pause ${item.name}`} onClick={() => queue.pause(transfer)}>Pause</button>}
       {state === "paused" && <button type="button" class="quiet" aria-label={`Go on with ${item.name}`}
         onClick={() => queue.resume(transfer)}>Go on</button>}
+      {item.contents.state.value === "unreadable" && <button type="button" class="quiet"
+        aria-label={`Try again: ${item.name}`} onClick={() => tray.inspector.read(item)}>
+        Try again</button>}
       {state === "failed" && <button type="button" class="quiet" aria-label={`Try again: ${item.name}`}
         onClick={() => queue.resume(transfer)}>Try again</button>}
       <button type="button" class="quiet icon" aria-label={`Remove ${item.name}`} title="Remove"
