@@ -1,12 +1,9 @@
 // Uploads: what the kiosk reads in them, how large they may be, and their end.
 
-import { API, getJson, query, remove, request } from "./client";
+import { API, getJson, query, request } from "./client";
 import type { InspectedImage, Reading } from "./types";
 
 export const UPLOADS = `${API}/uploads`;
-const TUS = { "Tus-Resumable": "1.0.0" };
-
-const of = (id: string): string => `/uploads/${encodeURIComponent(id)}`;
 
 /** Largest upload in bytes; Infinity where the kiosk does not say. */
 export async function largestUpload_bytes(): Promise<number> {
@@ -19,8 +16,6 @@ export async function inspect(
   id: string, reading: Reading, thumbnail_px: number, signal?: AbortSignal,
 ): Promise<InspectedImage[]> {
   const asked = query({ ...reading, thumbnail_px: thumbnail_px || undefined });
-  const path = `${of(id)}/images${asked}`;
+  const path = `/uploads/${encodeURIComponent(id)}/images${asked}`;
   return (await getJson<{ images: InspectedImage[] }>(path, signal)).images;
 }
-
-export const deleteUpload = (id: string): Promise<void> => remove(of(id), TUS);

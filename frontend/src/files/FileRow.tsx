@@ -5,6 +5,7 @@ import { useState } from "preact/hooks";
 import { percent } from "../format/numbers";
 import { bytes } from "../format/sizes";
 import { needsWord, tray } from "../page/kiosk";
+import { neighbourOf } from "../page/focus";
 import { Progress } from "../page/Progress";
 import { ChannelDots } from "./ChannelDots";
 import { QuickChannel } from "./ChannelSelect";
@@ -60,7 +61,7 @@ function stateText(item: FileItem): string {
   const read = { unread: "Arrived", reading: "Reading the file", unreadable: "Cannot be read" } as const;
   switch (transfer.state.value) {
     case "waiting": return "Waiting to be sent";
-    case "sending": return transfer.sent_bytes.value > 0 ? "Sending" : "Checking the file";
+    case "sending": return "Sending";
     case "interrupted": return "Waiting for the connection";
     case "paused": return "Paused";
     case "failed": return "Not sent";
@@ -128,10 +129,17 @@ function Actions({ item, isOpen, canOpen, onOpen }: ActionProps) {
         aria-label={`Pause ${item.name}`} onClick={() => queue.pause(transfer)}>Pause</button>}
       {state === "paused" && <button type="button" class="quiet" aria-label={`Go on with ${item.name}`}
         onClick={() => queue.resume(transfer)}>Go on</button>}
+      {item.contents.state.value === "unreadable" && <button type="button" class="quiet"
+        aria-label={`Try again: ${item.name}`} onClick={() => tray.inspector.read(item)}>
+        Try again</button>}
       {state === "failed" && <button type="button" class="quiet" aria-label={`Try again: ${item.name}`}
         onClick={() => queue.resume(transfer)}>Try again</button>}
       <button type="button" class="quiet icon" aria-label={`Remove ${item.name}`} title="Remove"
-        onClick={() => tray.remove(item)}>×</button>
+        onClick={(event) => {
+          const focusNext = neighbourOf(event.currentTarget, "li", ".icon");
+          tray.remove(item);
+          setTimeout(focusNext);
+        }}>×</button>
     </div>
   );
 }

@@ -17,6 +17,8 @@ export class Contents {
   readonly corrections = signal<Corrections>({});
   /** Name or number of the channel to segment; "" = not chosen. */
   readonly channel = signal("");
+  /** Format, axes and channels. Stays when a correction was wrong, or nobody could undo it for all. */
+  readonly kind = signal("");
   /** Images that are left out, by `imageKey`. */
   readonly leftOut = signal<ReadonlySet<string>>(new Set());
 
@@ -33,6 +35,7 @@ export class Contents {
     const isNew = this.images.value.length === 0;
     this.images.value = images;
     if (isNew) this.leftOut.value = leftOutAtFirst(images);
+    this.kind.value = kindOf(this.first.value) || this.kind.value;
     const broken = images.filter((image) => image.error);
     const isUnreadable = images.length === 0 || broken.length === images.length;
     this.state.value = isUnreadable ? "unreadable" : "read";

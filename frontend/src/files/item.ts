@@ -5,7 +5,7 @@ import { computed, signal } from "@preact/signals";
 import { newRequestId } from "../api/client";
 import type { JobRequest } from "../api/types";
 import type { Transfer } from "../upload/transfer";
-import { Contents, kindOf } from "./contents";
+import { Contents } from "./contents";
 
 export interface Refusal {
   /** Image of the file, or "" for the whole. */
@@ -26,7 +26,6 @@ export class FileItem {
   only: { member: string; series: number } | null = null;
   readonly #requestIds = new Map<string, string>();
 
-  readonly kind = computed(() => kindOf(this.contents.first.value));
   readonly isReady = computed(() => this.transfer.state.value === "arrived"
     && this.contents.state.value === "read" && this.contents.chosen.value.length > 0);
 

@@ -59,6 +59,19 @@ test("files of one kind are corrected together and read anew", async () => {
   await vi.waitFor(() => expect(tray.ready.value.length).toBe(2));
 });
 
+test("a correction that was wrong for all can be undone for all", async () => {
+  const tray = new Tray(carrier);
+  tray.take([file("a.tif"), file("b.tif")]);
+  await arrived(tray, "a.tif", "b.tif");
+  const error = { reason: "AXES_DO_NOT_FIT", message: "They do not fit." };
+  const broken = { reading: MOVIE.reading, format: "", size_x: 0, error };
+  vi.stubGlobal("fetch", () => Promise.resolve(Response.json({ images: [broken] })));
+  const [first] = tray.items.value;
+  tray.correct(tray.likes(first!), ({ contents }) => { contents.corrections.value = { axes: "YX" }; return true; });
+  await vi.waitFor(() => expect(first!.contents.trouble.value).toBe("They do not fit."));
+  expect(tray.likes(first!).length).toBe(2);
+});
+
 test("a kind is format, axes and channels", () => {
   expect(kindOf(MOVIE)).toBe(kindOf({ ...MOVIE, size_t: 99, size_x: 512 }));
   expect(kindOf(MOVIE)).not.toBe(kindOf({ ...MOVIE, axes: "ZYX" }));

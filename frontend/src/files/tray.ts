@@ -95,8 +95,8 @@ export class Tray {
 
   /** Files that are read alike, this one included. */
   likes(item: FileItem): readonly FileItem[] {
-    const kind = item.kind.value;
-    return kind ? this.items.value.filter((other) => other.kind.value === kind) : [item];
+    const kind = item.contents.kind.value;
+    return kind ? this.items.value.filter((other) => other.contents.kind.value === kind) : [item];
   }
 
   remember(item: FileItem): void {

@@ -21,7 +21,7 @@ export function day(text: string, now = new Date()): string {
 }
 
 export function duration(seconds: number): string {
-  if (seconds < 0.95) return "less than a second";
+  if (seconds < 9.5) return `${number(Math.max(0, seconds), 2)} s`;
   if (seconds < 90) return `${Math.round(seconds)} s`;
   if (seconds < 5400) return `${Math.round(seconds / 60)} min`;
   if (seconds < 48 * 3600) return `${number(seconds / 3600, 2)} h`;

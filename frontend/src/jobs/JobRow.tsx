@@ -1,6 +1,5 @@
 // A job in the list.
 
-import { memo } from "./memo";
 import { useState } from "preact/hooks";
 
 import { isFinal } from "../api/events";
@@ -9,9 +8,11 @@ import { sentenceOf } from "../api/problem";
 import type { Job } from "../api/types";
 import { day, moment } from "../format/times";
 import { session, settings } from "../page/kiosk";
+import { neighbourOf } from "../page/focus";
 import { Progress } from "../page/Progress";
 import { jobPath } from "../routes";
 import { cancel, deleteJobs, redrive } from "./actions";
+import { memo } from "./memo";
 import { partsText, progressOf, stateText, tookText, workerText } from "./words";
 
 interface Props {
@@ -80,7 +81,10 @@ function RowActions({ job }: { job: Job }) {
           Try again</button>
       )}
       {isFinal(job) && mayChange && <button type="button" class="quiet icon" title="Delete"
-        aria-label={`Delete ${name}`} onClick={act(() => deleteJobs([job]))}>×</button>}
+        aria-label={`Delete ${name}`} onClick={(event) => {
+          const focusNext = neighbourOf(event.currentTarget, "tr", "a.name");
+          void act(() => deleteJobs([job]))().then(() => setTimeout(focusNext));
+        }}>×</button>}
       {trouble && <p class="row-error" role="alert">{trouble}</p>}
     </td>
   );

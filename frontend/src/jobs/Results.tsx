@@ -7,6 +7,11 @@ import { sentenceOf } from "../api/problem";
 import type { Job, Result } from "../api/types";
 import { bytes } from "../format/sizes";
 
+/** The description, unless a sentence of it says what opens the file: that is said already. */
+function withoutOpening({ description, opens_with = "" }: Result): string {
+  return opens_with ? description.replace(`${opens_with}.`, "").trim() : description;
+}
+
 export function Results({ job }: { job: Job }) {
   const [results, setResults] = useState<Result[] | null>(null);
   const [trouble, setTrouble] = useState("");
@@ -29,7 +34,7 @@ export function Results({ job }: { job: Job }) {
               <span class="number">{bytes(result.size_bytes)}</span>
             </p>
             {result.opens_with && <p class="opens">{result.opens_with}</p>}
-            <p class="hint">{result.description}</p>
+            <p class="hint">{withoutOpening(result)}</p>
           </li>
         ))}
       </ul>

@@ -1,6 +1,6 @@
 // What all parts of the page share.
 
-import { computed, signal } from "@preact/signals";
+import { computed, effect, signal } from "@preact/signals";
 
 import { sentenceOf } from "../api/problem";
 import type { Job } from "../api/types";
@@ -40,6 +40,14 @@ export function needsWord({ contents }: FileItem): boolean {
 
 /** The files that the button starts. */
 export const runnable = computed(() => tray.ready.value.filter((item) => !needsWord(item)));
+
+// Who does not see the bars hears when everything is there.
+let wasSending = false;
+effect(() => {
+  const isSending = tray.queue.transfers.value.some((transfer) => transfer.isOpen);
+  if (wasSending && !isSending && tray.ready.peek().length > 0) announce("All files have been sent.");
+  wasSending = isSending;
+});
 
 tray.onReady = (item) => { if (startsByItself.value && !needsWord(item)) void run([item]); };
 
@@ -82,7 +90,6 @@ export async function begin(): Promise<void> {
     return;
   }
   if (!session.isGuest.value) open();
-  else if (location.pathname === "/") session.isAsking.value = true;
 }
 
 /** Load what belongs to the one who is signed in. */

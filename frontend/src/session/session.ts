@@ -10,6 +10,7 @@ export class SessionStore {
   /** null until known, and for a guest, who may only see what a share link shows. */
   readonly who = signal<Session | null>(null);
   readonly isGuest = computed(() => this.who.value === null);
+  readonly isKnown = signal(false);
   /** The kiosk asks who is here. */
   readonly isAsking = signal(false);
 
@@ -20,6 +21,7 @@ export class SessionStore {
   /** Find out who is here. Throws a Problem when the kiosk cannot say. */
   async load(): Promise<void> {
     this.who.value = await whoIsHere();
+    this.isKnown.value = true;
   }
 
   async signIn(key: string): Promise<void> {

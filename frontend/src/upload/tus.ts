@@ -1,18 +1,19 @@
-// Carries files by the tus protocol: in pieces, resumable, checked by SHA-256 where possible.
+// Carries files by the tus protocol: in pieces, each checked by its SHA-256, resumable.
 
-import type { DetailedError, PreviousUpload, Upload } from "tus-js-client";
+import type { DetailedError, HttpStack, PreviousUpload, Upload } from "tus-js-client";
 
 import { tellSignedOut } from "../api/client";
 import { Problem } from "../api/problem";
 import { UPLOADS } from "../api/uploads";
-import { sha256 } from "./checksum";
+import { CheckedRequests } from "./checkedRequests";
 import type { Carrier, Told, Transfer } from "./transfer";
 
 // Proxies have limits for one request, and a piece is what may be lost when a laptop is closed.
 const PIECE_BYTES = 8 * 1024 * 1024;
 const RETRY_DELAYS_MS = [500, 1500, 4000];
-// Another request is writing, or has written, to this upload: asking again how far it is helps.
-const OVERTAKEN = [409, 423];
+// Another request is writing, or has written, to this upload, or a piece has come in damaged: asking
+// again how far it is helps.
+const WORTH_ASKING = [409, 423, 460];
 
 // Not in the first load of the page.
 const library = (): Promise<typeof import("tus-js-client")> => import("tus-js-client");
@@ -39,15 +40,11 @@ class Run {
     const { file } = this.transfer;
     if (!file) return;
     try {
-      const { Upload } = await library();
-      const upload = new Upload(file, this.#options(file, ""));
+      const { Upload, DefaultHttpStack } = await library();
+      const requests = new CheckedRequests(new DefaultHttpStack({}));
+      const upload = new Upload(file, this.#options(file, requests));
       const [before] = await upload.findPreviousUploads();
-      if (before) {
-        upload.resumeFromPreviousUpload(before);
-      } else {
-        const checksum = await sha256(file);
-        if (checksum) upload.options.metadata = metadata(file, checksum);
-      }
+      if (before) upload.resumeFromPreviousUpload(before);
       if (this.#isStopped) return;
       this.#upload = upload;
       upload.start();
@@ -61,13 +58,14 @@ class Run {
     void this.#upload?.abort();
   }
 
-  #options(file: File, checksum: string): ConstructorParameters<typeof Upload>[1] {
+  #options(file: File, httpStack: HttpStack): ConstructorParameters<typeof Upload>[1] {
     const { told, transfer } = this;
     return {
       endpoint: UPLOADS,
       chunkSize: PIECE_BYTES,
       retryDelays: RETRY_DELAYS_MS,
-      metadata: metadata(file, checksum),
+      metadata: { filename: file.name },
+      httpStack,
       fingerprint: () => Promise.resolve(transfer.key),
       removeFingerprintOnSuccess: true,
       onShouldRetry: (error) => !this.#isStopped && isWorthRetrying(error),
@@ -78,18 +76,17 @@ class Run {
   }
 }
 
-function metadata(file: File, checksum: string): Record<string, string> {
-  return { filename: file.name, ...(checksum ? { sha256: checksum } : {}) };
-}
-
 function isWorthRetrying(error: DetailedError): boolean {
   const status = error.originalResponse?.getStatus() ?? 0;
-  return problemOf(error).isPassing || OVERTAKEN.includes(status);
+  return problemOf(error).isPassing || WORTH_ASKING.includes(status);
 }
 
 /** What an error of the library's means for people. */
 export function problemOf(error: unknown): Problem {
   if (error instanceof Problem) return error;
+  // The library wraps what a request was stopped by.
+  const { causingError } = error as Partial<DetailedError>;
+  if (causingError instanceof Problem) return causingError;
   const response = (error as Partial<DetailedError>).originalResponse;
   if (response) {
     const status = response.getStatus();
