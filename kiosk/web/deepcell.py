@@ -114,10 +114,12 @@ class DeepCell:
     # ------------------------------------------------------------------ jobs
 
     async def predict(self, request: web.Request) -> web.Response:
+        caller = caller_of(request)
+        caller.require(Scope.WRITE)
         body = await body_of(
             request, PredictBody, '{"jobType": "segmentation", "imageName", "uploadedName", ...}'
         )
-        asked, caller = wanted(body, self._models), caller_of(request)
+        asked = wanted(body, self._models)
         known = re.fullmatch(r"(?:uploads/)?([A-Za-z0-9]+)(?:\..*)?", body.uploadedName)
         if known is None:
             raise InvalidRequest(

@@ -27,6 +27,7 @@ from alices import (
     UNTIL,
     Alices,
     Route,
+    answered,
     grpc_of,
     make_alices,
     status,
@@ -52,6 +53,9 @@ SHOWN_ROUTES = {
         *("/instances", "/statistics", "/lineage", "/tracks", "/comparison"),
         *("/image", TILE, LABEL_TILE),
     )
+} | {
+    ("GET", "/api/output/{id}/{file}"),
+    *(("POST", f"/api/{name}") for name in ("status", "redis", "redis/expire")),
 }
 
 
@@ -96,14 +100,10 @@ async def test_methods(stub: pb_grpc.KioskStub, alices: Alices, method: str) -> 
 @pytest.mark.parametrize("route", [*NAMING_ROUTES, *OPEN_ROUTES], ids=" ".join)
 async def test_routes(web: TestClient, alices: Alices, route: Route) -> None:
     path, options = {**NAMING_ROUTES, **OPEN_ROUTES}[route]
-    by_token = {"headers": {**options.get("headers", {}), "Authorization": f"Bearer {alices.link}"}}
     has = alices
 
     async def asked(has: Alices) -> int:
-        filled = path.format(**vars(has))
-        body = {k: v for k, v in options.items() if k not in ("headers",)}
-        answer = await web.request(route[0], f"/api/v1{filled}", **by_token, **body)
-        return answer.status
+        return (await answered(web, route, path, options, has, alices.link))[0]
 
     if route in SHOWN_ROUTES:
         assert await asked(has) == 200
