@@ -8,7 +8,7 @@ from kiosk.job_search import JobSearch
 from kiosk.jobs import Job, JobState, page_token
 from kiosk.ports import JobQueue
 
-# For one page no more jobs are looked at than this, which takes about 0.3 s; the caller goes on.
+# For one page no more jobs are looked at than this, which takes about 0.2 s; the caller goes on.
 MOST_LOOKED_AT = 2000
 # Where few jobs fit, so many are read at a time.
 AT_A_TIME = 100

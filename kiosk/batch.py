@@ -54,6 +54,7 @@ class SegmentRequest:
     series: int = 0
     all_series: bool = False
     region: Rectangle | None = None
+    plane: tuple[int, int] | None = None
     volume: bool = False
     formats: Sequence[str] = ()
     within: str = ""
@@ -193,6 +194,7 @@ class Batch:
             parameters=request.parameters,
             reading=reading,
             region=request.region,
+            plane=request.plane,
             volume=request.volume,
             formats=request.formats,
             within=await self._masks.of(stem),

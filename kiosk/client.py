@@ -32,6 +32,7 @@ from kiosk.client_arguments import (
     as_labels,
     format_list,
     mask_axes,
+    plane_of,
     priority_of,
     read_options,
     region_of,
@@ -113,6 +114,7 @@ class AsyncKiosk(JobCalls):
         pixel_size_um: float = 0.0,
         z_step_um: float = 0.0,
         region: Rectangle | None = None,
+        plane: tuple[int, int] | None = None,
         volume: bool = False,
         formats: Sequence[str] | str = (),
         within: str | Path | np.ndarray = "",
@@ -127,15 +129,13 @@ class AsyncKiosk(JobCalls):
             parameters: post-processing parameters in place of the model's defaults.
             axes: order of the axes, letters of TCZYXS; for an array by default YX, TYX (ZYX for a
                 volume) or TZYX by the number of axes, for a file what the file says.
-            member: path of the image inside a zip.
-            series: number of the image inside a file that holds several.
+            member, series: path of the image in a zip; its number in a file that holds several.
             pixel_size_um, z_step_um: in place of what the file says; 0 = as it says.
-            region: segment only this part of every plane, see `Rectangle`.
+            region, plane: only this `Rectangle` of every plane; only the plane at this (t, z).
             volume: join the instances of the planes of a z-stack to instances in 3-D.
             formats: result formats by name (docs/reference/results.md), "all", () = the default.
-            within: mask or label image, as a path, an array, or the name of an upload
-                ("uploads/..."): only instances inside of it count. An array has the axes of the
-                image without channels, or YX.
+            within: mask or label image: a path, an array (axes of the image without channels, or
+                YX), or the name of an upload ("uploads/..."); only instances inside of it count.
             progress: True for a bar, or a function that is called with a `Progress`.
 
         Raises:
@@ -163,11 +163,12 @@ class AsyncKiosk(JobCalls):
                 parameters=parameters,
                 reading=reading,
                 region=region,
+                plane=plane,
                 volume=volume,
                 formats=formats,
                 within=mask,
             )
-            job = await self.wait(job.name, progress=report)
+            await self.wait(job.name, progress=report)
         return await self.fetch(job.name)
 
     async def track(
@@ -292,16 +293,18 @@ class AsyncKiosk(JobCalls):
         parameters: Mapping[str, float] | None = None,
         reading: pb.ReadOptions | None = None,
         region: Rectangle | None = None,
+        plane: tuple[int, int] | None = None,
         volume: bool = False,
         formats: Sequence[str] | str = (),
         within: str = "",
+        preview: bool = False,
         request_id: str = "",
         priority: str = "",
     ) -> pb.Job:
         """Queue the segmentation of an upload; a request_id of yours makes it repeatable.
 
         A model may be given as NAME or as NAME:VERSION. The priority is "interactive", "batch", or
-        left to the kiosk.
+        left to the kiosk. A preview is a quick look at a region of one plane, which is soon gone.
         """
         model, _, named = model.partition(":")
         request = pb.SegmentRequest(
@@ -314,6 +317,8 @@ class AsyncKiosk(JobCalls):
             request_id=request_id or str(uuid.uuid4()),
             reading=reading,
             region=region_of(region),
+            plane=plane_of(plane),
+            preview=preview,
             volume=volume,
             formats=format_list(formats),
             within=within,

@@ -10,6 +10,7 @@ import numpy as np
 
 from kiosk._proto import kiosk_pb2 as pb
 from kiosk.errors import InvalidRequest
+from kiosk.jobs import JobState
 from kiosk.reading import ReadOptions
 
 # A rectangle of a plane: (min_y_px, min_x_px, max_y_px, max_x_px), the maxima not included.
@@ -34,6 +35,32 @@ def region_of(region: Rectangle | None) -> pb.Region | None:
             reason="BAD_REGION",
             field="region",
         ) from error
+
+
+def plane_of(plane: tuple[int, int] | None) -> pb.Plane | None:
+    """Of (t, z). Raises InvalidRequest."""
+    if plane is None:
+        return None
+    try:
+        t, z = (operator.index(number) for number in plane)
+        return pb.Plane(t=t, z=z)
+    except (TypeError, ValueError) as error:
+        raise InvalidRequest(
+            f"The plane {plane!r} is not two whole numbers: t, z.",
+            reason="BAD_PLANE",
+            field="plane",
+        ) from error
+
+
+def state_of(state: str) -> Any:
+    """A pb.JobState, that of "" being any. Raises InvalidRequest."""
+    try:
+        return pb.JobState.Value(f"JOB_STATE_{state.upper() or 'UNSPECIFIED'}")
+    except ValueError:
+        known = ", ".join(value.value for value in JobState)
+        raise InvalidRequest(
+            f"There is no state '{state}'. The states are: {known}.", field="state"
+        ) from None
 
 
 def format_list(formats: Sequence[str] | str) -> Sequence[str]:

@@ -12,6 +12,7 @@ import grpc
 from google.protobuf import timestamp_pb2
 
 from kiosk._proto import kiosk_pb2 as pb
+from kiosk.client_arguments import state_of
 from kiosk.connection import ATTEMPTS, Connection, Progress, ProgressCallback, pause_s
 from kiosk.ctc_folder import is_ctc_zip, unpack
 from kiosk.errors import JobFailed
@@ -111,13 +112,25 @@ class JobCalls:
         answer: pb.Job = await self._connection.call("GetJob", pb.GetJobRequest(name=job_name(job)))
         return answer
 
-    async def jobs(self, limit: int = 50, *, all_owners: bool = False) -> list[pb.Job]:
-        """The newest jobs; with `all_owners` those of everybody, for administrators."""
+    async def jobs(
+        self, limit: int = 50, *, all_owners: bool = False, search: str = "", state: str = ""
+    ) -> list[pb.Job]:
+        """The newest jobs.
+
+        Args:
+            all_owners: those of everybody, for administrators.
+            search: only those with all of these words in file name, model, state or owner.
+            state: only those that are "queued", "running", "succeeded", "failed" or "cancelled".
+        """
         found: list[pb.Job] = []
         token = ""
         while len(found) < limit:
             request = pb.ListJobsRequest(
-                page_size=min(500, limit - len(found)), page_token=token, all_owners=all_owners
+                page_size=min(500, limit - len(found)),
+                page_token=token,
+                all_owners=all_owners,
+                search=search,
+                state=state_of(state),
             )
             answer = await self._connection.call("ListJobs", request)
             found += answer.jobs

@@ -244,8 +244,8 @@ def _request(job: Job) -> SegmentationRequest:
 
 def _only_plane(job: Job) -> tuple[int, int] | None:
     """(t, z) of the one plane of a job that was asked for no other."""
-    plane = job.parameters.get("plane")
-    return (int(plane["t"]), int(plane["z"])) if plane else None
+    plane = _request(job).plane
+    return (plane.t, plane.z) if plane else None
 
 
 def _stored_at(job: Job, at: TileAt) -> TileAt:

@@ -19,8 +19,8 @@ export interface FakeServer {
   url: string;
   /** Paths asked for so far. */
   asked: string[];
-  /** Answers of paths that match are 503 as long as this is set. */
-  broken: RegExp | null;
+  /** How paths that match are answered as long as this is set. */
+  broken: { path: RegExp; status: number } | null;
   close(): Promise<void>;
 }
 
@@ -43,8 +43,8 @@ async function answer(fake: FakeServer, folder: string, request: IncomingMessage
   const { pathname, searchParams } = new URL(request.url ?? "/", "http://localhost");
   fake.asked.push(pathname);
   response.setHeader("Content-Security-Policy", POLICY);
-  if (fake.broken?.test(pathname)) {
-    response.writeHead(503, { "Content-Type": "application/json" });
+  if (fake.broken?.path.test(pathname)) {
+    response.writeHead(fake.broken.status, { "Content-Type": "application/json" });
     response.end(JSON.stringify({ reason: "AWAY", detail: "The store is away for a moment." }));
     return;
   }

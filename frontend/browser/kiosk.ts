@@ -34,7 +34,9 @@ export class Kiosk {
 
   /** Run Python in the kiosk's environment; what it prints. */
   python(...argv: string[]): string {
-    return execFileSync(PYTHON, argv, { cwd: CHECKOUT, env: this.#environment({}), encoding: "utf8" });
+    return execFileSync(PYTHON, argv, {
+      cwd: CHECKOUT, env: this.#environment({}), encoding: "utf8", stdio: ["ignore", "pipe", "ignore"],
+    });
   }
 
   async resume(settings: Record<string, string> = {}): Promise<void> {

@@ -55,6 +55,19 @@ def rectangle(text: str) -> Rectangle | None:
     return y, x, y + height, x + width
 
 
+def plane_place(text: str) -> tuple[int, int] | None:
+    """(t, z) of T or T,Z."""
+    if not text:
+        return None
+    try:
+        t, z = (int(part) for part in (text if "," in text else f"{text},0").split(","))
+    except ValueError:
+        t = z = -1
+    if min(t, z) < 0:
+        raise InvalidRequest(f"'{text}' is not of the form T,Z, counted from 0, for example 10,0.")
+    return t, z
+
+
 def track_format_names(names: list[str] | None) -> tuple[str, ...]:
     """As `format_names`, of tracked movies."""
     if found := _single_names(names):

@@ -29,6 +29,7 @@ from kiosk.settings import Settings
 
 if TYPE_CHECKING:
     from kiosk._proto import kiosk_pb2 as pb
+    from kiosk.client import AsyncKiosk
 
 jobs_app = typer.Typer(help="List jobs; show, cancel or delete one.", invoke_without_command=True)
 app.add_typer(jobs_app, name="jobs")
@@ -83,6 +84,10 @@ def models_check(
 def jobs(
     context: typer.Context,
     limit: Annotated[int, typer.Option(min=1, help="How many.")] = 20,
+    search: Annotated[
+        str, typer.Option(help="Words that all occur in file name, model, state or owner.")
+    ] = "",
+    state: Annotated[str, typer.Option(help="queued, running, succeeded, ...")] = "",
     all_owners: AllOwners = False,
     server: Server = "",
 ) -> None:
@@ -93,7 +98,11 @@ def jobs(
     owner = ["owner"] if all_owners else []
     columns = (*owner, "created", "kept until", "file", "model", "state", "parts", "error")
     table = Table(id_column("job", ID_LETTERS), *columns)
-    for job in ask(server, lambda kiosk: kiosk.jobs(limit, all_owners=all_owners)):
+
+    async def found(kiosk: AsyncKiosk) -> list[pb.Job]:
+        return await kiosk.jobs(limit, all_owners=all_owners, search=search, state=state)
+
+    for job in ask(server, found):
         table.add_row(
             job.name.removeprefix("jobs/"),
             *([plain(job.owner)] if all_owners else []),

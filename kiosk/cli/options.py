@@ -48,6 +48,16 @@ RegionText = Annotated[
         show_default=False,
     ),
 ]
+PlaneText = Annotated[
+    str,
+    typer.Option(
+        "--plane",
+        metavar="T,Z",
+        help="Only the plane at this time point and depth, counted from 0, of a movie or stack.",
+        rich_help_panel=WHAT,
+        show_default=False,
+    ),
+]
 Within = Annotated[
     str,
     typer.Option(

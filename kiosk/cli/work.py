@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kiosk.cli.asked import batch_request, format_names, named_numbers, rectangle, series_number
+from kiosk.cli.asked import (
+    batch_request,
+    format_names,
+    named_numbers,
+    plane_place,
+    rectangle,
+    series_number,
+)
 from kiosk.cli.options import (
     AllOrSeries,
     Axes,
@@ -19,6 +26,7 @@ from kiosk.cli.options import (
     Overwrite,
     Parameters,
     PixelSizeUm,
+    PlaneText,
     RegionText,
     SkipExisting,
     Volume,
@@ -46,6 +54,7 @@ def segment(
     model: Model = "nuclei",
     channel: Channel = "",
     region: RegionText = "",
+    plane: PlaneText = "",
     within: Within = "",
     volume: Volume = False,
     diameter_px: DiameterPx = 0.0,
@@ -84,6 +93,7 @@ def segment(
         channel=channel,
         parameters=named_numbers(parameters, diameter_px),
         region=rectangle(region),
+        plane=plane_place(plane),
         volume=volume,
         formats=format_names(formats),
         within=within,

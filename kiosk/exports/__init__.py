@@ -53,8 +53,7 @@ FORMATS: dict[str, Format] = {
     "labels": Format(
         ending="_labels.tif",
         media_type="image/tiff",
-        description="Label image (OME-TIFF): 0 is background, each instance has its number. Open in"
-        " Fiji, napari or QuPath.",
+        description="Label image (OME-TIFF): 0 is background, each instance has its number.",
         opens_with="Open in Fiji, napari or QuPath",
         writer=LabelTiff,
         is_default=True,
@@ -62,8 +61,7 @@ FORMATS: dict[str, Format] = {
     "table": Format(
         ending="_instances.csv",
         media_type="text/csv",
-        description="Table, one row per instance: position, area, intensity. Open in Excel, R or"
-        " pandas.",
+        description="Table, one row per instance: position, area, intensity.",
         opens_with="Open in Excel, R or pandas",
         writer=CsvTable,
         is_default=True,
@@ -79,39 +77,35 @@ FORMATS: dict[str, Format] = {
     "parquet": Format(
         ending="_instances.parquet",
         media_type="application/vnd.apache.parquet",
-        description="The same table as Parquet, with types and units of its columns. Open in"
-        " pandas, polars, R (arrow) or DuckDB.",
+        description="The same table as Parquet, with types and units of its columns.",
         opens_with="Open in pandas, polars, R (arrow) or DuckDB",
         writer=ParquetTable,
     ),
     "rois": Format(
         ending="_RoiSet.zip",
         media_type="application/zip",
-        description="Outlines as ImageJ ROIs. Open in Fiji: drop it on the main window, or ROI"
-        " Manager > More > Open.",
-        opens_with="Drop on Fiji, or open in its ROI Manager",
+        description="Outlines as ImageJ ROIs.",
+        opens_with="Drop on Fiji's window, or ROI Manager > More > Open",
         writer=RoiZip,
     ),
     "geojson": Format(
         ending="_cells.geojson",
         media_type="application/geo+json",
-        description="Outlines as QuPath objects. Open in QuPath: drop it on the image.",
+        description="Outlines as QuPath objects (GeoJSON).",
         opens_with="Drop on the image in QuPath",
         writer=QuPathGeoJson,
     ),
     "ome-zarr": Format(
         ending="_image.ome.zarr.zip",
         media_type="application/zip",
-        description="Image and labels as OME-Zarr 0.5 in one zip, with smaller resolutions. Open"
-        " with zarr in Python; unzipped, in napari (napari-ome-zarr) and other viewers.",
-        opens_with="Open with zarr in Python; unzipped, in napari",
+        description="Image and labels as OME-Zarr 0.5 in one zip, with smaller resolutions.",
+        opens_with="Open with zarr in Python; unzipped, in napari (napari-ome-zarr)",
         writer=OmeZarr,
     ),
     "h5ad": Format(
         ending="_instances.h5ad",
         media_type="application/x-hdf5",
-        description="Instances as AnnData: intensities by channel, shapes, positions. Open in"
-        " scanpy or squidpy.",
+        description="Instances as AnnData: intensities by channel, shapes, positions.",
         opens_with="Open in scanpy or squidpy",
         writer=AnnDataFile,
         package="anndata",

@@ -46,6 +46,8 @@ from kiosk.web.zips import Member, send_zip
 MOST_IMAGES = 500
 # One row per track; a longer summary is left out of what is downloaded.
 LINEAGE_BYTES = 32 * 1024 * 1024
+# Frames of all tracks together, each of which is a number in lineage.json: 40 MB.
+MOST_PLACES = 5_000_000
 LABELS, SUMMARY = "_labels.tif", "_track_summary.csv"
 
 
@@ -125,19 +127,28 @@ class DeepCell:
             )
         upload_id = known.group(1)
         images = await self._service.inspect(upload_id, caller=caller, list_only=True)
+        names = {
+            "upload_id": upload_id,
+            **await self._model(body, asked, caller),
+            "caller": caller,
+        }
         if not any(image.reading.member for image in images):
-            job = await self._submitted(upload_id, asked, ReadOptions(), body, caller)
+            job = await self._submitted(names, asked, ReadOptions())
         else:
-            job = await self._submitted_all(upload_id, asked, images, body, caller)
+            job = await self._submitted_all(names, asked, images)
         return web.json_response({"hash": job.id}, headers={"Location": f"{API}/jobs/{job.id}"})
 
+    async def _model(self, body: PredictBody, asked: Wanted, caller: Caller) -> dict[str, str]:
+        """Programs name models of the other kiosk, which there are none of here; one of ours is
+        taken."""
+        cards = {card.name: card for card in await self._service.list_models(caller=caller)}
+        card, version = cards.get(body.modelName), str(body.modelVersion)
+        if card is None:
+            return {"model": asked.model}
+        return {"model": card.name, "model_version": version if version in card.versions else ""}
+
     async def _submitted_all(
-        self,
-        upload_id: str,
-        asked: Wanted,
-        images: list[InspectedImage],
-        body: PredictBody,
-        caller: Caller,
+        self, names: Mapping[str, Any], asked: Wanted, images: list[InspectedImage]
     ) -> Job:
         """A job for each image of a zip; the first of them. Those that are none are noted."""
         if len(images) > MOST_IMAGES:
@@ -151,13 +162,12 @@ class DeepCell:
         try:
             for image in images:
                 try:
-                    reading = image.reading
-                    jobs.append(await self._submitted(upload_id, asked, reading, body, caller))
+                    jobs.append(await self._submitted(names, asked, image.reading))
                 except InvalidRequest as error:
                     refused[image.reading.member] = error.message
         except BaseException:
             for job in jobs:  # all or none, or they would be asked for twice
-                await self._service.cancel_job(job.id, caller=caller)
+                await self._service.cancel_job(job.id, caller=names["caller"])
             raise
         if not jobs:
             name, reason = next(iter(refused.items()))
@@ -168,24 +178,9 @@ class DeepCell:
         return jobs[0]
 
     async def _submitted(
-        self,
-        upload_id: str,
-        asked: Wanted,
-        reading: ReadOptions,
-        body: PredictBody,
-        caller: Caller,
+        self, names: Mapping[str, Any], asked: Wanted, reading: ReadOptions
     ) -> Job:
-        cards = {card.name: card for card in await self._service.list_models(caller=caller)}
-        named = cards.get(body.modelName)
-        version = str(body.modelVersion) if named else ""
-        names: dict[str, Any] = {
-            "upload_id": upload_id,
-            # Programs name models of the other kiosk, which there are none of here.
-            "model": named.name if named else asked.model,
-            "model_version": version if named and version in named.versions else "",
-            "caller": caller,
-        }
-        axes = await self._axes(upload_id, asked.axes, reading, caller)
+        axes = await self._axes(names["upload_id"], asked.axes, reading, names["caller"])
         request = SegmentationRequest(
             channel=asked.channel,
             reading=ReadOptions(
@@ -259,7 +254,13 @@ class DeepCell:
                     yield f"{stem}_feature_0.tif", await self._bytes(result, caller)
                 elif result.file_name.endswith(SUMMARY) and result.size_bytes <= LINEAGE_BYTES:
                     name = f"{stem}_lineage.json" if group.is_zip else "lineage.json"
-                    yield name, _lineage(await self._bytes(result, caller))
+                    if lineage := await self._lineage(result, caller):
+                        yield name, _at_once(lineage)
+
+    async def _lineage(self, result: ResultFile, caller: Caller) -> bytes:
+        """lineage.json of a tracked movie, from the table of its tracks; b"" if it is too long."""
+        text = b"".join([chunk async for chunk in await self._bytes(result, caller)]).decode()
+        return await asyncio.to_thread(lineage_json, text)
 
     async def _bytes(self, result: ResultFile, caller: Caller) -> AsyncIterator[bytes]:
         chunks = await self._service.read_result(result, caller=caller)
@@ -279,16 +280,17 @@ def _zip_name(group: JobGroup) -> str:
     return re.sub(r"[^A-Za-z0-9._-]", "_", stem) + ".zip"
 
 
-async def _lineage(summary: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    """lineage.json of a tracked movie, from the table of its tracks."""
-    text = b"".join([chunk async for chunk in summary]).decode()
-    yield await asyncio.to_thread(lineage_json, text)
+async def _at_once(data: bytes) -> AsyncIterator[bytes]:
+    yield data
 
 
 def lineage_json(summary: str) -> bytes:
-    """Track -> label, frames, mother, daughters, last frame before the division."""
-    tracks = {}
+    """Track -> label, frames, mother, daughters, first frame after it; b"" beyond MOST_PLACES."""
+    tracks, places = {}, 0
     for row in csv.DictReader(io.StringIO(summary)):
+        places += int(row["frames"])
+        if places > MOST_PLACES:
+            return b""
         daughters = [int(row[f"daughter_{n}_id"]) for n in (1, 2)]
         divides = row["divides"] == "1"
         tracks[row["track_id"]] = {

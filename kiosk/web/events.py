@@ -22,7 +22,7 @@ from kiosk.web.callers import caller_of
 # Proxies cut connections that are silent for 30 or 60 seconds.
 KEEP_ALIVE_S = 15.0
 # How many jobs go before a queued one is looked up this often while somebody watches it, and by
-# all streams of a server together not more often than the other number: each takes 0.3 ms.
+# all streams of a server together not more often than the other number: each takes half a ms.
 POSITION_S = 2.0
 MOST_LOOKS_PER_S = 100
 # Each watched job costs a connection to Redis.

@@ -514,6 +514,16 @@ async def test_page_goes_on_when_the_job_of_its_token_is_gone(bench: Bench) -> N
     assert not {job.id for job in first} & {job.id for job in rest}
 
 
+async def test_previews_expire_sooner(make_bench: Callable[..., Bench]) -> None:
+    bench = make_bench(retention_s=3600.0, preview_s=60.0)
+    for parameters, kept_s in (({"preview": True}, 60.0), ({}, 3600.0)):
+        job = await bench.queue.submit(make_job(parameters=parameters))
+        assert job.expire_time_s - job.create_time_s == pytest.approx(kept_s)
+    bench = make_bench(retention_s=3600.0, preview_s=0.0)
+    job = await bench.queue.submit(make_job(parameters={"preview": True}))
+    assert [job.id] == await bench.queue.expired()
+
+
 async def test_expired_jobs_are_named(make_bench: Callable[..., Bench]) -> None:
     bench = make_bench(retention_s=0.0)
     job = await bench.queue.submit(make_job())

@@ -143,3 +143,11 @@ async def test_a_kill_in_the_middle_of_a_write_loses_no_other_job(
     file.write_bytes(file.read_bytes() + b"*3\r\n$3\r\nSET\r\n$1")
     server.start()
     assert {job.id for job in jobs} == {job.id for job in (await bench.queue.list_jobs(9))[0]}
+
+
+async def test_jobs_ahead_beyond_what_is_counted_one_by_one(own: tuple[Any, Bench]) -> None:
+    """Owners far back count as one job each: exact where each has one."""
+    _, bench = own
+    jobs = [await bench.queue.submit(make_job(owner=f"owner{n:03d}")) for n in range(250)]
+    found = [await bench.queue.jobs_ahead(jobs[n].id) for n in (0, 1, 199, 200, 249)]
+    assert found == [0, 1, 199, 200, 249]

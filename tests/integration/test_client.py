@@ -109,6 +109,34 @@ async def test_region_of_a_plane(client: AsyncKiosk) -> None:
     assert result.run["region"]["max_y_px"] == 38
 
 
+async def test_one_plane_of_a_movie(client: AsyncKiosk) -> None:
+    movie = np.stack([spots(count) for count in (2, 4, 3)])
+    result = await client.segment(movie, model="bright", plane=(1, 0))
+    assert (result.labels.shape, result.labels.max()) == ((100, 120), 4)
+    assert result.run["plane"] == {"t": 1, "z": 0}
+    with pytest.raises(InvalidRequest, match="There is no plane"):
+        await client.segment(movie, model="bright", plane=(3, 0))
+    with pytest.raises(InvalidRequest, match="two whole numbers"):
+        await client.segment(movie, model="bright", plane=(0, 0, 0))  # type: ignore[arg-type]
+
+
+async def test_a_preview_and_how_to_find_jobs(client: AsyncKiosk) -> None:
+    upload = await client.upload(spots(5))
+    asked = {"model": "bright", "region": (0, 0, 38, 120), "plane": (0, 0)}
+    preview = await client.submit(upload, preview=True, **asked)
+    await client.wait(preview.name)
+    names = {item.file_name for item in await client.results(preview.name)}
+    assert names == {"array_labels.tif", "array_instances.csv", "array_run.json"}
+    job = await client.submit(upload, **asked)
+    await client.wait(job.name)
+    assert [item.name for item in await client.jobs()] == [job.name]
+    assert [item.name for item in await client.jobs(search="ARRAY bright")] == [job.name]
+    assert await client.jobs(search="no such") == []
+    assert await client.jobs(state="failed") == []
+    with pytest.raises(InvalidRequest, match="queued, running"):
+        await client.jobs(state="lost")
+
+
 async def test_numpy_integers_are_whole_numbers(client: AsyncKiosk) -> None:
     edges = tuple(np.array([0, 0, 38, 120]))
     assert (await client.segment(spots(5), model="bright", region=edges)).labels.max() == 2

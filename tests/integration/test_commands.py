@@ -16,7 +16,7 @@ from spots import spots, tiff, zipped
 from typer.testing import CliRunner
 
 from kiosk.cli import app
-from kiosk.cli.asked import format_names, named_numbers, rectangle, series_number
+from kiosk.cli.asked import format_names, named_numbers, plane_place, rectangle, series_number
 from kiosk.errors import InvalidRequest
 from kiosk.exports import FORMATS
 from kiosk.grpc_api import GrpcServer
@@ -73,6 +73,19 @@ def test_regions(text: str, edges: tuple[int, ...] | None) -> None:
 def test_regions_that_are_none(text: str) -> None:
     with pytest.raises(InvalidRequest, match=r"X,Y,WIDTH,HEIGHT in whole pixels, for example"):
         rectangle(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "place"), [("", None), ("7", (7, 0)), ("7,3", (7, 3)), (" 0 , 12", (0, 12))]
+)
+def test_planes(text: str, place: tuple[int, int] | None) -> None:
+    assert plane_place(text) == place
+
+
+@pytest.mark.parametrize("text", ["1,2,3", "1.5", "a", "-1", "0,-1", ",", "1,"])
+def test_planes_that_are_none(text: str) -> None:
+    with pytest.raises(InvalidRequest, match="T,Z, counted from 0"):
+        plane_place(text)
 
 
 @pytest.mark.parametrize(

@@ -373,8 +373,10 @@ def test_a_zip_is_done_when_all_have_ended_and_one_has_succeeded() -> None:
 
 
 def test_lineage_of_the_table_of_tracks() -> None:
-    header = "track_id,parent_id,daughter_1_id,daughter_2_id,first_frame,last_frame,divides"
-    found = json.loads(lineage_json(f"{header}\n1,0,2,3,0,1,1\n2,1,0,0,2,4,0\n3,1,0,0,2,2,0\n"))
+    header = "track_id,parent_id,daughter_1_id,daughter_2_id,first_frame,last_frame,frames,divides"
+    rows = "1,0,2,3,0,1,2,1\n2,1,0,0,2,4,3,0\n3,1,0,0,2,2,1,0\n"
+    assert lineage_json(f"{header}\n4,0,0,0,0,9999999,10000000,0\n") == b""
+    found = json.loads(lineage_json(f"{header}\n{rows}"))
     assert found["1"] == {
         "label": 1, "frames": [0, 1], "parent": None, "daughters": [2, 3], "frame_div": 2,
         "capped": True,

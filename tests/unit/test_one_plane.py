@@ -23,6 +23,7 @@ from kiosk.jobs import Job, JobState, Priority
 from kiosk.models import ModelCard
 from kiosk.pipelines import limits, segmentation
 from kiosk.pipelines.sizing import middle
+from kiosk.reading import ReadOptions
 from kiosk.request import Plane, Region, SegmentationRequest
 from kiosk.testing import FakeKiosk, MemoryQueue, make_kiosk
 from kiosk.tracking_request import TrackingRequest
@@ -156,6 +157,41 @@ async def test_a_preview_shows_what_the_job_would_find_there() -> None:
     np.testing.assert_array_equal(labels[core] > 0, image[1][core] > 0)
     assert job.priority is Priority.INTERACTIVE
     assert job.is_preview
+
+
+async def test_a_preview_of_a_channel_of_an_image_in_a_zip() -> None:
+    image = np.zeros((2, 2, 90, 100), np.uint8)
+    image[:, 1] = spots((2, 90, 100), number=15)
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr("plate/a.tif", tiff(np.zeros((30, 30), np.uint8)))
+        archive.writestr("plate/cells.tif", ome(image, "ZCYX"))
+    at, plane = region(20, 10, 80, 90), Plane(t=0, z=1)
+    reading = ReadOptions(member="plate/cells.tif")
+    kiosk = kiosk_with()
+    upload_id = await kiosk.upload(file.getvalue(), "plate.zip")
+    request = SegmentationRequest(
+        region=at, plane=plane, preview=True, channel="1", reading=reading
+    )
+    job = await kiosk.service.segment(
+        upload_id=upload_id, model="bright", request=request, caller=LOCAL
+    )
+    await kiosk.work()
+    result = await kiosk.service.get_result(job.id, "cells_labels.tif", caller=LOCAL)
+    chunks = await kiosk.service.read_result(result, caller=LOCAL)
+    labels = tifffile.imread(io.BytesIO(b"".join([chunk async for chunk in chunks])))
+    core = np.s_[28:72, 18:82]
+    assert labels[core].any()
+    np.testing.assert_array_equal(labels[core] > 0, image[1, 1][core] > 0)
+
+
+async def test_a_preview_of_a_colour_image() -> None:
+    image = np.repeat(spots((80, 90), number=15)[..., None], 3, axis=2)
+    _, files = await previewed(
+        kiosk_with(), tiff(image, photometric="rgb"), region(0, 0, 80, 90), Plane(t=0, z=0)
+    )
+    labels = tifffile.imread(io.BytesIO(files["cells_labels.tif"]))
+    np.testing.assert_array_equal(labels > 0, image[..., 0] > 0)
 
 
 async def test_a_preview_is_kept_for_an_hour_and_stays_out_of_lists() -> None:

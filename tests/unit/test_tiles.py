@@ -21,8 +21,8 @@ from kiosk.exports import label_tiff
 from kiosk.image_info import ImageInfo, TileAt
 from kiosk.imaging import tile_grid
 from kiosk.imaging.pyramids import level_shape, mean, nearest
-from kiosk.jobs import new_id
 from kiosk.reading import ReadOptions
+from kiosk.request import Plane, Region, SegmentationRequest
 from kiosk.testing import FakeKiosk
 from kiosk.tiles import Tiles
 
@@ -245,9 +245,11 @@ async def test_a_job_of_one_plane_has_labels_for_that_one(kiosk: FakeKiosk, tile
     """Its label image holds that plane alone."""
     stack = np.stack([spots((50, 60))] * 6).reshape(3, 2, 50, 60)
     upload = await kiosk.upload(ome(stack, "TZYX"), "cells.tif")
-    every = await kiosk.service.segment(upload_id=upload, model="bright", caller=LOCAL)
-    parameters = {**every.parameters, "plane": {"t": 2, "z": 1}}
-    job_id = (await kiosk.queue.submit(every.evolve(id=new_id(), parameters=parameters))).id
+    request = SegmentationRequest(plane=Plane(t=2, z=1))
+    job = await kiosk.service.segment(
+        upload_id=upload, model="bright", request=request, caller=LOCAL
+    )
+    job_id = job.id
     await kiosk.work()
     info = await tiles.job_image(job_id, caller=LOCAL)
     assert info.label_planes == ((2, 1),)
@@ -255,6 +257,31 @@ async def test_a_job_of_one_plane_has_labels_for_that_one(kiosk: FakeKiosk, tile
     assert len(np.unique(await whole_labels(tiles, job_id, 0, t=2, z=1))) > 2
     with pytest.raises(NotFound):
         await whole_labels(tiles, job_id, 0, t=0, z=0)
+    for key in [key for key in kiosk.store.objects if key.endswith("data")]:
+        del kiosk.store.objects[key]
+    again = kiosk.tiles()
+    info = await again.job_image(job_id, caller=LOCAL)
+    assert (info.sizes["t"], info.sizes["z"], info.label_planes) == (3, 2, ((2, 1),))
+    assert len(np.unique(await whole_labels(again, job_id, 0, t=2, z=1))) > 2
+    again.close()
+
+
+async def test_a_preview_has_labels_where_it_was_asked_for(kiosk: FakeKiosk, tiles: Tiles) -> None:
+    stack = np.stack([spots((50, 60), seed) for seed in range(3)])
+    upload = await kiosk.upload(ome(stack, "TYX"), "cells.tif")
+    region = Region(min_y_px=0, min_x_px=20, max_y_px=50, max_x_px=60)
+    request = SegmentationRequest(plane=Plane(t=1, z=0), region=region, preview=True)
+    job = await kiosk.service.segment(
+        upload_id=upload, model="bright", request=request, caller=LOCAL
+    )
+    await kiosk.work()
+    info = await tiles.job_image(job.id, caller=LOCAL)
+    assert (info.label_planes, info.has_labels) == (((1, 0),), True)
+    assert info.sizes["t"] == 3
+    whole = (await whole_labels(tiles, job.id, 0, t=1))[1:-1, 1:-1]
+    assert not whole[:, :20].any()
+    assert whole.any()
+    assert (stack[1][whole > 0] > 0).all()
 
 
 async def test_tracked_labels_and_volumes(kiosk: FakeKiosk, tiles: Tiles) -> None:

@@ -46,12 +46,13 @@ function Beside({ base, image, other, otherImage }: BesideProps) {
   // The numbers of a table are those of the job's own labels.
   const shared = { camera, t, z, channels, isPlain: true };
   const plain = { ...image, has_instances: false, has_tracks: false };
+  const isSameSize = image.sizes.y === otherImage.sizes.y && image.sizes.x === otherImage.sizes.x;
   return (
     <div class="compare">
       {compared.problem && <p class="compare-note" role="alert">{compared.problem}</p>}
       {!compared.answer && !compared.problem && <p class="compare-note">Comparing…</p>}
       {compared.answer && <Scores comparison={compared.answer} isTruth={isTruth} t={t} />}
-      <div class="compare-panels">
+      {isSameSize && <div class="compare-panels">
         <figure>
           <figcaption>This job</figcaption>
           <Viewer base={base} image={plain} others={labels} title="This job" {...shared} />
@@ -60,7 +61,7 @@ function Beside({ base, image, other, otherImage }: BesideProps) {
           <figcaption>{otherTitle}</figcaption>
           <Viewer base={base} image={plain} labels={labels} others={{ base, image }} title={otherTitle} {...shared} />
         </figure>
-      </div>
+      </div>}
     </div>
   );
 }

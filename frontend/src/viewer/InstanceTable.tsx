@@ -100,7 +100,7 @@ function Head({ table, sorting }: { table: PlaneTable; sorting: Signal<Sorting> 
         {table.columns.map((described, at) => (
           <th key={described.name} scope="col" aria-sort={order(at)} title={described.meaning}>
             <button type="button" onClick={() => { sorting.value = clicked(sorting.value, at); }}>
-              {titleOf(described)}{described.unit && <small> {unitInWords(described.unit)}</small>}
+              {titleOf(described)}<small> {unitInWords(described.unit)}</small>
             </button>
           </th>
         ))}

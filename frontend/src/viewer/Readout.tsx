@@ -7,7 +7,7 @@ import type { Hover, ViewerState } from "./state";
 export function Readout({ state, measurements }: { state: ViewerState; measurements: Measurements | null }) {
   const hover = state.hover.value;
   return (
-    <p class="viewer-readout">
+    <p class={state.channels.value.length > 1 ? "viewer-readout viewer-long" : "viewer-readout"}>
       {hover ? <Facts hover={hover} state={state} measurements={measurements} />
         : <span class="viewer-soft">Point at the picture to read values; click an instance to pick it.</span>}
     </p>

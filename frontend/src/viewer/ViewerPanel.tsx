@@ -49,7 +49,10 @@ function Panel(props: ViewerProps) {
   const { state } = stage;
   const panel = useRef<HTMLElement>(null);
 
-  useSignalEffect(() => void measurements?.show(state.plane.value));
+  useSignalEffect(() => {
+    if (state.isPlaying.value) measurements?.clear();
+    else void measurements?.show(state.plane.value);
+  });
   useEffect(() => () => measurements?.close(), []);
   usePicked(stage, measurements, props.picked);
 
@@ -65,7 +68,7 @@ function Panel(props: ViewerProps) {
       <Readout state={state} measurements={measurements} />
       <PlaneControls state={state} />
       <ChannelControls stage={stage} />
-      {measurements && <InstanceDetails state={state} measurements={measurements} />}
+      {measurements && <InstanceDetails state={state} measurements={measurements} onClose={() => pick(0)} />}
       {measurements && !isPlain && (
         <InstanceTable state={state} measurements={measurements} onPick={(label) => pick(label, true)} />
       )}

@@ -41,6 +41,8 @@ class Gestures {
 
   down(event: PointerEvent): void {
     if (event.pointerType === "mouse" && event.button !== 0) return;
+    // Holding the pointer would take the click from a button over the picture.
+    if ((event.target as Element).closest("button")) return;
     // An event made by a script has no pointer that could be held.
     try {
       this.element.setPointerCapture(event.pointerId);

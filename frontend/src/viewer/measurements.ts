@@ -10,7 +10,7 @@ import type { Cell, Column, InstanceRows } from "./shapes";
 
 /** In numbers of a table; going to and fro in a movie asks once. */
 const MOST_CELLS = 4_000_000;
-/** Playing a movie asks for no tables that nobody sees. */
+/** A slider on its way asks for no tables that nobody sees. */
 const SETTLE_MS = 120;
 
 export interface PlaneTable {
@@ -52,6 +52,12 @@ export class Measurements {
 
   #path({ t, z }: Plane): string {
     return below(this.base, `/instances?t=${t}&z=${z}`);
+  }
+
+  /** No plane is looked at closely, as while a movie plays. */
+  clear(): void {
+    this.#stopper.abort();
+    this.table.value = null;
   }
 
   close(): void {

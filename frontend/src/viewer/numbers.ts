@@ -13,12 +13,13 @@ export function inWords(value: number | string | null): string {
   return String(Number(value.toPrecision(DIGITS)));
 }
 
-/** As the server spells units; µm2 is for machines. */
+/** As the server spells units; µm2 is for machines, and grey values need no unit. */
 export function unitInWords(unit: string): string {
+  if (unit === "grey value") return "";
   return unit.replace(/\bum/g, "µm").replace(/2\b/, "²").replace(/3\b/, "³");
 }
 
 export function withUnit(value: number | string | null, unit: string): string {
   const text = inWords(value);
-  return unit && value !== null ? `${text} ${unitInWords(unit)}` : text;
+  return value === null ? text : `${text} ${unitInWords(unit)}`.trim();
 }

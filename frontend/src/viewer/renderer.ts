@@ -14,6 +14,9 @@ const GROUND = [0.063, 0.067, 0.071] as const;
 const SMOOTH_UP_TO = 2;
 const LINE_PX = 1.25;
 const MARKED_LINE_PX = 2.5;
+/** From afar instances are all outline: fainter ones let the image through. */
+const FAINT = 0.35;
+const FAINT_UP_TO = 1.6;
 const OTHER_COLOUR = [1, 1, 1, 1] as const;
 
 export interface LabelLooks {
@@ -129,7 +132,7 @@ export class Renderer {
     gl.activeTexture(gl.TEXTURE0);
     gl.uniform1i(program.at("u_palette"), 1);
     for (const layer of scene.labels) {
-      setLooks(gl, program, looks, layer);
+      setLooks(gl, program, looks, layer, window.camera.scale);
       for (const quad of layer.quads) {
         const texels = window.ratio / (window.camera.scale * window.ratio * quad.factor);
         gl.uniform2f(program.at("u_line"), LINE_PX * texels, MARKED_LINE_PX * texels);
@@ -171,9 +174,10 @@ export class Renderer {
   }
 }
 
-function setLooks(gl: WebGL2RenderingContext, program: GlProgram, looks: LabelLooks, layer: LabelLayer): void {
+function setLooks(gl: WebGL2RenderingContext, program: GlProgram, looks: LabelLooks, layer: LabelLayer, scale: number): void {
   const { isOther } = layer;
-  gl.uniform1i(program.at("u_outlines"), looks.hasOutlines || isOther ? 1 : 0);
+  const outlines = looks.hasOutlines || isOther ? looks.opacity * Math.min(1, FAINT + scale * FAINT_UP_TO) : 0;
+  gl.uniform1f(program.at("u_outlines"), outlines);
   gl.uniform1f(program.at("u_fill"), isOther ? 0 : looks.fill);
   gl.uniform1f(program.at("u_opacity"), looks.opacity);
   gl.uniform1ui(program.at("u_hovered"), isOther ? 0 : looks.hovered);

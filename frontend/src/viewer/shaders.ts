@@ -49,7 +49,7 @@ precision highp usampler2D;
 uniform usampler2D u_tile;     // with a pixel of the neighbours around it
 uniform sampler2D u_palette;
 uniform vec2 u_line;           // thickness of an outline in pixels of the tile: usual, marked
-uniform bool u_outlines;
+uniform float u_outlines;      // how strong; 0: none
 uniform float u_fill;
 uniform float u_opacity;
 uniform uint u_hovered;
@@ -82,8 +82,10 @@ void main() {
   bool isMarked = isPicked || here == u_hovered;
   if (isMarked && isEdge(here, u_line.y)) {
     colour = vec4(isPicked ? vec3(1.0) : mix(own, vec3(1.0), 0.6), 1.0);
-  } else if (u_outlines && !isMarked && isEdge(here, u_line.x)) {
-    colour = vec4(own, u_opacity);
+  } else if (u_outlines > 0.0 && !isMarked && isEdge(here, u_line.x)) {
+    colour = vec4(own, u_outlines);
+  } else if (u_only.a > 0.0 && isEdge(here, 2.0 * u_line.x)) {
+    colour = vec4(vec3(0.0), u_outlines);  // a dark line beside the light one: to be seen on any ground
   } else {
     float fill = isPicked ? max(u_fill, 0.4) : isMarked ? max(u_fill, 0.2) : u_fill;
     colour = vec4(own, fill * (isMarked ? 1.0 : u_opacity));

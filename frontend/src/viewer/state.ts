@@ -5,7 +5,7 @@ import { computed, signal, type Signal } from "@preact/signals";
 import type { Plane } from "./addresses";
 import type { Box, Camera } from "./camera";
 import { channelColour } from "./colours";
-import type { Limits } from "./contrast";
+import { type Limits, sliderEnd } from "./contrast";
 import { imageSize } from "./levels";
 import { inWords } from "./numbers";
 import type { ImageInfo } from "./shapes";
@@ -106,14 +106,21 @@ export function firstChannels(image: ImageInfo): ChannelLooks[] {
 }
 
 function firstLooks(image: ImageInfo, channel: number): ChannelLooks {
-  const { name, low, high } = image.channels[channel]!;
+  const { name } = image.channels[channel]!;
   return {
     channel,
     name: name || (image.is_rgb ? ["Red", "Green", "Blue"][channel] : "") || `Channel ${channel}`,
     colour: channelColour(image, channel),
-    limits: { low, high: Math.max(high, low + 1) },
+    limits: firstLimits(image, channel),
     isVisible: image.is_rgb || image.channels.length === 1 || image.shown_channels.includes(channel),
   };
+}
+
+/** Colours of a photograph are shown as they are: stretched one by one they would shift. */
+function firstLimits(image: ImageInfo, channel: number): Limits {
+  const { low, high } = image.channels[channel]!;
+  if (!image.is_rgb) return { low, high: Math.max(high, low + 1) };
+  return { low: 0, high: sliderEnd(image.dtype, Math.max(...image.channels.map((one) => one.high)) / 2) };
 }
 
 /** A stored value as what the file means by it. */

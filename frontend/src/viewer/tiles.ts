@@ -74,6 +74,7 @@ export class TileStore {
   /** Ask again for all that failed. */
   retry(): void {
     this.#failures.clear();
+    this.onChange();
     this.#next();
   }
 

@@ -17,6 +17,9 @@ local place = redis.call("LPOS", list, id, "MAXLEN", MOST_PLACES)
   or redis.call("LPOS", list, id, "RANK", -1, "MAXLEN", MOST_PLACES)
   or (length > 2 * MOST_PLACES and math.floor(length / 2) or length)
 
+-- An owner with as many parts out as one may have stands in no line: all others go before.
+local own_rank = redis.call("ZRANK", ready_key(class), owner) or math.huge
+
 -- The jobs of all owners of a class but this one; `turns` says how many of each count at most.
 local function count(of_class, turns)
   local owners, sum = redis.call("ZRANGE", ready_key(of_class), 0, MOST_OWNERS - 1), 0
@@ -25,11 +28,15 @@ local function count(of_class, turns)
       sum = sum + math.min(redis.call("LLEN", list_key(of_class, other)), turns(rank - 1))
     end
   end
-  return sum + math.max(0, redis.call("ZCARD", ready_key(of_class)) - MOST_OWNERS)
+  -- Those behind count as one job each, if they have a turn at all.
+  local standing = redis.call("ZCARD", ready_key(of_class))
+  local rest = math.max(0, standing - MOST_OWNERS)
+  if of_class ~= class then return sum + rest end
+  local before = math.max(0, math.min(own_rank, standing) - MOST_OWNERS)
+  local own = own_rank >= MOST_OWNERS and own_rank < standing and 1 or 0
+  return sum + before + (place > 0 and rest - before - own or 0)
 end
 
--- An owner with as many parts out as one may have stands in no line: all others go before.
-local own_rank = redis.call("ZRANK", ready_key(class), owner) or math.huge
 local ahead = place + count(class, function(rank) return place + (rank < own_rank and 1 or 0) end)
 local function any() return math.huge end
 if class == "interactive" then

@@ -43,25 +43,22 @@ TRACK_FORMATS: dict[str, TrackFormat] = {
     "labels": TrackFormat(
         ending="_labels.tif",
         media_type="image/tiff",
-        description="Tracked label image (OME-TIFF): a cell keeps its number through time. Open in"
-        " Fiji or napari.",
+        description="Tracked label image (OME-TIFF): a cell keeps its number through time.",
         opens_with="Open in Fiji or napari",
         writer=TrackedLabels,
     ),
     "ctc": TrackFormat(
         ending="_RES.zip",
         media_type="application/zip",
-        description="Masks and res_track.txt of the Cell Tracking Challenge. Unpack it for"
-        " ctc_validate, Trackastra and others.",
+        description="Masks and res_track.txt of the Cell Tracking Challenge.",
         opens_with="Unpack for ctc_validate, Trackastra and others",
         writer=CtcZip,
     ),
     "tracks": TrackFormat(
         ending="_tracks.csv",
         media_type="text/csv",
-        description="Table, one row per cell and frame: track, mother, position, area, intensity."
-        " Open in Excel, R or pandas; correct it and link again.",
-        opens_with="Open in Excel, R or pandas",
+        description="Table, one row per cell and frame: track, mother, position, area, intensity.",
+        opens_with="Open in Excel, R or pandas; correct it and link again",
         writer=TracksCsv,
     ),
     "track-summary": TrackFormat(
@@ -103,8 +100,7 @@ TRACK_FORMATS: dict[str, TrackFormat] = {
     "geff": TrackFormat(
         ending="_tracks.geff.zip",
         media_type="application/zip",
-        description="Lineage as GEFF 1.2, a graph with all measurements. Unzipped, napari, motile"
-        " and the geff package open it.",
+        description="Lineage as GEFF 1.2, a graph with all measurements.",
         opens_with="Unzipped, open in napari, motile or geff",
         writer=Geff,
     ),

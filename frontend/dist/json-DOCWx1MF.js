@@ -1,1 +1,0 @@
-import{G as e,R as t,V as n,Y as r}from"./index-DM37b3Oc.js";function i(i){let a=e({answer:null,problem:``});return r(()=>{let e=new AbortController;return a.value={answer:null,problem:``},t(i,e.signal).then(e=>{a.value={answer:e,problem:``}},t=>{e.signal.aborted||(a.value={answer:null,problem:n(t)})}),()=>e.abort()},[i]),a.value}export{i as t};
