@@ -5,7 +5,7 @@ import { useEffect, useState } from "preact/hooks";
 import { getJob } from "../api/jobs";
 import type { Job } from "../api/types";
 import { moment } from "../format/times";
-import { workerText } from "../jobs/words";
+import { settingsText, workerText } from "../jobs/words";
 import { Lazy } from "../Lazy";
 import { Heading } from "../page/Heading";
 import { settings } from "../page/kiosk";
@@ -32,8 +32,8 @@ export function ComparePage({ job, other }: { job: string; other: string }) {
 
 function described(job: Job | null): string {
   if (!job) return "…";
-  const time = job.create_time ? `, ${moment(job.create_time)}` : "";
-  return `${workerText(job, settings.models.value)}${time}`;
+  const time = job.create_time ? moment(job.create_time) : "";
+  return [workerText(job, settings.models.value), settingsText(job), time].filter(Boolean).join(", ");
 }
 
 function useJob(id: string): Job | null {

@@ -10,7 +10,7 @@ import { moment } from "../format/times";
 import { settings } from "../page/kiosk";
 import { comparePath, go } from "../routes";
 import { sendOne } from "../upload/single";
-import { workerText } from "./words";
+import { settingsText, workerText } from "./words";
 
 export function CompareDialog({ job, onClose }: { job: Job; onClose: () => void }) {
   const dialog = useRef<HTMLDialogElement>(null);
@@ -44,7 +44,8 @@ export function CompareDialog({ job, onClose }: { job: Job; onClose: () => void 
         {others?.map((other) => (
           <li key={other.id}><button type="button" onClick={() => compare(other.name)}>
             {workerText(other, settings.models.value)}
-            <span class="hint">{other.create_time && moment(other.create_time)}</span>
+            <span class="hint">{[settingsText(other), other.create_time && moment(other.create_time)]
+              .filter(Boolean).join(", ")}</span>
           </button></li>
         ))}
       </ul>

@@ -6,7 +6,7 @@ import type { Job } from "../api/types";
 import { number } from "../format/numbers";
 import { moment } from "../format/times";
 import { CopyButton, selectText } from "../page/CopyButton";
-import { tookText } from "./words";
+import { settingsText, tookText } from "./words";
 
 export function Facts({ job }: { job: Job }) {
   const id = useRef<HTMLElement>(null);
@@ -24,7 +24,7 @@ export function Facts({ job }: { job: Job }) {
 }
 
 export function factsOf(job: Job): [string, string][] {
-  const { channel, plane, postprocessing = {}, reading = {}, region, volume, within } = job.parameters;
+  const { channel, plane, reading = {}, region, volume, within } = job.parameters;
   const facts: [string, string][] = [];
   const add = (term: string, text: string | undefined): void => { if (text) facts.push([term, text]); };
   add("Submitted", job.create_time && moment(job.create_time));
@@ -42,7 +42,7 @@ export function factsOf(job: Job): [string, string][] {
   if (plane) add("Plane", `frame ${plane.t}, plane ${plane.z}`);
   add("3-D", volume ? "z-planes joined" : "");
   add("Mask", within ? "only instances inside of it" : "");
-  add("Settings", Object.entries(postprocessing).map(([name, value]) => `${name} ${number(value)}`).join(", "));
+  add("Settings", settingsText(job));
   add("Kept until", job.expire_time && moment(job.expire_time));
   return facts;
 }

@@ -53,6 +53,21 @@ test("a search asks the kiosk, and an answer that was overtaken is left aside", 
   expect(ids(store)).toBe("fast");
 });
 
+test("older ones stay when the newest are asked for again, and what was deleted elsewhere goes", async () => {
+  const at = (n: number): string => new Date(Date.UTC(2026, 0, 1, n)).toISOString();
+  answers.set("/jobs?page_token=2", { jobs: [job("a", "succeeded", at(1))], next_page_token: "3" });
+  answers.set("/jobs", { ...page(job("c", "succeeded", at(3)), job("b", "succeeded", at(2))), next_page_token: "2" });
+  const store = new JobStore();
+  await store.begin();
+  await store.older();
+  expect(ids(store)).toBe("c b a");
+  answers.set("/jobs", { ...page(job("d", "succeeded", at(4)), job("b", "succeeded", at(2))), next_page_token: "9" });
+  await store.refresh();
+  expect(ids(store)).toBe("d b a");
+  await store.older();
+  expect(asked.at(-1)).toBe("/api/v1/jobs?page_token=3");
+});
+
 test("with a state chosen, a job that has left it leaves the list", async () => {
   answers.set("/jobs?state=running", page(job("a", "running")));
   answers.set("/jobs", page());

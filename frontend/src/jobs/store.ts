@@ -34,6 +34,8 @@ export class JobStore {
   readonly #listed = signal<ReadonlySet<string>>(new Set());
   readonly listed = computed(() => this.#shown());
   #nextPage = "";
+  /** The filter that the list is of. */
+  #loaded: Filter | null = null;
   #focus = "";
   #events: JobEvents | null = null;
   #watched = "";
@@ -56,12 +58,15 @@ export class JobStore {
   async refresh(): Promise<void> {
     if (this.#isGuest) return;
     const asked = ++this.#asked;
+    const filter = this.filter.value;
     try {
-      const page = await listJobs(this.filter.value);
+      const page = await listJobs(filter);
       if (asked !== this.#asked) return; // overtaken by another search
-      this.#listed.value = new Set(page.jobs.map((job) => job.id));
+      const older = filter === this.#loaded ? this.#olderThan(page.jobs) : [];
+      this.#loaded = filter;
+      this.#listed.value = new Set([...page.jobs.map((job) => job.id), ...older]);
       this.#take(page.jobs);
-      this.#nextPage = page.next_page_token;
+      if (older.length === 0) this.#nextPage = page.next_page_token;
       this.trouble.value = "";
       this.isLoaded.value = true;
     } catch (error) {
@@ -124,6 +129,16 @@ export class JobStore {
       this.focusProblem.value = error;
       if (error.isPassing) setTimeout(() => { if (this.#focus === id) void this.look(id); }, RETRY_MS);
     }
+  }
+
+  /** What “Show older” has brought stays when the newest are asked for again. */
+  #olderThan(newest: readonly Job[]): string[] {
+    const oldest_ms = Math.min(...newest.map(createdMs));
+    const listed = newest.length > 0 ? [...this.#listed.value] : [];
+    return listed.filter((id) => {
+      const job = this.jobs.value.get(id);
+      return job !== undefined && createdMs(job) < oldest_ms;
+    });
   }
 
   #shown(): Job[] {

@@ -2,7 +2,7 @@
 
 import { isFinal } from "../api/events";
 import type { Job, Model } from "../api/types";
-import { whole } from "../format/numbers";
+import { number, whole } from "../format/numbers";
 import { duration } from "../format/times";
 import { plainName } from "../run/settings";
 
@@ -42,6 +42,12 @@ export function progressOf(job: Job): number | null {
 export function tookText(job: Job): string {
   if (!job.start_time || !job.end_time) return "";
   return duration((Date.parse(job.end_time) - Date.parse(job.start_time)) / 1000);
+}
+
+/** The numbers that were set for it: "min_area_px 31". */
+export function settingsText({ parameters }: Job): string {
+  const given = Object.entries(parameters.postprocessing ?? {});
+  return given.map(([name, value]) => `${name} ${number(value)}`).join(", ");
 }
 
 /** What does a job: its model, and whether cells are followed through time. */

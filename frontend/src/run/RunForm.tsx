@@ -124,6 +124,7 @@ function Movies() {
 function RunButtons({ isPreviewing, onPreview }: Props) {
   const ready = runnable.value;
   const jobs = ready.reduce((sum, item) => sum + item.contents.chosen.value.length, 0);
+  const coming = tray.items.value.filter(({ doubt, transfer }) => !doubt.value && transfer.isOpen);
   const isBusy = ready.some((item) => item.isStarting.value);
   const model = settings.model.value;
   const unclear = tray.ready.value.filter(needsWord);
@@ -139,6 +140,9 @@ function RunButtons({ isPreviewing, onPreview }: Props) {
       <button class="primary large" id="run" disabled={ready.length === 0 || !model || isBusy}>
         {isBusy ? "Starting…" : ready.length === 0 ? "Run" : `Run ${count(ready.length, "file")}${more}`}
       </button>
+      {coming.length > 0 && !startsByItself.value && (
+        <p class="hint">{count(coming.length, "file is", "files are")} still on the way.</p>
+      )}
       <button type="button" id="preview" aria-expanded={isPreviewing}
         disabled={ready.length === 0 || !model} onClick={onPreview}>
         {isPreviewing ? "Close the preview" : "Preview"}

@@ -7,7 +7,7 @@ import type { Carrier, Transfer } from "./transfer";
 
 // Three keep the line busy and leave half of a browser's six connections to the rest of the page.
 const AT_A_TIME = 3;
-const FIRST_WAIT_MS = 2000;
+const FIRST_WAIT_MS = 1000;
 const LONGEST_WAIT_MS = 30_000;
 
 export class UploadQueue {

@@ -8,11 +8,12 @@ import { UPLOADS } from "../api/uploads";
 import { CheckedRequests } from "./checkedRequests";
 import type { Carrier, Told, Transfer } from "./transfer";
 
-// Proxies have limits for one request, and a piece is what may be lost when a laptop is closed.
-const PIECE_BYTES = 8 * 1024 * 1024;
-const RETRY_DELAYS_MS = [500, 1500, 4000];
+// A piece is kept whole or not at all, since its checksum is of the whole: a slow line that breaks
+// loses two seconds, and a fast one is not held up by asking.
+const PIECE_BYTES = 2 * 1024 * 1024;
 // Another request is writing, or has written, to this upload, or a piece has come in damaged: asking
-// again how far it is helps.
+// again how far it is helps. An outage is not for the library: the queue waits for its end.
+const RETRY_DELAYS_MS = [500, 1500, 4000];
 const WORTH_ASKING = [409, 423, 460];
 
 // Not in the first load of the page.
@@ -77,8 +78,7 @@ class Run {
 }
 
 function isWorthRetrying(error: DetailedError): boolean {
-  const status = error.originalResponse?.getStatus() ?? 0;
-  return problemOf(error).isPassing || WORTH_ASKING.includes(status);
+  return WORTH_ASKING.includes(error.originalResponse?.getStatus() ?? 0);
 }
 
 /** What an error of the library's means for people. */
