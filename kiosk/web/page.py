@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import gzip
 import re
 from pathlib import Path
 
@@ -13,6 +15,7 @@ from kiosk.errors import NotFound
 # name never changes.
 HASHED = re.compile(r"-[A-Za-z0-9_-]{8}\.[a-z0-9]+$")
 KEPT = "public, max-age=31536000, immutable"
+PACKED = (".css", ".js")
 
 
 class Page:
@@ -20,6 +23,7 @@ class Page:
 
     def __init__(self, frontend: Path) -> None:
         self._frontend = frontend
+        self._packed: dict[str, bytes] = {}
 
     def add_to(self, app: web.Application) -> None:
         # One file is every page; it shows what the address says.
@@ -33,8 +37,21 @@ class Page:
         path = self._frontend / name
         if not path.is_file():
             raise web.HTTPNotFound
-        headers = {"Cache-Control": KEPT} if HASHED.search(name) else {}
-        return web.FileResponse(path, headers=headers)
+        if not HASHED.search(name):
+            return web.FileResponse(path)
+        headers = {"Cache-Control": KEPT}
+        if path.suffix not in PACKED or "gzip" not in request.headers.get("Accept-Encoding", ""):
+            return web.FileResponse(path, headers=headers)
+        headers |= {"Content-Encoding": "gzip", "Vary": "Accept-Encoding"}
+        media_type = "text/css" if path.suffix == ".css" else "text/javascript"
+        return web.Response(body=await self._gzip(path), content_type=media_type, headers=headers)
+
+    async def _gzip(self, path: Path) -> bytes:
+        """A file that never changes, packed once."""
+        if path.name not in self._packed:
+            data = await asyncio.to_thread(path.read_bytes)
+            self._packed[path.name] = await asyncio.to_thread(gzip.compress, data, mtime=0)
+        return self._packed[path.name]
 
     async def index(self, request: web.Request) -> web.StreamResponse:
         index = self._frontend / "index.html"

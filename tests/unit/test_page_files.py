@@ -42,6 +42,15 @@ async def test_a_file_with_a_hash_in_its_name_is_kept(browser):
     assert "immutable" in answer.headers["Cache-Control"]
 
 
+async def test_scripts_are_sent_packed_to_who_takes_that(browser):
+    packed = await browser.get(f"/static/{HASHED}", headers={"Accept-Encoding": "gzip, br"})
+    plain = await browser.get(f"/static/{HASHED}", headers={"Accept-Encoding": "identity"})
+    assert packed.headers["Content-Encoding"] == "gzip"
+    assert packed.headers["Vary"] == "Accept-Encoding"
+    assert "Content-Encoding" not in plain.headers
+    assert await packed.text() == await plain.text() == "export {};"
+
+
 async def test_other_files_are_asked_for_each_time(browser):
     answer = await browser.get("/static/licenses.md")
     assert answer.headers["Cache-Control"] == "no-cache"

@@ -1,8 +1,8 @@
 // The picture of a job, and what was measured in it.
 
-import { useSignal } from "@preact/signals";
+import { type Signal, useSignal } from "@preact/signals";
 import type { ComponentChildren } from "preact";
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 
 import { getImage, jobAddress } from "../api/jobs";
 import { Problem } from "../api/problem";
@@ -13,13 +13,13 @@ import { Viewer } from "../page/Viewer";
 import type { ImageInfo } from "../viewer/shapes";
 import { firstPlane } from "../viewer/state";
 
-type Tab = "picture" | "plots" | "lineage";
+type Tab = "lineage" | "plots";
 
 export function JobImage({ job }: { job: Job }) {
   const [image, setImage] = useState<ImageInfo | null>(null);
   const [trouble, setTrouble] = useState("");
-  const [tab, setTab] = useState<Tab>("picture");
   const [picked, setPicked] = useState(0);
+  const picture = useRef<HTMLElement>(null);
   const t = useSignal(0);
   const z = useSignal(0);
   const isDone = job.state === "succeeded";
@@ -40,23 +40,45 @@ export function JobImage({ job }: { job: Job }) {
   }, [job.id, isDone]);
 
   if (!image) return trouble && !job.error ? <p class="note">{trouble}</p> : null;
-  const tabs: [Tab, string][] = [["picture", "Picture"]];
-  if (isDone && (image.has_instances || image.has_tracks)) tabs.push(["plots", "Plots"]);
-  if (isDone && image.has_tracks) tabs.push(["lineage", "Lineage"]);
-  const show = (label: number): void => { setPicked(label); setTab("picture"); };
-  // The same frame everywhere: a click on a plot or a tree goes to it in the picture.
-  const props = { job, t, z };
+  const show = (label: number): void => {
+    setPicked(label);
+    picture.current?.scrollIntoView({ block: "nearest" });
+  };
   return (
-    <section class="card job-image" aria-label="Image">
-      {tabs.length > 1 && <Tabs tabs={tabs} tab={tab} onTab={setTab} />}
-      <div id="tab-picture" role={tabs.length > 1 ? "tabpanel" : undefined} aria-labelledby="tab-of-picture"
-        hidden={tab !== "picture"}>
+    <div class="job-images">
+      <section class="card job-image" aria-label="Image" ref={picture}>
         <Viewer key={String(isDone)} base={jobAddress(job.id)} image={image} picked={picked}
           onPick={setPicked} t={t} z={z} />
-      </div>
+      </section>
+      {isDone && <Figures job={job} image={image} t={t} z={z} picked={picked} onPick={show} />}
+    </div>
+  );
+}
+
+interface FiguresProps {
+  job: Job;
+  image: ImageInfo;
+  t: Signal<number>;
+  z: Signal<number>;
+  picked: number;
+  onPick: (label: number) => void;
+}
+
+/** Below the picture, so that a click on a plot or a tree is seen to go to its frame and instance. */
+function Figures({ job, image, t, z, picked, onPick }: FiguresProps) {
+  const tabs: [Tab, string][] = [];
+  if (image.has_tracks) tabs.push(["lineage", "Lineage"]);
+  if (image.has_instances || image.has_tracks) tabs.push(["plots", "Plots"]);
+  const [chosen, setChosen] = useState<Tab | null>(null);
+  const tab = chosen ?? tabs[0]?.[0];
+  if (!tab) return null;
+  const props = { job, t, z };
+  return (
+    <section class="card job-image" aria-label="Figures">
+      <Tabs tabs={tabs} tab={tab} onTab={setChosen} />
       {tab === "plots" && <Panel tab={tab}><Lazy load={loadPlots} props={props} /></Panel>}
       {tab === "lineage" && (
-        <Panel tab={tab}><Lazy load={loadLineage} props={{ ...props, picked, onPick: show }} /></Panel>
+        <Panel tab={tab}><Lazy load={loadLineage} props={{ ...props, picked, onPick }} /></Panel>
       )}
     </section>
   );
@@ -83,7 +105,7 @@ function Tabs({ tabs, tab, onTab }: TabsProps) {
     document.getElementById(`tab-of-${next}`)?.focus();
   };
   return (
-    <div class="tabs" role="tablist" aria-label="Views" onKeyDown={onKeyDown}>
+    <div class="tabs" role="tablist" aria-label="Figures" onKeyDown={onKeyDown}>
       {tabs.map(([name, title]) => (
         <button type="button" key={name} id={`tab-of-${name}`} role="tab" aria-selected={tab === name}
           tabIndex={tab === name ? 0 : -1} onClick={() => onTab(name)}>{title}</button>

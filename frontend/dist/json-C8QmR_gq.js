@@ -1,1 +1,0 @@
-import{J as e,Q as t,V as n,W as r}from"./index-BuVzAkFP.js";function i(i){let a=e({answer:null,problem:``});return t(()=>{let e=new AbortController;return a.value={answer:null,problem:``},n(i,e.signal).then(e=>{a.value={answer:e,problem:``}},t=>{e.signal.aborted||(a.value={answer:null,problem:r(t)})}),()=>e.abort()},[i]),a.value}export{i as t};
