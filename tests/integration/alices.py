@@ -24,8 +24,10 @@ from kiosk.api_keys import new_api_key
 from kiosk.authentication import Authentication
 from kiosk.callers import Scope
 from kiosk.grpc_api import GrpcServer
+from kiosk.request import SegmentationRequest
 from kiosk.settings import CHECKOUT, LimitSettings
 from kiosk.testing import FakeKiosk, MemoryKeyRing, make_caller, make_kiosk
+from kiosk.tracking_request import TrackingRequest
 from kiosk.web import make_app
 
 ALICE, MALLORY = make_caller("alice"), make_caller("mallory")
@@ -77,7 +79,9 @@ async def make_alices() -> Alices:
     plane[:, 4:12, 4:12] = 200
     tifffile.imwrite(file, plane, ome=True, metadata={"axes": "TYX"})
     upload = await fake.upload(file.getvalue(), "cells.tif", caller=ALICE)
-    done = await fake.service.track(upload_id=upload, model="bright", caller=ALICE)
+    # Only what the calls name: this is made anew for each of hundreds of tests.
+    files = TrackingRequest(segmentation=SegmentationRequest(formats=("labels", "tracks")))
+    done = await fake.service.track(upload_id=upload, model="bright", request=files, caller=ALICE)
     await fake.work()
     waiting = await fake.service.segment(upload_id=upload, model="bright", caller=ALICE)
     begun = await fake.service.uploads.create("more.tif", 10, "", caller=ALICE)

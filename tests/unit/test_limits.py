@@ -14,6 +14,7 @@ from kiosk.imaging import overviews
 from kiosk.imaging.intensity import plane_limits
 from kiosk.pipelines.limits import limits_of_plane
 from kiosk.ports import ImageSource
+from kiosk.request import SegmentationRequest
 from kiosk.settings import LimitSettings
 from kiosk.testing import MemoryStore, make_card
 
@@ -26,7 +27,8 @@ def opened(pixels: np.ndarray, axes: str) -> ImageSource:
 
 def context(store: MemoryStore) -> Any:
     card = make_card(low_percentile=1.0, high_percentile=99.0)
-    return SimpleNamespace(store=store, card=card, job=SimpleNamespace(id="j1"))
+    job, request = SimpleNamespace(id="j1"), SegmentationRequest()
+    return SimpleNamespace(store=store, card=card, job=job, request=request)
 
 
 @pytest.fixture

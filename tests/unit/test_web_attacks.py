@@ -110,7 +110,7 @@ async def test_a_head_that_never_ends_is_cut_off_though_it_dribbles(
             await asyncio.sleep(0.05)
             await connection.send(drop)
 
-    async with serving(kiosk, idle_s=0.3) as port, connected(port) as connection:
+    async with serving(kiosk, idle_s=1.0) as port, connected(port) as connection:
         await connection.send(begun)
         sender = asyncio.create_task(dribble(connection))
         answer = await connection.rest()

@@ -85,7 +85,8 @@ function Choice({ families, listed, family, onChoose }: ChoiceProps) {
         <input type="number" min="1" onChange={(event) => choose(Number(event.currentTarget.value))} />
       </label>
       <span class="lineage-note" role="status">
-        {isUnknown.value ? "There is no such track." : `${inWords(families.length, "family", "families")} in all`}
+        {isUnknown.value ? "There is no such track."
+          : `${inWords(families.length, "family", "families")} in all${listed.length ? "" : ", none with a division"}`}
       </span>
     </div>
   );

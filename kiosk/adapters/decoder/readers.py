@@ -127,6 +127,9 @@ class _Zygote:
 
     def forked(self) -> tuple[socket.socket, int]:
         """The socket and id of the reader that was asked for. Raises OSError and ValueError."""
+        # Its readers die with it, but not at once: one may still look alive.
+        if self._process is None or self._process.poll() is not None:
+            raise OSError("the process that forks them has ended")
         if not self._forking:
             self.fork()
         if len(self._pids) < len(self._forking):
