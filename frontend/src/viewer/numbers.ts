@@ -1,4 +1,6 @@
-// Numbers as people read them.
+// Numbers as people read them, with the decimal mark of their language.
+
+import { locale } from "../format/locale";
 
 const DIGITS = 4;
 
@@ -8,9 +10,18 @@ export function inWords(value: number | string | null): string {
   if (typeof value === "string") return value;
   if (Number.isInteger(value) && Math.abs(value) < 1e12) return String(value);
   const size = Math.abs(value);
-  if (size >= 1e7 || size < 1e-3) return value.toExponential(DIGITS - 1);
-  if (size >= 1000) return value.toFixed(1);
-  return String(Number(value.toPrecision(DIGITS)));
+  if (size >= 1e7 || size < 1e-3) return value.toExponential(DIGITS - 1).replace(".", decimalMark());
+  if (size >= 1000) return written(value, { minimumFractionDigits: 1, maximumFractionDigits: 1 });
+  return written(value, { maximumSignificantDigits: DIGITS });
+}
+
+/** Without marks between thousands, which columns of numbers are easier to compare without. */
+function written(value: number, options: Intl.NumberFormatOptions): string {
+  return value.toLocaleString(locale(), { useGrouping: false, ...options });
+}
+
+function decimalMark(): string {
+  return written(0.5, {}).replace(/\d/g, "");
 }
 
 /** As the server spells units; µm2 is for machines, and grey values need no unit. */
