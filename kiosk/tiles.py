@@ -12,9 +12,9 @@ from contextlib import asynccontextmanager
 
 import numpy as np
 
-from kiosk.access import job_of
+from kiosk.access import finished_job_of, job_of
 from kiosk.callers import Caller
-from kiosk.errors import InvalidRequest, NotFound, WrongState
+from kiosk.errors import InvalidRequest, NotFound
 from kiosk.image_info import ImageInfo, LevelSize, ShownChannel, TileAt
 from kiosk.imaging.stored_values import plain_values
 from kiosk.imaging.tile_grid import TILE_PX
@@ -97,7 +97,7 @@ class Tiles:
 
     async def job_label_array(self, job_id: str, at: TileAt, *, caller: Caller) -> np.ndarray:
         """(y + 2, x + 2) uint32 labels, as in `job_labels`."""
-        job = await self.job(job_id, caller=caller)
+        job = await finished_job_of(self._queue, job_id, caller=caller)
         return await self._label_array(await self._labels(job), _stored_at(job, at))
 
     async def packed(self, array: np.ndarray) -> bytes:
@@ -138,10 +138,6 @@ class Tiles:
 
     async def _labels(self, job: Job) -> ShownImage:
         """The label image of a job."""
-        if job.state is not JobState.SUCCEEDED:
-            raise WrongState(
-                f"The job is {job.state.value} and has no labels.", reason="NO_RESULTS"
-            )
         key = _labels_key(job)
         try:
             return await self._pieces.image(Origin(file_name=key.rsplit("/", 1)[1], key=key))

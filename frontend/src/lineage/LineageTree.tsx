@@ -3,6 +3,7 @@
 import { type Signal, useSignal } from "@preact/signals";
 import { useEffect, useMemo } from "preact/hooks";
 
+import { count } from "../format/numbers";
 import { below } from "../viewer/addresses";
 import { useJson } from "../viewer/json";
 import type { Lineage } from "../viewer/shapes";
@@ -76,7 +77,7 @@ function Choice({ families, listed, family, onChoose }: ChoiceProps) {
         Family of track{" "}
         <select value={family.root} onChange={(event) => choose(Number(event.currentTarget.value))}>
           {shown.map(({ root, divisions, tracks }) => (
-            <option key={root} value={root}>{root} ({inWords(tracks.length, "track")}, {inWords(divisions, "division")})</option>
+            <option key={root} value={root}>{root} ({count(tracks.length, "track")}, {count(divisions, "division")})</option>
           ))}
         </select>
       </label>
@@ -86,12 +87,8 @@ function Choice({ families, listed, family, onChoose }: ChoiceProps) {
       </label>
       <span class="lineage-note" role="status">
         {isUnknown.value ? "There is no such track."
-          : `${inWords(families.length, "family", "families")} in all${listed.length ? "" : ", none with a division"}`}
+          : `${count(families.length, "family", "families")} in all${listed.length ? "" : ", none with a division"}`}
       </span>
     </div>
   );
-}
-
-function inWords(count: number, one: string, many = `${one}s`): string {
-  return `${count} ${count === 1 ? one : many}`;
 }

@@ -1,1 +1,0 @@
-import{$ as e,G as t,H as n,Y as r}from"./index-DQd2qjjK.js";function i(i){let a=r({answer:null,problem:``});return e(()=>{let e=new AbortController;return a.value={answer:null,problem:``},n(i,e.signal).then(e=>{a.value={answer:e,problem:``}},n=>{e.signal.aborted||(a.value={answer:null,problem:t(n)})}),()=>e.abort()},[i]),a.value}export{i as t};
