@@ -121,6 +121,7 @@ lock: setup ## pin the newest versions that pyproject.toml allows
 	@$(BIN)/pip install --quiet uv
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-emit-index-url --no-annotate --no-header --generate-hashes --extra dev pyproject.toml --upgrade -o requirements.lock
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-emit-index-url --no-annotate --no-header --generate-hashes --extra formats -c requirements.lock pyproject.toml --upgrade -o requirements-formats.lock
+	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-emit-index-url --no-annotate --no-header --generate-hashes --extra cluster -c requirements.lock pyproject.toml --upgrade -o requirements-cluster.lock
 
 setup-formats: $(VENV)/.formats ## add to .venv the readers of CZI, ND2 and LIF
 

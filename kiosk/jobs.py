@@ -76,6 +76,8 @@ class Job:
     error_reason: str = ""
     notes: tuple[str, ...] = ()  # what the kiosk read, guessed or left out
     waiting_for: str = ""  # the outage that holds it up at present, in a sentence
+    work_px: int = 0  # pixels of all its planes, or of its region in each; 0 = not known
+    trace: str = ""  # W3C traceparent of the call that submitted it; "" = it is not traced
     create_time_s: float = 0.0
     start_time_s: float = 0.0
     end_time_s: float = 0.0

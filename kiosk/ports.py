@@ -18,12 +18,39 @@ from kiosk.models import ModelCard
 from kiosk.reading import ReadOptions
 
 
+@dataclass(frozen=True, kw_only=True)
+class ModelLoad:
+    """Open work for one version of one model; `model` "" are jobs that need none.
+
+    Attributes:
+        open_px: pixels of open jobs that are not done yet.
+        px_per_slot_s: pixels that one slot of a consumer (it does a part at a time) gets done per
+            second, as measured over the last minutes; 0 = nothing was measured yet.
+    """
+
+    model: str
+    version: str
+    open_px: int
+    px_per_slot_s: float = 0.0
+
+
 @dataclass(frozen=True)
 class Backlog:
-    """Work that is waiting or being done: parts of all open jobs, and the open jobs."""
+    """Work that is waiting or being done.
+
+    Attributes:
+        parts: of all open jobs.
+        jobs: that are open.
+        leased: parts that consumers hold.
+        oldest_s: about how long ago the oldest job was submitted of those next in line; 0 = none.
+        models: what is open for each model; one with nothing open stays while its pace is known.
+    """
 
     parts: int
     jobs: int
+    leased: int = 0
+    oldest_s: float = 0.0
+    models: tuple[ModelLoad, ...] = ()
 
 
 class JobQueue(Protocol):

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel, ValidationError
 
-from kiosk.settings import Group, Settings, child_environment
+from kiosk.settings import Settings, child_environment
+from kiosk.settings.group import Group
 
 
 @pytest.fixture(autouse=True)
