@@ -19,7 +19,7 @@ class StatusSettings(Group):
         0,
         ge=0,
         le=65535,
-        description="Port of /metrics, /healthz (it runs) and /readyz (it can do its work). 0: none;"
+        description="Port of /metrics, /healthz (it runs) and /readyz (it can work). 0: none;"
         " `kiosk up` picks free ones.",
     )
 

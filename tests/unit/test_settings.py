@@ -135,11 +135,12 @@ def test_units_are_in_the_names() -> None:
         "consumers",
         "grpc_port",
         "web_port",
+        "port",
     }
     for _, group in groups():
         for name, info in group.model_fields.items():
             if info.annotation in (int, float):
-                assert name in plain or name.endswith(("_s", "_px", "_bytes")), name
+                assert name in plain or name.endswith(("_s", "_px", "_bytes", "_ratio")), name
 
 
 def test_child_gets_our_environment_and_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
