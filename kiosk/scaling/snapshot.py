@@ -5,19 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from kiosk.ports import Backlog
-
-
-@dataclass(frozen=True)
-class RoleReplicas:
-    """Replicas of a role.
-
-    Attributes:
-        desired: that it was told to have; those that are starting count.
-        ready: that can work.
-    """
-
-    desired: int
-    ready: int
+from kiosk.ports import RoleReplicas as RoleReplicas
 
 
 @dataclass(frozen=True)
