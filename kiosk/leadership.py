@@ -6,7 +6,8 @@ two leaders:
 
 - A leader leads for `lead_s` from the moment at which it *began* the last write that succeeded.
 - Nobody takes over before the record has stood unchanged for its whole `duration_s` since this
-  process *first saw* it so, which is never before it was written.
+  process *first saw* it so, which is never before it was written. A record that is not there counts
+  as one that may just have been deleted. Only who steps down lets another take over at once.
 
 As `lead_s` is shorter than `duration_s` by a third, clocks may also run at speeds that differ, and
 what a leader has begun can end. A write that was lost on its way, in either direction, changes
@@ -52,7 +53,7 @@ class Leadership:
         self._duration_s = duration_s
         self._monotonic, self._unix_time = monotonic, unix_time
         self._seen: LeaderRecord | None = None
-        self._seen_s = monotonic()
+        self._seen_s: float | None = None
         self._lead_until_s = float("-inf")
 
     @property
@@ -96,15 +97,17 @@ class Leadership:
             log.warning("The next leader has to wait: %s", error)
 
     def _see(self, record: LeaderRecord | None) -> None:
-        if record != self._seen:
+        if self._seen_s is None or record != self._seen:
             self._seen, self._seen_s = record, self._monotonic()
 
     def _may_write(self) -> bool:
-        """The record is ours, nobody's, or its holder has not been heard of for too long."""
-        if self._seen is None or self._seen.holder in ("", self._identity):
+        """The record is ours, nobody's, or has not changed for too long."""
+        if self._seen is None and self.is_leader:
             return True
-        patience_s = max(self._duration_s, self._seen.duration_s)
-        return self._monotonic() - self._seen_s >= patience_s
+        if self._seen is not None and self._seen.holder in ("", self._identity):
+            return True
+        patience_s = max(self._duration_s, self._seen.duration_s if self._seen else 0.0)
+        return self._seen_s is not None and self._monotonic() - self._seen_s >= patience_s
 
     def _next_record(self) -> LeaderRecord:
         if self._seen is not None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from kiosk.ports import Backlog
-from kiosk.ports import RoleReplicas as RoleReplicas
+from kiosk.ports import Backlog, RoleReplicas
+
+__all__ = ["Memory", "RoleReplicas", "Snapshot", "Want"]
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from kiosk.ports import Backlog, ModelLoad
+from kiosk.ports import Backlog, ModelLoad, RoleReplicas
 from kiosk.scaling.policy import ScalingPolicy
-from kiosk.scaling.snapshot import RoleReplicas
 
 
 @dataclass(frozen=True)
