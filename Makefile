@@ -10,7 +10,7 @@ SERVERS := .servers
 export GRPC_ENABLE_FORK_SUPPORT := 0
 
 .DEFAULT_GOAL := help
-.PHONY: page test-page test-browser screenshots help setup setup-formats setup-train test-train demo up test test-all lint bench bench-measure bench-slide bench-volumes bench-linking chaos chaos-short compare fuzz fuzz-coverage audit protos lock train clean
+.PHONY: image deploy-check page test-page test-browser screenshots help setup setup-formats setup-train test-train demo up test test-all lint bench bench-measure bench-slide bench-volumes bench-linking chaos chaos-short compare fuzz fuzz-coverage audit protos lock train clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -122,6 +122,22 @@ lock: setup ## pin the newest versions that pyproject.toml allows
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-emit-index-url --no-annotate --no-header --generate-hashes --extra dev pyproject.toml --upgrade -o requirements.lock
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-emit-index-url --no-annotate --no-header --generate-hashes --extra formats -c requirements.lock pyproject.toml --upgrade -o requirements-formats.lock
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-emit-index-url --no-annotate --no-header --generate-hashes --extra cluster -c requirements.lock pyproject.toml --upgrade -o requirements-cluster.lock
+
+VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
+IMAGE ?= cell-kiosk:$(VERSION)
+PYTHON_IMAGE ?= docker.io/library/python:3.12-slim
+LOCKS ?= requirements-cluster.lock
+IMAGE_TOOL ?= $(or $(shell command -v podman || command -v docker || command -v buildah),podman)
+
+image: ## build the image for clusters; IMAGE=name:tag, PYTHON_IMAGE=base@digest, LOCKS="..."
+	@command -v $(IMAGE_TOOL) >/dev/null \
+	  || { echo "An image is built by podman, docker or buildah; none of them is installed."; exit 1; }
+	@$(IMAGE_TOOL) build --file deploy/Containerfile --tag $(IMAGE) \
+	  --build-arg PYTHON_IMAGE=$(PYTHON_IMAGE) --build-arg LOCKS="$(LOCKS)" --build-arg VERSION=$(VERSION) \
+	  --build-arg REVISION=$$(git rev-parse HEAD 2>/dev/null || echo unknown) $(BUILD_ARGS) .
+
+deploy-check: setup ## render and check everything in deploy/ (needs kubectl)
+	@$(BIN)/python -m pytest tests/deploy
 
 setup-formats: $(VENV)/.formats ## add to .venv the readers of CZI, ND2 and LIF
 
