@@ -30,8 +30,6 @@ CARDS_KEPT_S = 5.0
 CHANGING_KEPT_S = 1.0
 _CHANGING = {"LOADING", "UNLOADING"}
 
-ROUND_ROBIN = '{"loadBalancingConfig": [{"round_robin": {}}]}'
-
 # Questions about models are answered from memory; who takes longer is not well.
 ANSWER_S = 10.0
 
@@ -53,11 +51,7 @@ _NOT_LOADED = ("unknown model", "no available versions", "is not ready", "is not
 
 
 class TritonInference:
-    """`ports.InferenceClient` over one Triton address; one channel, many requests in flight.
-
-    Args:
-        address: HOST:PORT, or any name of gRPC; dns:///HOST:PORT stands for all its addresses.
-    """
+    """`ports.InferenceClient` over one Triton address; one channel, many requests in flight."""
 
     def __init__(self, address: str, timeout_s: float, secret: str = "") -> None:
         self._address = address
@@ -149,11 +143,6 @@ class TritonInference:
                     # A Triton that comes back is noticed soon; gRPC would wait up to two minutes.
                     ("grpc.initial_reconnect_backoff_ms", 200),
                     ("grpc.max_reconnect_backoff_ms", 2000),
-                    # Where the name stands for several replicas, requests go to each in turn.
-                    ("grpc.service_config", ROUND_ROBIN),
-                    # And when a connection ends, the name is looked up again, soon: there may be
-                    # more of them now.
-                    ("grpc.dns_min_time_between_resolutions_ms", 2000),
                     ("grpc.max_receive_message_length", -1),
                     ("grpc.max_send_message_length", -1),
                 ],

@@ -126,8 +126,8 @@ class TritonSettings(Group):
 
     address: str = Field(
         "127.0.0.1:8001",
-        description="Host and port of Triton's gRPC endpoint. dns:///HOST:PORT where the name has"
-        " an address for each replica: requests go to them in turn.",
+        description="Host and port of Triton's gRPC endpoint; dns:///NAME:PORT for all replicas"
+        " behind a name.",
     )
     secret: SecretStr = Field(
         SecretStr(""),

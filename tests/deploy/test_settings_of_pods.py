@@ -172,7 +172,7 @@ def test_no_secret_is_in_what_is_rendered(objects: Objects) -> None:
 
 def test_the_documents_make_every_key_of_the_secret(objects: Objects) -> None:
     document = (ROOT / "docs/cluster.md").read_text()
-    made = set(re.findall(r"--from-literal=([\w-]+)=", document))
+    made = set(re.findall(r"--from-literal=([a-z-]+)=", document))
     assert made == set(SECRETS)
     for workload in workloads(objects):
         for container in containers_of(workload):

@@ -97,7 +97,7 @@ def test_every_result_format_is_documented() -> None:
 def test_shell_blocks_use_options_that_exist(path: Path) -> None:
     for block in blocks(path, "sh"):
         for line in block.replace("\\\n", " ").splitlines():
-            found = re.search(r"(?:bin/| |^)kiosk (\w+)(.*)", line.split("#")[0])
+            found = re.search(r"(?:bin/|(?<!-n) |^)kiosk (\w+)(.*)", line.split("#")[0])
             if not found:
                 continue
             command = typer.main.get_command(app).commands[found.group(1)]  # type: ignore[attr-defined]
