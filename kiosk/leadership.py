@@ -17,6 +17,7 @@ nothing: the next look at the record tells. This is the way of client-go's leade
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Callable
 
 from kiosk.errors import KioskError
@@ -26,6 +27,8 @@ log = logging.getLogger(__name__)
 
 LEAD_RATIO = 2 / 3
 """For so much of the duration a leader leads without having renewed."""
+STEPS_PER_DURATION = 7.5
+"""Several tries may fail before the lead is lost."""
 
 Clock = Callable[[], float]
 
@@ -60,6 +63,16 @@ class Leadership:
     def is_leader(self) -> bool:
         """Whether this process leads at this moment; ask again after every wait."""
         return self._monotonic() < self._lead_until_s
+
+    @property
+    def step_s(self) -> float:
+        """Time between two steps."""
+        return self._duration_s / STEPS_PER_DURATION
+
+    @property
+    def steps_to_win(self) -> int:
+        """After so many steps there is a leader, if the record can be written."""
+        return math.ceil(2 * STEPS_PER_DURATION)
 
     @property
     def leader(self) -> str:

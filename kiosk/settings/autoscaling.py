@@ -46,7 +46,9 @@ class AutoscalerSettings(Group):
         " measured pace would start nodes.",
     )
     min_triton: int = Field(
-        0, ge=0, description="Fewest replicas of Triton. 1 spares the first job the start of a node."
+        0,
+        ge=0,
+        description="Fewest replicas of Triton. With 1 no job waits for a node.",
     )
     max_triton: int = Field(
         8, gt=0, description="Most replicas of Triton: no more than there is quota for GPUs."
@@ -63,9 +65,9 @@ class AutoscalerSettings(Group):
     default_px_per_slot_s: float = Field(
         1_000_000.0,
         gt=0,
-        description="Pixels per second of one slot (a consumer has `KIOSK_CONSUMER__PARTS_IN_FLIGHT`"
-        " of them) for a model that nobody has measured yet. A guess that is too high starts fewer"
-        " nodes, and is put right within minutes.",
+        description="Pixels per second of one slot for a model that nobody has measured yet; a"
+        " consumer has `KIOSK_CONSUMER__PARTS_IN_FLIGHT` slots. A guess that is too high starts too"
+        " few nodes at first, one that is too low too many; it is put right within minutes.",
     )
     most_cost_per_hour: float = Field(
         0.0, ge=0, description="Ceiling for what all replicas cost, in your currency. 0: none."
