@@ -60,6 +60,7 @@ class FakeInference:
         return self.cards
 
     async def absent(self) -> set[str]:
+        await self.check()
         return set(self.loading)
 
     async def check(self) -> None:
