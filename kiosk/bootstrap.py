@@ -35,7 +35,6 @@ from kiosk.exposure import check_exposure, is_loopback
 from kiosk.folder_zip import zipped_folder
 from kiosk.grpc_api import GrpcServer
 from kiosk.inspection import inspect_file
-from kiosk.known_models import KnownModels
 from kiosk.leadership import Leadership
 from kiosk.pipelines.context import SegmentationOptions
 from kiosk.ports import ImageFiles, KeyRing, Role
@@ -173,7 +172,7 @@ async def run_server(settings: Settings) -> None:
         queue=queue,
         store=store,
         images=images,
-        inference=KnownModels(inference, store),
+        inference=inference,
         uploads=uploads,
         shares=shares,
         job_px=settings.limits.job_px,

@@ -60,7 +60,6 @@ class FakeInference:
         return self.cards
 
     async def absent(self) -> set[str]:
-        await self.check()
         return set(self.loading)
 
     async def check(self) -> None:
