@@ -30,16 +30,20 @@ from kiosk.exposure import check_exposure, is_loopback
 from kiosk.folder_zip import zipped_folder
 from kiosk.grpc_api import GrpcServer
 from kiosk.inspection import inspect_file
+from kiosk.logs import configure_logging
 from kiosk.pipelines.context import SegmentationOptions
 from kiosk.ports import ImageFiles, KeyRing
+from kiosk.queue_gauges import QueueGauges
 from kiosk.queue_policy import QueuePolicy
 from kiosk.reading import InspectedImage, ReadOptions
 from kiosk.scratch import choose_scratch, sweep_scratch
 from kiosk.service import KioskService
 from kiosk.settings import Settings
 from kiosk.shares import Shares
-from kiosk.telemetry import configure_logging
+from kiosk.status_port import Condition, status_port
+from kiosk.telemetry import tell_role
 from kiosk.tiles import Tiles
+from kiosk.tracing import configure_tracing, stop_tracing
 from kiosk.uploads import Uploads
 from kiosk.web import WebServer
 
@@ -135,25 +139,24 @@ def make_certificate(settings: Settings) -> Certificate | None:
     return None
 
 
+def begin_role(settings: Settings, role: str) -> None:
+    """What every role does first: how it logs, what it tells those who look at it."""
+    keep_few_arenas()
+    configure_logging(settings.log_level, settings.log_format, role)
+    tell_role(role)
+    configure_tracing(role, settings.tracing.endpoint, settings.tracing.sample_ratio)
+
+
 async def run_server(settings: Settings) -> None:
     """The server role: gRPC API, web page and sweeping, until SIGTERM. Raises PermanentError."""
+    begin_role(settings, "server")
     check_exposure(settings)
-    keep_few_arenas()
-    configure_logging(settings.log_level)
     configure_audit(settings.listen.audit_file)
     choose_scratch(settings.scratch_dir)
     stopping = _stop_on_signals()
     queue, inference, store = make_queue(settings), make_inference(settings), make_store(settings)
     keys = make_keys(settings)
     images = make_images(settings)
-    room = make_disk_room(settings)
-    uploads = Uploads(
-        store,
-        settings.limits.upload_bytes,
-        settings.listen.retention_s,
-        settings.image_urls,
-        room,
-    )
     shares = Shares(
         queue=queue,
         store=store,
@@ -161,6 +164,8 @@ async def run_server(settings: Settings) -> None:
         longest_s=settings.listen.longest_share_s,
         public_url=settings.listen.public_url,
     )
+    room = make_disk_room(settings)
+    uploads = _make_uploads(settings, store, room)
     service = KioskService(
         queue=queue,
         store=store,
@@ -174,9 +179,34 @@ async def run_server(settings: Settings) -> None:
         room=room,
     )
     tiles = Tiles(queue=queue, store=store, images=images, uploads=uploads)
-    listen = settings.listen
     await asyncio.to_thread(images.prepare)
-    authentication = make_authentication(settings, keys, shares)
+    await _serve(settings, service, tiles, make_authentication(settings, keys, shares), stopping)
+    await queue.close()
+    await keys.close()
+    await inference.close()
+    images.close()
+    stop_tracing()
+
+
+def _make_uploads(settings: Settings, store: ObstoreObjectStore, room: DiskRoom) -> Uploads:
+    return Uploads(
+        store,
+        settings.limits.upload_bytes,
+        settings.listen.retention_s,
+        settings.image_urls,
+        room,
+    )
+
+
+async def _serve(
+    settings: Settings,
+    service: KioskService,
+    tiles: Tiles,
+    authentication: Authentication,
+    stopping: asyncio.Event,
+) -> None:
+    """Answer on all ports until told to stop; then say so, and let calls in hand end."""
+    listen = settings.listen
     certificate = make_certificate(settings)
     grpc_server = _make_grpc_server(
         service, authentication, listen.host, listen.grpc_port, certificate
@@ -195,21 +225,31 @@ async def run_server(settings: Settings) -> None:
     )
     await grpc_server.start()
     await web_server.start()
-    log.info("serving gRPC on port %d and HTTP on port %d", grpc_server.port, web_server.port)
-    sweeper = asyncio.create_task(_sweep(service, listen.sweep_s))
-    await stopping.wait()
-    sweeper.cancel()
-    await asyncio.gather(grpc_server.stop(SERVER_GRACE_S), web_server.stop())
-    await queue.close()
-    await keys.close()
-    await inference.close()
-    images.close()
+    gauges = service.gauges
+
+    async def condition() -> Condition:
+        return await _server_condition(gauges, is_draining=stopping.is_set())
+
+    async with status_port(settings.status, "server", condition, gauges.exposition):
+        log.info("serving gRPC on port %d and HTTP on port %d", grpc_server.port, web_server.port)
+        sweeper = asyncio.create_task(_sweep(service, listen.sweep_s))
+        await stopping.wait()
+        sweeper.cancel()
+        await asyncio.gather(grpc_server.stop(SERVER_GRACE_S), web_server.stop())
+
+
+async def _server_condition(gauges: QueueGauges, *, is_draining: bool) -> Condition:
+    """Without Redis a server can answer nothing; without Triton it still takes uploads and jobs."""
+    answers = await gauges.look() is not None
+    return Condition(
+        is_ready=answers and not is_draining,
+        facts={"redis": answers, "draining": is_draining},
+    )
 
 
 async def run_consumer(settings: Settings) -> bool:
     """The consumer role, until SIGTERM. Returns False when a hung part made it stop."""
-    keep_few_arenas()
-    configure_logging(settings.log_level)
+    begin_role(settings, "consumer")
     choose_scratch(settings.scratch_dir)
     sweep_scratch()  # what the process before this one left when it was killed
     stopping = _stop_on_signals()
@@ -219,7 +259,29 @@ async def run_consumer(settings: Settings) -> bool:
         make_images(settings),
     )
     await asyncio.to_thread(images.prepare)
-    consumer = Consumer(
+    consumer = _make_consumer(settings, queue, inference, images)
+    gauges = QueueGauges(queue)
+
+    async def condition() -> Condition:
+        return await _consumer_condition(gauges, consumer)
+
+    async with status_port(settings.status, "consumer", condition):
+        running = asyncio.create_task(consumer.run())
+        told = asyncio.create_task(stopping.wait())
+        await asyncio.wait({running, told}, return_when=asyncio.FIRST_COMPLETED)
+        consumer.stop()
+        await running
+    await queue.close()
+    await inference.close()
+    images.close()
+    stop_tracing()
+    return not consumer.has_hung_thread
+
+
+def _make_consumer(
+    settings: Settings, queue: RedisQueue, inference: TritonInference, images: DecodingImageFiles
+) -> Consumer:
+    return Consumer(
         # A restarted process must not pass for the one before it.
         name=f"{platform.node()}-{os.getpid()}-{secrets.token_hex(4)}",
         queue=queue,
@@ -239,15 +301,24 @@ async def run_consumer(settings: Settings) -> bool:
         join_part_timeout_s=settings.consumer.join_part_timeout_s,
         stop_grace_s=settings.consumer.stop_grace_s,
     )
-    running = asyncio.create_task(consumer.run())
-    told = asyncio.create_task(stopping.wait())
-    await asyncio.wait({running, told}, return_when=asyncio.FIRST_COMPLETED)
-    consumer.stop()
-    await running
-    await queue.close()
-    await inference.close()
-    images.close()
-    return not consumer.has_hung_thread
+
+
+async def _consumer_condition(gauges: QueueGauges, consumer: Consumer) -> Condition:
+    """That Triton or the store is away is a fact and a metric, but no lack of readiness.
+
+    All consumers would be unready at once, and a rollout, perhaps the one that cures it, would
+    wait for them; they go on by themselves when it is back.
+    """
+    answers = await gauges.look() is not None
+    return Condition(
+        is_ready=answers and not consumer.is_stopping,
+        facts={
+            "redis": answers,
+            "stopping": consumer.is_stopping,
+            "parts": consumer.parts_in_hand,
+            "waits_for": " ".join(consumer.waits_for),
+        },
+    )
 
 
 def _make_grpc_server(
