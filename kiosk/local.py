@@ -275,7 +275,7 @@ def choose_addresses(settings: Settings) -> Addresses:
 
 
 def triton_spec(settings: Settings, addresses: Addresses, files: ServerFiles) -> ChildSpec:
-    """Triton on loopback, gRPC and metrics only; a model that fails to load does not keep it down."""
+    """Triton on loopback, without HTTP; a model that fails to load does not keep it down."""
     environment = child_environment(
         settings,
         LD_LIBRARY_PATH=":".join(files.library_path),

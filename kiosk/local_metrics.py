@@ -20,7 +20,7 @@ def prometheus_config(ports: Mapping[str, int]) -> str:
     """
     by_kind: dict[str, list[dict[str, object]]] = {}
     for name, port in ports.items():
-        target = {"targets": [f"127.0.0.1:{port}"], "labels": {"pod": name}}
+        target: dict[str, object] = {"targets": [f"127.0.0.1:{port}"], "labels": {"pod": name}}
         by_kind.setdefault(name.split("-", 1)[0], []).append(target)
     config = {
         "global": {"scrape_interval": f"{SCRAPE_S}s"},

@@ -19,6 +19,8 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from kiosk.errors import PermanentError
 from kiosk.settings.observing import StatusSettings
 
+SHUTDOWN_S = 1.0
+
 
 @dataclass(frozen=True, kw_only=True)
 class Condition:
@@ -55,7 +57,8 @@ async def status_port(
     if not settings.port:
         yield 0
         return
-    runner = web.AppRunner(make_status_app(role, condition, exposition), access_log=None)
+    app = make_status_app(role, condition, exposition)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_S)
     await runner.setup()
     try:
         yield await _listen(runner, settings.host, settings.port)
@@ -65,7 +68,7 @@ async def status_port(
 
 async def _listen(runner: web.AppRunner, host: str, port: int) -> int:
     try:
-        await web.TCPSite(runner, host, port, shutdown_timeout=1.0).start()
+        await web.TCPSite(runner, host, port).start()
     except OSError as error:
         raise PermanentError(
             f"The status port cannot be served on {host}:{port} ({error.strerror}). Choose another"

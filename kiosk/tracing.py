@@ -6,7 +6,9 @@ OpenTelemetry is loaded only where an endpoint is set; without one, all of this 
 
 from __future__ import annotations
 
+import logging
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -19,6 +21,8 @@ Attributes = Mapping[str, str | int | float | bool]
 # What was not sent by then is lost: a collector that is away holds up nobody's end.
 STOP_S = 2.0
 SEND_S = 5.0
+# A collector that is away is told of so often, not with every batch.
+TOLD_S = 600.0
 
 _provider: Any = None
 _tracer: Any = None
@@ -35,6 +39,9 @@ def configure_tracing(role: str, endpoint: str, sample_ratio: float = 1.0) -> No
     from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
     from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
+    logger = logging.getLogger("opentelemetry.exporter.otlp.proto.grpc.exporter")
+    logger.setLevel(logging.ERROR)  # not each time that it tries again
+    logger.addFilter(SeldomTold())
     exporter = OTLPSpanExporter(endpoint=endpoint, timeout=SEND_S)
     trace_to(BatchSpanProcessor(exporter), role, sample_ratio)
 
@@ -69,6 +76,20 @@ def stop_tracing() -> None:
     _provider = _tracer = None
     sending.start()
     sending.join(STOP_S)
+
+
+class SeldomTold(logging.Filter):
+    """Lets one line through in ten minutes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._quiet_until_s = float("-inf")
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if time.monotonic() < self._quiet_until_s:
+            return False
+        self._quiet_until_s = time.monotonic() + TOLD_S
+        return True
 
 
 @contextmanager

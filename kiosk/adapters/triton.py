@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 from collections.abc import Iterator, Mapping
@@ -171,11 +172,12 @@ def _observed(model: str, version: str) -> Iterator[None]:
     code, started = "OK", time.perf_counter()
     try:
         with tracing.step("infer", attributes, kind="CLIENT"):
-            yield
-    except InferenceServerException as error:
-        code = str(error.status()).removeprefix("StatusCode.")
-        raise _translated(error) from error
-    except BaseException:
+            try:
+                yield
+            except InferenceServerException as error:
+                code = str(error.status()).removeprefix("StatusCode.")
+                raise _translated(error) from error
+    except asyncio.CancelledError:
         code = "CANCELLED"
         raise
     finally:
