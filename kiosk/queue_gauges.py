@@ -65,7 +65,7 @@ def _registry(backlog: Backlog | None) -> CollectorRegistry:
         return registry
     gauge("kiosk_queue_backlog_parts").set(backlog.parts)
     gauge("kiosk_queue_backlog_jobs").set(backlog.jobs)
-    gauge("kiosk_queue_leased").set(backlog.leased)
+    gauge("kiosk_queue_backlog_leased").set(backlog.leased)
     gauge("kiosk_queue_oldest_seconds").set(backlog.oldest_s)
     open_px, pace = gauge("kiosk_queue_backlog_px"), gauge("kiosk_model_slot_px_per_second")
     for load in backlog.models:

@@ -6,9 +6,10 @@ itself (`nv_...`).
 
 from __future__ import annotations
 
+from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 
-from prometheus_client import Counter, Gauge, Histogram, Info
+from prometheus_client import REGISTRY, Counter, Gauge, Histogram, Info
 
 QUICK_S = (0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30)
 PART_S = (0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100, 300)
@@ -45,7 +46,7 @@ PART_SECONDS = Histogram(
 )
 STEP_SECONDS = Histogram(
     "kiosk_part_step_duration_seconds",
-    "Time of a step within a part: read, inference, instances, detections, write.",
+    "Time of a step: plan, read, inference, instances, detections, write, join.",
     ["step"],
     buckets=PART_S,
 )
@@ -93,6 +94,24 @@ HTTP_SECONDS = Histogram(
     buckets=QUICK_S,
 )
 
+# ---------------------------------------------------------------------- the autoscaler
+
+REPLICAS = Gauge(
+    "kiosk_autoscaler_replicas", "Replicas of a role: desired or ready.", ["role", "state"]
+)
+WANTED_UNITS = Gauge(
+    "kiosk_autoscaler_wanted_units", "Replicas of Triton, with their consumers, that are wanted."
+)
+WORK_SECONDS = Gauge(
+    "kiosk_autoscaler_work_seconds", "Time that one unit would take for the backlog."
+)
+DECISIONS = Counter(
+    "kiosk_autoscaler_decisions",
+    "Decisions: changed, kept, held (something could not be seen), conflict, failed.",
+    ["outcome"],
+)
+LEADER = Gauge("kiosk_autoscaler_leader", "1 while this autoscaler leads.")
+
 # ---------------------------------------------------------------------- the process, the queue
 
 BUILD = Info("kiosk_build", "Version and role of this process.")
@@ -101,7 +120,7 @@ QUEUE_GAUGES: dict[str, tuple[str, tuple[str, ...]]] = {
     "kiosk_queue_up": ("1 when Redis has answered.", ()),
     "kiosk_queue_backlog_parts": ("Parts waiting or being done.", ()),
     "kiosk_queue_backlog_jobs": ("Jobs that are not final.", ()),
-    "kiosk_queue_leased": ("Parts that consumers hold.", ()),
+    "kiosk_queue_backlog_leased": ("Parts that consumers hold.", ()),
     "kiosk_queue_oldest_seconds": ("Age of the oldest job of those next in line; 0: none.", ()),
     "kiosk_queue_backlog_px": ("Pixels of open jobs to be done.", ("model", "version")),
     "kiosk_model_slot_px_per_second": (
@@ -129,6 +148,15 @@ def software_version() -> str:
         return "0"
 
 
+# Gauges without labels are there from the start, as 0. In another role that would say something.
+_OF_ROLES = {"consumer": (SLOTS, PARTS_IN_HAND), "autoscaler": (WANTED_UNITS, WORK_SECONDS, LEADER)}
+
+
 def tell_role(role: str) -> None:
-    """From now on the metrics say what this process is."""
+    """From now on the metrics say what this process is, and leave out what is only for others."""
     BUILD.info({"version": software_version(), "role": role})
+    for other, gauges in _OF_ROLES.items():
+        for gauge in gauges:
+            with suppress(KeyError):  # it was left out before
+                if other != role:
+                    REGISTRY.unregister(gauge)

@@ -68,7 +68,7 @@ async def test_the_backlog_is_told_by_model() -> None:
         "kiosk_queue_up 1.0",
         "kiosk_queue_backlog_parts 7.0",
         "kiosk_queue_backlog_jobs 2.0",
-        "kiosk_queue_leased 3.0",
+        "kiosk_queue_backlog_leased 3.0",
         "kiosk_queue_oldest_seconds 12.5",
         'kiosk_queue_backlog_px{model="nuclei",version="1"} 4096.0',
         'kiosk_queue_backlog_px{model="cells",version="2"} 512.0',
