@@ -32,7 +32,7 @@ from kiosk.settings import CHECKOUT, Settings
 FOLDER = CHECKOUT / "deploy/monitoring"
 DASHBOARD = json.loads((FOLDER / "dashboard.json").read_text())
 RULES = yaml.safe_load((FOLDER / "rules.yaml").read_text())["spec"]
-# Panels that show something on any kiosk that has done a job; others need GPUs, errors or a cluster.
+# Panels that show something on any kiosk that has done a job. Others need GPUs, errors, a cluster.
 SHOWN = {
     *("Open jobs", "Oldest that waits", "Jobs done per hour", "Pixels per second", "Consumers"),
     *("Backlog", "Jobs accepted and ended per minute", "Busy slots of consumers"),
