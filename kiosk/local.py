@@ -18,7 +18,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import grpc
@@ -67,10 +67,10 @@ class Addresses:
     grpc_port: int
     redis_port: int
     triton_port: int
-    metrics_ports: Mapping[str, int]
     redis_password: str
     triton_secret: str
     has_tls: bool
+    metrics_ports: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def local_host(self) -> str:
@@ -302,8 +302,7 @@ def triton_spec(settings: Settings, addresses: Addresses, files: ServerFiles) ->
             f"--grpc-port={addresses.triton_port}",
             restriction(addresses.triton_secret),
             "--allow-http=false",
-            "--metrics-address=127.0.0.1",
-            f"--metrics-port={addresses.metrics_ports['triton']}",
+            *metrics_options(addresses.metrics_ports.get("triton")),
         ],
         environment=environment,
         cwd=settings.home.absolute() / "triton",
@@ -311,6 +310,13 @@ def triton_spec(settings: Settings, addresses: Addresses, files: ServerFiles) ->
         ready_timeout_s=180.0,
         prepare=lambda: remove_shared_memory(shared_memory),
     )
+
+
+def metrics_options(port: int | None) -> list[str]:
+    """Have Triton tell its metrics there; None = to nobody."""
+    if port is None:
+        return ["--allow-metrics=false"]
+    return ["--metrics-address=127.0.0.1", f"--metrics-port={port}"]
 
 
 def shared_memory_prefix(home: Path) -> str:

@@ -201,7 +201,6 @@ async def test_kiosk_up_finds_its_server_ready(served: Served) -> None:
             grpc_port=grpc_port,
             redis_port=0,
             triton_port=0,
-            metrics_ports={"triton": free_port()},
             redis_password="",
             triton_secret="",
             has_tls=has_tls,

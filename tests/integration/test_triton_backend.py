@@ -90,7 +90,6 @@ def triton(tmp_path_factory: pytest.TempPathFactory):
         grpc_port=0,
         redis_port=0,
         triton_port=free_port(),
-        metrics_ports={"triton": free_port()},
         redis_password="",
         triton_secret=SECRET,
         has_tls=False,

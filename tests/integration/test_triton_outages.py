@@ -53,7 +53,6 @@ class Triton:
             grpc_port=2,
             redis_port=3,
             triton_port=port,
-            metrics_ports={"triton": free_port()},
             redis_password="",
             triton_secret=SECRET,
             has_tls=False,
