@@ -19,7 +19,17 @@ from kiosk.settings import Settings
 from kiosk.wire import STATUS_OF_ERROR
 
 ROOT = Path(__file__).resolve().parents[2]
-HEAVY = ("redis", "aiohttp", "tritonclient", "cv2", "skimage", "scipy", "imagecodecs", "obstore", "opentelemetry")
+HEAVY = (
+    "redis",
+    "aiohttp",
+    "tritonclient",
+    "cv2",
+    "skimage",
+    "scipy",
+    "imagecodecs",
+    "obstore",
+    "opentelemetry",
+)
 
 
 def run_python(*arguments: str) -> str:
