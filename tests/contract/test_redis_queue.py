@@ -187,6 +187,19 @@ async def test_leases_of_an_older_kiosk_go_on(own: tuple[Any, Bench]) -> None:
     assert (load.open_px, load.px_per_slot_s) == (50, 0.0)
 
 
+async def test_a_pace_that_weighs_nothing_leaves_redis(own: tuple[Any, Bench]) -> None:
+    server, bench = own
+    queue: Any = bench.queue
+    async with redis.asyncio.Redis.from_url(server.url, decode_responses=True) as client:
+        await bench.queue.backlog()
+        now = await client.hget(f"{queue._prefix}:clock", "ms")
+        await client.hset(f"{queue._prefix}:pace", "nuclei:1", f"10 0.5 {now}")
+        await client.hset(f"{queue._prefix}:pace", "nuclei:2", f"10 1000 {now}")
+        (load,) = (await bench.queue.backlog()).models
+        assert load.version == "2"
+        assert await client.hkeys(f"{queue._prefix}:pace") == ["nuclei:2"]
+
+
 async def test_counts_that_an_older_kiosk_left_behind_go_with_the_last_job(
     own: tuple[Any, Bench],
 ) -> None:
