@@ -28,6 +28,7 @@ from kiosk.audit import configure_audit
 from kiosk.authentication import Authentication, ClaimNames
 from kiosk.autoscaler import Autoscaler
 from kiosk.certificate import Certificate
+from kiosk.conditions import autoscaler_condition, consumer_condition, server_condition
 from kiosk.consumer import Consumer
 from kiosk.disk_room import DiskRoom
 from kiosk.errors import KioskError, PermanentError
@@ -43,6 +44,7 @@ from kiosk.queue_gauges import QueueGauges
 from kiosk.queue_policy import QueuePolicy
 from kiosk.reading import InspectedImage, ReadOptions
 from kiosk.scaling import ScalingPolicy
+from kiosk.schema_check import schema_checked
 from kiosk.scratch import choose_scratch, sweep_scratch
 from kiosk.service import KioskService
 from kiosk.settings import Settings
@@ -161,7 +163,13 @@ async def run_server(settings: Settings) -> None:
     configure_audit(settings.listen.audit_file)
     choose_scratch(settings.scratch_dir)
     stopping = _stop_on_signals()
-    queue, inference, store = make_queue(settings), make_inference(settings), make_store(settings)
+    queue = make_queue(settings)
+    async with schema_checked(queue.check_schema, stopping):
+        await _serve(settings, queue, stopping)
+
+
+async def _serve(settings: Settings, queue: RedisQueue, stopping: asyncio.Event) -> None:
+    inference, store = make_inference(settings), make_store(settings)
     keys = make_keys(settings)
     images = make_images(settings)
     shares = Shares(
@@ -187,7 +195,7 @@ async def run_server(settings: Settings) -> None:
     )
     tiles = Tiles(queue=queue, store=store, images=images, uploads=uploads)
     await asyncio.to_thread(images.prepare)
-    await _serve(settings, service, tiles, make_authentication(settings, keys, shares), stopping)
+    await _listen(settings, service, tiles, make_authentication(settings, keys, shares), stopping)
     await queue.close()
     await keys.close()
     await inference.close()
@@ -205,7 +213,7 @@ def _make_uploads(settings: Settings, store: ObstoreObjectStore, room: DiskRoom)
     )
 
 
-async def _serve(
+async def _listen(
     settings: Settings,
     service: KioskService,
     tiles: Tiles,
@@ -235,7 +243,7 @@ async def _serve(
     gauges = service.gauges
 
     async def condition() -> Condition:
-        return await _server_condition(gauges, is_draining=stopping.is_set())
+        return await server_condition(gauges, is_draining=stopping.is_set())
 
     async with status_port(settings.status, "server", condition, gauges.exposition):
         log.info("serving gRPC on port %d and HTTP on port %d", grpc_server.port, web_server.port)
@@ -245,32 +253,25 @@ async def _serve(
         await asyncio.gather(grpc_server.stop(SERVER_GRACE_S), web_server.stop())
 
 
-async def _server_condition(gauges: QueueGauges, *, is_draining: bool) -> Condition:
-    """Without Redis a server can answer nothing; without Triton it still takes uploads and jobs."""
-    answers = await gauges.look() is not None
-    return Condition(
-        is_ready=answers and not is_draining,
-        facts={"redis": answers, "draining": is_draining},
-    )
-
-
 async def run_consumer(settings: Settings) -> bool:
     """The consumer role, until SIGTERM. Returns False when a hung part made it stop."""
     begin_role(settings, "consumer")
     choose_scratch(settings.scratch_dir)
     sweep_scratch()  # what the process before this one left when it was killed
     stopping = _stop_on_signals()
-    queue, inference, images = (
-        make_queue(settings),
-        make_inference(settings),
-        make_images(settings),
-    )
+    queue = make_queue(settings)
+    async with schema_checked(queue.check_schema, stopping):
+        return await _consume(settings, queue, stopping)
+
+
+async def _consume(settings: Settings, queue: RedisQueue, stopping: asyncio.Event) -> bool:
+    inference, images = make_inference(settings), make_images(settings)
     await asyncio.to_thread(images.prepare)
     consumer = _make_consumer(settings, queue, inference, images)
     gauges = QueueGauges(queue)
 
     async def condition() -> Condition:
-        return await _consumer_condition(gauges, consumer)
+        return await consumer_condition(gauges, consumer)
 
     async with status_port(settings.status, "consumer", condition):
         running = asyncio.create_task(consumer.run())
@@ -309,24 +310,6 @@ def _make_consumer(
     )
 
 
-async def _consumer_condition(gauges: QueueGauges, consumer: Consumer) -> Condition:
-    """That Triton or the store is away is a fact and a metric, but no lack of readiness.
-
-    All consumers would be unready at once, and a rollout, perhaps the one that cures it, would
-    wait for them; they go on by themselves when it is back.
-    """
-    answers = await gauges.look() is not None
-    return Condition(
-        is_ready=answers and not consumer.is_stopping,
-        facts={
-            "redis": answers,
-            "stopping": consumer.is_stopping,
-            "parts": consumer.parts_in_hand,
-            "waits_for": " ".join(consumer.waits_for),
-        },
-    )
-
-
 def make_scaling_policy(settings: Settings) -> ScalingPolicy:
     """Raises InvalidRequest where limits contradict each other."""
     ours = settings.autoscaler.model_dump(include=set(ScalingPolicy.__dataclass_fields__))
@@ -346,7 +329,7 @@ async def run_autoscaler(
         dry_run: change nothing, nor take part in who leads; decisions go to `say`.
         once: one round instead of one every few seconds.
     """
-    configure_logging(settings.log_level)
+    begin_role(settings, "autoscaler")
     stopping = _stop_on_signals()
     ours, policy = settings.autoscaler, make_scaling_policy(settings)
     api = await connect(ours.kubeconfig, ours.answer_s)
@@ -374,8 +357,13 @@ async def run_autoscaler(
         dry_run=dry_run,
         tell=say if dry_run or once else log.info,
     )
+
+    async def condition() -> Condition:
+        return autoscaler_condition(is_stopping=stopping.is_set())
+
     try:
-        await (autoscaler.run_once() if once else autoscaler.run(stopping))
+        async with status_port(settings.status, "autoscaler", condition):
+            await (autoscaler.run_once() if once else autoscaler.run(stopping))
     finally:
         await queue.close()
         await api.close()
