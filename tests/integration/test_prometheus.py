@@ -35,6 +35,7 @@ RULES = yaml.safe_load((FOLDER / "rules.yaml").read_text())["spec"]
 # Panels that show something on any kiosk that has done a job. Others need GPUs, errors, a cluster.
 SHOWN = {
     *("Open jobs", "Oldest that waits", "Jobs done per hour", "Pixels per second", "Consumers"),
+    *("Work of one slot for the backlog", "Pixels that wait", "Per gigapixel"),
     *("Backlog", "Jobs accepted and ended per minute", "Busy slots of consumers"),
     *("From submitting to success", "Stages of a job, mean", "Steps of a part, mean"),
     *("Requests to Triton", "gRPC calls, p95", "Jobs per minute by outcome"),

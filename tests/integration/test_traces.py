@@ -7,6 +7,7 @@ import logging
 import socket
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import Any
 
 import grpc
 import pytest
@@ -23,11 +24,13 @@ from kiosk import tracing
 from kiosk._proto import kiosk_pb2 as pb
 from kiosk._proto import kiosk_pb2_grpc as pb_grpc
 from kiosk.adapters.image_files import ImageFileReader
+from kiosk.adapters.redis_queue import RedisQueue
 from kiosk.authentication import Authentication
 from kiosk.grpc_api import GrpcServer
 from kiosk.pipelines.context import SegmentationOptions
+from kiosk.queue_policy import QueuePolicy
 from kiosk.settings import LimitSettings
-from kiosk.testing import FakeKiosk, make_kiosk
+from kiosk.testing import FakeKiosk, MemoryQueue, make_kiosk
 from kiosk.web import make_app
 
 CALLER = "00-0123456789abcdef0123456789abcdef-0123456789abcdef-01"
@@ -52,11 +55,20 @@ async def triton() -> AsyncIterator[tuple[FakeTriton, OverTheWire]]:
         yield both
 
 
-@pytest.fixture
-def kiosk(triton: tuple[FakeTriton, OverTheWire]) -> FakeKiosk:
+@pytest.fixture(params=["memory", "redis"])
+async def kiosk(
+    request: pytest.FixtureRequest, redis_prefix: str, triton: tuple[FakeTriton, OverTheWire]
+) -> AsyncIterator[FakeKiosk]:
     """Blocks of 64 px, so that an image of 100 x 120 px has a plan, parts and a join."""
+    queue: Any = MemoryQueue()
+    if request.param == "redis":
+        url = request.getfixturevalue("redis_url")
+        queue = RedisQueue(url, QueuePolicy(retry_delay_s=0.01), redis_prefix)
     options = SegmentationOptions(block_px=64, block_halo_px=32)
-    return make_kiosk(ImageFileReader(LimitSettings()), inference=triton[1], options=options)
+    images = ImageFileReader(LimitSettings())
+    yield make_kiosk(images, queue=queue, inference=triton[1], options=options)
+    if request.param == "redis":
+        await queue.close()
 
 
 @pytest.fixture
