@@ -94,7 +94,7 @@ test-monitoring: setup ## dashboard and alert rules against a real Prometheus th
 	@for tool in prometheus promtool; do command -v $$tool >/dev/null \
 	  || { echo "$$tool is missing. On Debian and Ubuntu: apt-get install prometheus (and stop its service)"; exit 1; }; done
 	@test -e $(SERVERS)/.done || { echo "Triton and Redis are missing: make setup"; exit 1; }
-	@$(BIN)/python -m pytest tests/guards/test_monitoring.py tests/integration/test_prometheus.py
+	@$(BIN)/python -m pytest tests/guards/test_monitoring.py tests/integration/test_alerts.py tests/integration/test_prometheus.py
 
 load: setup ## jobs per second, latency under watchers, memory of 100,000 jobs; arq and taskiq beside it
 	@test -d .venv-load || $(PYTHON) -m venv .venv-load
