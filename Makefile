@@ -90,10 +90,10 @@ bench-volumes: setup ## a z-stack of 5,000 cells joined to volumes and measured:
 bench-linking: setup ## linking of sequences with truth: DATA=folder of sequences; speed of long made-up movies
 	@$(BIN)/python -m tests.benchmarks.linking --growth --model model_repository/linking/1/model.onnx $(if $(DATA),--data $(DATA))
 
-test-monitoring: setup ## dashboard and alert rules against a real Prometheus that watches a real kiosk
+test-monitoring: ## dashboard and alert rules against a real Prometheus that watches a real kiosk
+	@test -x $(BIN)/python -a -e $(SERVERS)/servers.json || { echo "The kiosk is not set up: make setup"; exit 1; }
 	@for tool in prometheus promtool; do command -v $$tool >/dev/null \
 	  || { echo "$$tool is missing. On Debian and Ubuntu: apt-get install prometheus (and stop its service)"; exit 1; }; done
-	@test -e $(SERVERS)/.done || { echo "Triton and Redis are missing: make setup"; exit 1; }
 	@$(BIN)/python -m pytest tests/guards/test_monitoring.py tests/integration/test_alerts.py tests/integration/test_prometheus.py
 
 load: setup ## jobs per second, latency under watchers, memory of 100,000 jobs; arq and taskiq beside it
