@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import urlencode
 
 from pydantic import BaseModel, ConfigDict
 
 from kiosk import wire
 from kiosk.errors import InvalidRequest
+from kiosk.exports import FORMATS, GROWN, GROWN_NOTE
 from kiosk.job_groups import JobGroup
 from kiosk.jobs import Job, JobState, Stage
+from kiosk.reading import InspectedImage
 
 # Types of jobs that follow cells through time.
 TRACKING = frozenset({"caliban", "tracking"})
 SEGMENTATION, CYTOPLASM = "segmentation", "cytoplasm"
+# Types whose answer is two label images: whole cells, and the nuclei in them. Their images have a
+# channel of nuclei and one of membranes, in this order.
+TWO_IMAGES = frozenset({"mesmer", "multiplex"})
+NUCLEI_CHANNEL, CELLS_CHANNEL = "0", "1"
 # How a request for segmentation says that it means whole cells; numbers are the old labels.
 _WHOLE_CELL = frozenset({"cytoplasm", "cyto", "whole-cell", "phase", "1", "2"})
 # `scale` is relative to an objective of 20x: micrometres of a pixel at scale 1.
@@ -83,17 +89,50 @@ class Wanted:
         channel: number of the channel, "" = not said.
         axes: of the file, slowest first; "" = not said.
         pixel_size_um: 0 = not said.
+        nuclei_model, nuclei_channel: of the nuclei, where they are wanted beside whole cells; ""
+            = they are not.
     """
 
     kind: str
     model: str
+    model_version: str = ""
     channel: str = ""
     axes: str = ""
     pixel_size_um: float = 0.0
+    nuclei_model: str = ""
+    nuclei_channel: str = ""
 
     @property
     def is_tracking(self) -> bool:
         return self.kind in TRACKING
+
+    @property
+    def is_grown(self) -> bool:
+        """Whole cells are nuclei that are grown, as there is no network for the cells."""
+        return self.model == self.nuclei_model
+
+    @property
+    def formats(self) -> tuple[str, ...]:
+        """Of the results; () = the default set."""
+        if not self.is_grown:
+            return ()
+        return (*(name for name, item in FORMATS.items() if item.is_default), GROWN)
+
+    @property
+    def jobs(self) -> list[Wanted]:
+        """What is to be done for an image, job by job: one, or whole cells and then nuclei."""
+        if not self.nuclei_model:
+            return [self]
+        if self.is_grown:
+            return [replace(self, channel=self.nuclei_channel)]
+        nuclei = replace(
+            self,
+            model=self.nuclei_model,
+            model_version="",
+            channel=self.nuclei_channel,
+            nuclei_model="",
+        )
+        return [self, nuclei]
 
 
 def job_types(setting: str) -> dict[str, str]:
@@ -124,13 +163,68 @@ def wanted(body: PredictBody, models: Mapping[str, str]) -> Wanted:
             field="jobType",
         )
     first = channels[1] or channels[0] if kind == CYTOPLASM else channels[0] or channels[1]
-    return Wanted(
+    found = Wanted(
         kind=kind,
         model=models[kind],
         channel=first,
         axes=_axes(form.dimensionOrder or ""),
         pixel_size_um=_scale(form.scale) * UM_AT_SCALE_1,
     )
+    return _with_nuclei(found, models, *channels) if kind in TWO_IMAGES else found
+
+
+def _with_nuclei(found: Wanted, models: Mapping[str, str], nuclei: str, cells: str) -> Wanted:
+    """Whole cells and nuclei of the image. Raises InvalidRequest.
+
+    Args:
+        nuclei, cells: the channels that were chosen, "" = none.
+    """
+    if cells and not nuclei:
+        raise InvalidRequest(
+            "Nuclei are looked for, too; choose the channel that shows them.",
+            reason="CHANNEL_NEEDED",
+            field="jobForm.selectedChannels",
+        )
+    return replace(
+        found,
+        channel=cells or nuclei or CELLS_CHANNEL,
+        # The old page sent XYB with every image, and there is no movie of these.
+        axes=found.axes if "C" in found.axes else "",
+        nuclei_model=models.get(SEGMENTATION, found.model),
+        nuclei_channel=nuclei or NUCLEI_CHANNEL,
+    )
+
+
+def notes_of(models: Mapping[str, str]) -> dict[str, str]:
+    """Type of job -> what is to be known of its answers."""
+    notes = {}
+    for kind in models:
+        if kind in TWO_IMAGES:
+            asked = _with_nuclei(Wanted(kind=kind, model=models[kind]), models, "", "")
+            notes[kind] = (
+                f"Nuclei are found by '{asked.nuclei_model}'; whole cells are these grown."
+                f" {GROWN_NOTE}"
+                if asked.is_grown
+                else f"Whole cells are found by '{asked.model}', nuclei by '{asked.nuclei_model}',"
+                " each with numbers of their own."
+            )
+    return notes
+
+
+def axes_of(asked: Wanted, image: InspectedImage) -> str:
+    """The axes to read a file by: as asked, unless that is what the file says anyway, or they
+    are not its number (the old page sent XYB with every image); "" = as the file says."""
+    said = image.axes.replace("S", "C")
+    if image.format.startswith("OME"):
+        return ""
+    if asked.kind in TWO_IMAGES and not asked.axes and said == "TYX":
+        # Two planes without names are taken for time points elsewhere.
+        return {"t": "CYX", "x": "YXC"}.get(_axis_of_two(image), "")
+    return "" if len(said) != len(asked.axes) or said == asked.axes else asked.axes
+
+
+def _axis_of_two(image: InspectedImage) -> str:
+    return next((axis for axis in "tx" if image.sizes[axis] == 2), "")
 
 
 def _channels(value: Sequence[int | str | None] | str | None) -> tuple[str, str]:
@@ -179,6 +273,7 @@ def fields_of(group: JobGroup, output_url: str) -> dict[str, str | None]:
     first, total = group.jobs[0], len(group.jobs) + len(group.refused)
     status = _status(group)
     failed = [job for job in group.jobs if _has_failed(job)]
+    notes = dict.fromkeys(note for job in group.jobs for note in job.notes)
     told: dict[str, str | None] = {
         "status": status,
         "progress": str(_progress(group)),
@@ -188,6 +283,7 @@ def fields_of(group: JobGroup, output_url: str) -> dict[str, str | None]:
         "model_name": first.model,
         "model_version": first.model_version,
         "dim_order": "",
+        "notes": " ".join(notes),
         "created_at": wire.rfc3339(first.create_time_s),
         "updated_at": wire.rfc3339(max(map(_changed_s, group.jobs))),
     }
@@ -196,7 +292,7 @@ def fields_of(group: JobGroup, output_url: str) -> dict[str, str | None]:
         told["identity_started"] = told["started_at"] = wire.rfc3339(min(begun))
     failures = {**group.refused, **{job.file_name: _reason(job) for job in failed}}
     if status == "failed":
-        told["reason"] = _reason(first) if not group.is_zip else "No image of the zip was done."
+        told["reason"] = _reason(first) if not group.is_zip else "No image was done; see failures."
     if group.is_zip:
         told["children"] = ",".join(job.id for job in group.jobs)
         told["children:done"] = ",".join(job.id for job in group.succeeded)
