@@ -11,10 +11,16 @@ from typing import Any
 
 import aiohttp
 
+from kiosk.adapters.image_files import ImageFileReader
 from kiosk.authentication import Authentication
-from kiosk.settings import CHECKOUT
-from kiosk.testing import FakeKiosk
+from kiosk.settings import CHECKOUT, LimitSettings
+from kiosk.testing import FakeInference, FakeKiosk, make_card, make_kiosk
 from kiosk.web import WebServer
+
+
+def kiosk_of(*models: str) -> FakeKiosk:
+    inference = FakeInference([make_card(model) for model in models])
+    return make_kiosk(ImageFileReader(LimitSettings()), inference=inference)
 
 
 async def serving(kiosk: FakeKiosk, models: str) -> WebServer:

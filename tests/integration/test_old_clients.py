@@ -13,7 +13,7 @@ import aiohttp
 import numpy as np
 import pytest
 import tifffile
-from old_kiosk import downloaded, finished, post, serving, uploaded, working
+from old_kiosk import downloaded, finished, kiosk_of, post, serving, uploaded, working
 from spots import zipped
 
 from kiosk.adapters.image_files import ImageFileReader
@@ -53,8 +53,7 @@ def tiff(image: np.ndarray, **options: Any) -> bytes:
 
 @pytest.fixture
 def kiosk() -> FakeKiosk:
-    inference = FakeInference([make_card("nuclei"), make_card("cells")])
-    return make_kiosk(ImageFileReader(LimitSettings()), inference=inference)
+    return kiosk_of("nuclei", "cells")
 
 
 @pytest.fixture

@@ -11,17 +11,15 @@ import aiohttp
 import numpy as np
 import pytest
 import tifffile
-from old_kiosk import downloaded, finished, post, uploaded, working
+from old_kiosk import downloaded, finished, kiosk_of, post, uploaded, working
 from spots import tiff, zipped
 
-from kiosk.adapters.image_files import ImageFileReader
 from kiosk.callers import LOCAL
 from kiosk.errors import InvalidRequest
 from kiosk.exports import GROWN_NOTE
 from kiosk.reading import InspectedImage, ReadOptions
-from kiosk.settings import DEEPCELL_MODELS, LimitSettings
-from kiosk.testing import FakeKiosk, make_card, make_kiosk
-from kiosk.testing.fake_inference import FakeInference
+from kiosk.settings import DEEPCELL_MODELS
+from kiosk.testing import FakeKiosk
 from kiosk.web.deepcell_jobs import JobForm, PredictBody, axes_of, job_types, notes_of, wanted
 
 TWO_NETWORKS = "segmentation=nuclei mesmer=cells"
@@ -48,8 +46,7 @@ def images_of(files: dict[str, bytes]) -> dict[str, np.ndarray]:
 
 @pytest.fixture
 def kiosk() -> FakeKiosk:
-    inference = FakeInference([make_card("nuclei"), make_card("cells")])
-    return make_kiosk(ImageFileReader(LimitSettings()), inference=inference)
+    return kiosk_of("nuclei", "cells")
 
 
 @pytest.fixture
