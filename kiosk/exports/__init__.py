@@ -52,8 +52,10 @@ class Format:
 
 GROWN = "grown"
 _GROWTH = f"{GROWTH_UM:g} µm ({GROWTH_PX:g} px where no pixel size is known)"
-# For whoever takes them for whole cells.
-GROWN_NOTE = f"The grown label image is the other one grown by {_GROWTH}: no network saw its edges."
+GROWN_NOTE = (
+    f"The grown label image has the instances grown by {_GROWTH}, as whole cells around nuclei; no"
+    " network looked for the edges of cells."
+)
 
 FORMATS: dict[str, Format] = {
     "labels": Format(

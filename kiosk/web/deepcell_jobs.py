@@ -202,7 +202,7 @@ def notes_of(models: Mapping[str, str]) -> dict[str, str]:
         if kind in TWO_IMAGES:
             asked = _with_nuclei(Wanted(kind=kind, model=models[kind]), models, "", "")
             notes[kind] = (
-                f"Nuclei are found by '{asked.nuclei_model}'; whole cells are these grown."
+                f"Nuclei are found by '{asked.nuclei_model}'; whole cells are these nuclei, grown."
                 f" {GROWN_NOTE}"
                 if asked.is_grown
                 else f"Whole cells are found by '{asked.model}', nuclei by '{asked.nuclei_model}',"
