@@ -29,7 +29,8 @@ from kiosk.web.answers import API, OLD_API, OLD_UPLOAD, UPLOADS
 from kiosk.web.bodies import body_of
 from kiosk.web.callers import caller_of
 from kiosk.web.deepcell_files import OldFiles
-from kiosk.web.deepcell_jobs import (
+from kiosk.web.deepcell_jobs import fields_of
+from kiosk.web.deepcell_requests import (
     TWO_IMAGES,
     ExpireBody,
     FieldsBody,
@@ -37,7 +38,6 @@ from kiosk.web.deepcell_jobs import (
     PredictBody,
     Wanted,
     axes_of,
-    fields_of,
     notes_of,
     wanted,
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from kiosk.web.answers import OLD_API, OLD_UPLOAD
-from kiosk.web.deepcell_jobs import ExpireBody, FieldsBody, HashBody, PredictBody
+from kiosk.web.deepcell_requests import ExpireBody, FieldsBody, HashBody, PredictBody
 from kiosk.web.operation import (
     FORM,
     ID,

@@ -24,10 +24,10 @@ from kiosk.settings import LimitSettings
 from kiosk.testing import FakeKiosk, MemoryQueue, make_card, make_kiosk
 from kiosk.testing.fake_inference import FakeInference
 from kiosk.web.deepcell_files import lineage_json
-from kiosk.web.deepcell_jobs import (
+from kiosk.web.deepcell_jobs import fields_of
+from kiosk.web.deepcell_requests import (
     JobForm,
     PredictBody,
-    fields_of,
     job_types,
     wanted,
 )

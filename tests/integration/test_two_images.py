@@ -20,7 +20,7 @@ from kiosk.exports import GROWN_NOTE
 from kiosk.reading import InspectedImage, ReadOptions
 from kiosk.settings import DEEPCELL_MODELS
 from kiosk.testing import FakeKiosk
-from kiosk.web.deepcell_jobs import JobForm, PredictBody, axes_of, job_types, notes_of, wanted
+from kiosk.web.deepcell_requests import JobForm, PredictBody, axes_of, job_types, notes_of, wanted
 
 TWO_NETWORKS = "segmentation=nuclei mesmer=cells"
 KEYS = ["status", "progress", "output_url", "reason", "failures"]
