@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from kiosk.errors import InvalidRequest
-from kiosk.exports import chosen_formats
+from kiosk.exports import GROWN, GROWN_NOTE, chosen_formats
 from kiosk.imaging.intensity import Limits, plane_limits
 from kiosk.imaging.measurements import measure
 from kiosk.imaging.postprocessing import label_maps
@@ -101,8 +101,9 @@ def check_image(
 
 async def plan(context: JobContext) -> tuple[list[Part], list[str]]:
     """The parts of a job and what its owner should know about how the image was read."""
-    chosen_formats(context.request.result_formats)
-    return await plan_parts(context)
+    formats = chosen_formats(context.request.result_formats)
+    parts, notes = await plan_parts(context)
+    return parts, [*notes, *([GROWN_NOTE] if GROWN in formats else [])]
 
 
 async def plan_parts(

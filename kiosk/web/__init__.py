@@ -32,7 +32,7 @@ from kiosk.web.answers import add_headers, as_problems
 from kiosk.web.auditing import audited
 from kiosk.web.callers import Recognition
 from kiosk.web.deepcell import DeepCell
-from kiosk.web.deepcell_jobs import job_types
+from kiosk.web.deepcell_requests import job_types
 from kiosk.web.events import Events
 from kiosk.web.figures import FigureRoutes
 from kiosk.web.inspections import Inspections
