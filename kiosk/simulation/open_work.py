@@ -59,7 +59,8 @@ class Line:
         self.done = min(self.arrived, before + rate * (end_s - begin_s))
         if self.open < TINY:
             self.done = self.arrived
-        self.segments.append((begin_s, end_s, before, self.done))
+        if self.done > before:
+            self.segments.append((begin_s, end_s, before, self.done))
         while self.waiting and self.waiting[0][0] <= self.done + TINY:
             self.images_waiting -= self.waiting.popleft()[1].images
 
