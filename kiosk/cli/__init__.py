@@ -12,6 +12,7 @@ from kiosk.cli import (  # noqa: F401
     roles,
     scoring,
     sharing,
+    simulating,
     tracking,
     upkeep,
     work,

@@ -1,1 +1,1 @@
-"""The autoscaler against made-up or recorded arrivals: waits, GPU hours and dollars, without a cluster."""
+"""Scaling policies against arrivals: waits, GPU hours and dollars, without a cluster."""

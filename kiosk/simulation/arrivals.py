@@ -7,12 +7,13 @@ import math
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from kiosk.errors import InvalidRequest
 
 DAY_S = 86_400.0
-# A microscope that screens 384-well plates, six fields of view per well. A row of wells is sent at a time.
+# A microscope that screens 384-well plates, six fields of view per well; it sends rows of wells.
 ROW_IMAGES, PLATE_ROWS = 24 * 6, 16
 PLATE_S, CHANGE_S = 780.0, 132.0
 # After so many plates somebody fills the stacker again.
@@ -50,7 +51,7 @@ class Trace:
     def images(self) -> int:
         return sum(arrival.images for arrival in self.arrivals)
 
-    @property
+    @cached_property
     def megapixels(self) -> float:
         return sum(arrival.images * arrival.megapixels for arrival in self.arrivals)
 
@@ -110,15 +111,15 @@ def read_trace(path: Path) -> Trace:
 def _arrival(path: Path, line: int, row: dict[str, str]) -> Arrival:
     try:
         time_s, images, megapixels, priority = (row[name].strip() for name in COLUMNS)
-        found = Arrival(
-            float(time_s), int(images), float(megapixels), priority == PRIORITIES[0]
-        )
+        found = Arrival(float(time_s), int(images), float(megapixels), priority == PRIORITIES[0])
     except (KeyError, ValueError, AttributeError):
         found = None
     if (
         found is None
         or priority not in PRIORITIES
-        or not (0 <= found.time_s < math.inf and found.images > 0 and 0 < found.megapixels < math.inf)
+        or not (
+            0 <= found.time_s < math.inf and found.images > 0 and 0 < found.megapixels < math.inf
+        )
     ):
         raise InvalidRequest(
             f"'{path}', line {line}: expected {', '.join(COLUMNS)} as in 3600,25,1.4,interactive;"

@@ -18,7 +18,7 @@ from kiosk.simulation.fleet import Fleet
 from kiosk.simulation.open_work import OpenWork
 from kiosk.simulation.pace import Pace
 from kiosk.simulation.scenario import Scenario
-from kiosk.simulation.view import Policy, View, Wanted
+from kiosk.simulation.view import Policy, View
 
 # With nothing open and nothing decided anew for so long, no policy here decides anything before
 # the next image comes.
@@ -30,14 +30,25 @@ HISTORY_STEP_S = 30.0
 
 @dataclass(frozen=True)
 class Moment:
-    """The state at one time. `open_megapixels`: not done yet."""
+    """The state at one time.
+
+    Attributes:
+        open_megapixels: of images that are not done.
+        replicas: Triton replicas that are wanted and that serve, GPU nodes that are paid, consumers
+            that are ready.
+    """
 
     time_s: float
     open_megapixels: float
-    wanted_triton: int
-    ready_triton: int
-    gpu_nodes: int
-    ready_consumers: int
+    replicas: tuple[int, int, int, int]
+
+    @property
+    def ready_triton(self) -> int:
+        return self.replicas[1]
+
+    @property
+    def gpu_nodes(self) -> int:
+        return self.replicas[2]
 
 
 @dataclass
@@ -98,6 +109,7 @@ class Engine:
                 self._decide()
             self._remember()
         self.work.close(self.now_s)
+        self.history.append(self._moment())
         gpu_node_s, consumer_s = self.fleet.bill(self.now_s)
         return Run(
             self.trace,
@@ -162,9 +174,7 @@ class Engine:
         if passed_s <= 0:
             return
         rate, before = self.fleet.rate(), self.work.done
-        slots = min(
-            self.fleet.ready_consumers * self.scenario.slots, self.work.open_images
-        )
+        slots = min(self.fleet.ready_consumers * self.scenario.slots, self.work.open_images)
         worked_s = self.work.advance(self.now_s, until_s, rate)
         done = self.work.done - before
         # A slot is never quicker than with Triton for itself, however few images are in work.
@@ -180,9 +190,7 @@ class Engine:
 
     def _lose(self, nodes: int) -> None:
         """What the slots had at nodes that are gone."""
-        in_hand = min(
-            self.fleet.ready_consumers * self.scenario.slots, self.work.open_images
-        )
+        in_hand = min(self.fleet.ready_consumers * self.scenario.slots, self.work.open_images)
         self.work.lose(in_hand * nodes / (self.fleet.ready_triton + nodes))
 
     def _take_arrivals(self) -> None:
@@ -191,7 +199,10 @@ class Engine:
             arrival = arrivals[self._next_arrival]
             if arrival.time_s > self.now_s:
                 break
+            # The picture draws lines between moments, and images come at once.
+            self.history.append(self._moment())
             self.work.arrive(arrival)
+            self.history.append(self._moment())
             self._next_arrival += 1
 
     def _decide(self) -> None:
@@ -204,9 +215,7 @@ class Engine:
             self.fleet.set_consumers(wanted.consumers, self.now_s)
         self.fleet.step(self.now_s)
         self._ticks = math.floor(self.now_s / self.policy.interval_s) + 1
-        length_s = max(self.trace.length_s, 1.0)
-        share = self.work.done / max(self.trace.megapixels, 1e-9)
-        self.progress(max(share, min(self.now_s / length_s, share)))
+        self.progress(self.work.done / self.trace.megapixels if self.trace.arrivals else 1.0)
 
     def _view(self) -> View:
         fleet = self.fleet
@@ -239,25 +248,23 @@ class Engine:
 
     def _remember(self) -> None:
         """A moment for the picture: when replicas have changed, and now and then."""
+        moment = self._moment()
+        last = self.history[-1] if self.history else None
+        if (
+            last is None
+            or moment.replicas != last.replicas
+            or (moment.open_megapixels > 0) != (last.open_megapixels > 0)
+            or moment.time_s - last.time_s >= HISTORY_STEP_S
+        ):
+            self.history.append(moment)
+
+    def _moment(self) -> Moment:
         fleet = self.fleet
-        moment = Moment(
+        return Moment(
             self.now_s,
             self.work.open,
-            fleet.triton,
-            fleet.ready_triton,
-            len(fleet.nodes),
-            fleet.ready_consumers,
+            (fleet.triton, fleet.ready_triton, len(fleet.nodes), fleet.ready_consumers),
         )
-        if self.history:
-            last = self.history[-1]
-            is_same = (last.wanted_triton, last.ready_triton, last.gpu_nodes) == (
-                moment.wanted_triton,
-                moment.ready_triton,
-                moment.gpu_nodes,
-            )
-            if is_same and moment.time_s - last.time_s < HISTORY_STEP_S:
-                return
-        self.history.append(moment)
 
 
 def run(

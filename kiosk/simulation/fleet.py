@@ -145,9 +145,7 @@ class Fleet:
             self._start_node(now_s, now_s + self.chance.uniform(*self.scenario.start_s))
             return
         free.has_triton = True
-        free.ready_s = max(
-            free.ready_s, now_s + self.chance.uniform(*self.scenario.pod_start_s)
-        )
+        free.ready_s = max(free.ready_s, now_s + self.chance.uniform(*self.scenario.pod_start_s))
         self._plan(free.ready_s, "ready", free)
 
     def _leave(self, node: Node, now_s: float) -> None:

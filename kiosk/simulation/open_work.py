@@ -160,7 +160,9 @@ class OpenWork:
             self.again = self.again if self.again > TINY else 0.0
             return until_s
         shares = self._shares()
-        busy = [(line, rate * share) for line, share in zip(self._lines(), shares, strict=True) if share]
+        busy = [
+            (line, rate * share) for line, share in zip(self._lines(), shares, strict=True) if share
+        ]
         until_s = min(end_s, *(now_s + line.open / pace for line, pace in busy))
         for line, pace in busy:
             line.work(now_s, until_s, pace)

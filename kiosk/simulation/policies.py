@@ -18,9 +18,11 @@ from kiosk.simulation.view import Policy, View, Wanted
 OWN_INTERVAL_S = 15.0
 DEEPCELL_POLL_S = 5.0
 GPU_TARGET_RATIO = 0.7
+DEEPCELL_CONSUMERS_PER_GPU = 50
 KEDA_POLL_S, KEDA_COOLDOWN_S = 30.0, 300.0
 # Parts per Triton replica that somebody would set who wants a queue done in about five minutes.
 KEDA_WAIT_S = 300.0
+NOTHING, ONE_CONSUMER = Wanted(0, 0), Wanted(0, 1)
 
 
 @dataclass
@@ -30,7 +32,7 @@ class Ours:
     policy: ScalingPolicy
     name: str = "kiosk"
     interval_s: float = OWN_INTERVAL_S
-    start: Wanted = Wanted(0, 0)
+    start: Wanted = NOTHING
     memory: Memory = field(default_factory=lambda: Memory.fresh(0.0))
 
     def decide(self, view: View) -> Wanted:
@@ -54,14 +56,14 @@ class DeepCell:
     """The DeepCell Kiosk 1.8: its autoscaler, and two HorizontalPodAutoscalers.
 
     Its autoscaler sets 1 Triton replica while there are keys in the queue, and 0 at once without;
-    GPU load above 70 % adds more. Consumers follow keys / consumers while a replica serves. Its
-    consumers do one image each, up to 150 per GPU; here they are as many as keep a GPU busy.
+    GPU load above 70 % adds more. There are as many consumers as keys while a replica serves, up to
+    50 for each GPU that there may be. Each does one image at a time: one here stands for several.
     """
 
     scenario: Scenario
     name: str = "deepcell"
     interval_s: float = DEEPCELL_POLL_S
-    start: Wanted = Wanted(0, 1)
+    start: Wanted = ONE_CONSUMER
 
     def __post_init__(self) -> None:
         self._gpus = Horizontal(1, self.scenario.max_gpus)
@@ -80,7 +82,8 @@ class DeepCell:
             if triton:
                 wanted = by_ratio(triton, view.triton.ready, busy / GPU_TARGET_RATIO)
                 triton = self._gpus.replicas(view.time_s, triton, wanted)
-            ratio = keys / max(consumers, 1) * (view.triton.ready > 0)
+            theirs = DEEPCELL_CONSUMERS_PER_GPU / self.scenario.prices.consumers_per_gpu
+            ratio = keys / (consumers * theirs) * (view.triton.ready > 0)
             wanted = by_ratio(consumers, view.consumers.ready, ratio)
             consumers = self._consumers.replicas(view.time_s, consumers, wanted)
         return Wanted(triton, consumers)
@@ -94,7 +97,7 @@ class Keda:
     parts_per_triton: int
     name: str = "keda"
     interval_s: float = SYNC_S
-    start: Wanted = Wanted(0, 0)
+    start: Wanted = NOTHING
 
     def __post_init__(self) -> None:
         self._triton = Horizontal(1, self.scenario.max_gpus)
@@ -187,7 +190,7 @@ def policy_named(text: str, scenario: Scenario) -> Policy:
     takes_number = name in ("keda", "fixed")
     if name not in _MAKERS or (colon and not (takes_number and number.isdigit() and int(number))):
         raise InvalidRequest(
-            f"There is no policy '{text}'. Policies are kiosk, deepcell, keda, keda:PARTS (parts per"
-            " Triton replica), fixed and fixed:NODES."
+            f"There is no policy '{text}'. Policies are kiosk, deepcell, keda, keda:PARTS (parts"
+            " per Triton replica), fixed and fixed:NODES."
         )
     return _MAKERS[name](scenario, int(number) if colon else None)

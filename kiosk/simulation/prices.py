@@ -11,7 +11,7 @@ from kiosk.errors import InvalidRequest
 
 
 class Prices(BaseModel):
-    """One table of the file; see the comments in `deploy/prices.toml` for where numbers come from."""
+    """One table of the file; `deploy/prices.toml` says where its numbers come from."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -21,6 +21,7 @@ class Prices(BaseModel):
     dollars_per_consumer_h: float = Field(ge=0)
     megabytes_per_megapixel: float = Field(0.0, ge=0)
     dollars_per_gb_between_zones: float = Field(0.0, ge=0)
+    other_dollars_per_million_megapixels: float = Field(0.0, ge=0)
 
     @property
     def megapixels_per_consumer_s(self) -> float:
@@ -41,6 +42,7 @@ class Prices(BaseModel):
             gpu_node_s / 3600 * self.dollars_per_gpu_node_h
             + consumer_s / 3600 * self.dollars_per_consumer_h
             + gigabytes * self.dollars_per_gb_between_zones
+            + megapixels / 1e6 * self.other_dollars_per_million_megapixels
         )
 
 
