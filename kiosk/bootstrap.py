@@ -10,10 +10,14 @@ import platform
 import secrets
 import signal
 import tempfile
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
 
 from kiosk.adapters.decoder.decoding_files import DecodingImageFiles
+from kiosk.adapters.kubernetes_api import connect, own_namespace
+from kiosk.adapters.kubernetes_cluster import KubernetesCluster, KubernetesLeaderRecords
 from kiosk.adapters.object_store import ObstoreObjectStore
 from kiosk.adapters.oidc import OidcProvider
 from kiosk.adapters.redis_keys import RedisKeyRing
@@ -22,6 +26,7 @@ from kiosk.adapters.triton import TritonInference
 from kiosk.allocator import keep_few_arenas
 from kiosk.audit import configure_audit
 from kiosk.authentication import Authentication, ClaimNames
+from kiosk.autoscaler import Autoscaler
 from kiosk.certificate import Certificate
 from kiosk.consumer import Consumer
 from kiosk.disk_room import DiskRoom
@@ -30,10 +35,12 @@ from kiosk.exposure import check_exposure, is_loopback
 from kiosk.folder_zip import zipped_folder
 from kiosk.grpc_api import GrpcServer
 from kiosk.inspection import inspect_file
+from kiosk.leadership import Leadership
 from kiosk.pipelines.context import SegmentationOptions
-from kiosk.ports import ImageFiles, KeyRing
+from kiosk.ports import ImageFiles, KeyRing, Role
 from kiosk.queue_policy import QueuePolicy
 from kiosk.reading import InspectedImage, ReadOptions
+from kiosk.scaling import ScalingPolicy
 from kiosk.scratch import choose_scratch, sweep_scratch
 from kiosk.service import KioskService
 from kiosk.settings import Settings
@@ -220,8 +227,7 @@ async def run_consumer(settings: Settings) -> bool:
     )
     await asyncio.to_thread(images.prepare)
     consumer = Consumer(
-        # A restarted process must not pass for the one before it.
-        name=f"{platform.node()}-{os.getpid()}-{secrets.token_hex(4)}",
+        name=_process_name(),
         queue=queue,
         store=make_store(settings),
         images=images,
@@ -248,6 +254,65 @@ async def run_consumer(settings: Settings) -> bool:
     await inference.close()
     images.close()
     return not consumer.has_hung_thread
+
+
+def make_scaling_policy(settings: Settings) -> ScalingPolicy:
+    """Raises InvalidRequest where limits contradict each other."""
+    ours = settings.autoscaler.model_dump(include=set(ScalingPolicy.__dataclass_fields__))
+    return ScalingPolicy(
+        **ours,
+        slots_per_consumer=settings.consumer.parts_in_flight,
+        parts_per_job=settings.queue.window_parts,
+    )
+
+
+async def run_autoscaler(
+    settings: Settings, *, dry_run: bool, once: bool, say: Callable[[str], None]
+) -> None:
+    """The autoscaler role, until SIGTERM. Raises PermanentError where it cannot begin.
+
+    Args:
+        dry_run: change nothing, nor take part in who leads; decisions go to `say`.
+        once: one round instead of one every few seconds.
+    """
+    configure_logging(settings.log_level)
+    stopping = _stop_on_signals()
+    ours, policy = settings.autoscaler, make_scaling_policy(settings)
+    api = await connect(ours.kubeconfig, ours.answer_s)
+    namespace = ours.namespace or own_namespace()
+    deployments = {
+        Role.TRITON: ours.triton_deployment,
+        Role.CONSUMERS: ours.consumer_deployment,
+    }
+    leadership = Leadership(
+        KubernetesLeaderRecords(api, namespace, ours.lease_name),
+        _process_name(),
+        ours.lease_duration_s,
+        time.monotonic,
+        time.time,
+    )
+    queue = make_queue(settings)
+    autoscaler = Autoscaler(
+        queue=queue,
+        cluster=KubernetesCluster(api, namespace, deployments),
+        policy=policy,
+        leadership=None if dry_run else leadership,
+        poll_s=ours.poll_s,
+        answer_s=ours.answer_s,
+        monotonic=time.monotonic,
+        dry_run=dry_run,
+        tell=say if dry_run or once else log.info,
+    )
+    try:
+        await (autoscaler.run_once() if once else autoscaler.run(stopping))
+    finally:
+        await queue.close()
+        await api.close()
+
+
+def _process_name() -> str:
+    """A restarted process must not pass for the one before it."""
+    return f"{platform.node()}-{os.getpid()}-{secrets.token_hex(4)}"
 
 
 def _make_grpc_server(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any, BinaryIO, Protocol, runtime_checkable
 
 import numpy as np
@@ -43,6 +44,7 @@ class Backlog:
         jobs: that are open.
         leased: parts that consumers hold.
         oldest_s: about how long ago the oldest job was submitted of those next in line; 0 = none.
+            Next in line is the first job of each owner; of many owners only some are looked at.
         models: what is open for each model; one with nothing open stays while its pace is known.
     """
 
@@ -152,7 +154,7 @@ class JobQueue(Protocol):
         """The intermediate files of a closed job are gone."""
 
     async def backlog(self) -> Backlog:
-        """How much work there is, in constant time."""
+        """How much work there is, in a time that does not grow with it."""
 
     async def dead_letters(self, limit: int = 100, owner: str | None = None) -> list[DeadLetter]:
         """Parts that were given up, newest first; each goes with its job."""
@@ -344,3 +346,69 @@ class InferenceClient(Protocol):
         self, model: str, version: str, inputs: Mapping[str, np.ndarray]
     ) -> dict[str, np.ndarray]:
         """Run one request; batch axis first. Raises TransientError or PermanentError."""
+
+
+class Role(StrEnum):
+    """Roles whose replicas the autoscaler sets."""
+
+    TRITON = "triton"
+    CONSUMERS = "consumers"
+
+
+@dataclass(frozen=True)
+class RoleReplicas:
+    """Replicas of a role.
+
+    Attributes:
+        desired: that it was told to have; those that are starting count.
+        ready: that can work.
+        version: of what was seen, for `Cluster.scale`.
+    """
+
+    desired: int
+    ready: int
+    version: str = ""
+
+
+class Cluster(Protocol):
+    """Where replicas run. All methods raise KioskError when no answer is to be had."""
+
+    async def replicas(self, role: Role) -> RoleReplicas:
+        """What there is. Raises NotFound, PermissionDenied, Outage."""
+
+    async def scale(self, role: Role, replicas: int, seen: RoleReplicas) -> bool:
+        """Set the replicas; False, and nothing is changed, when it changed since it was `seen`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LeaderRecord:
+    """Who of several processes leads.
+
+    Attributes:
+        holder: identity of the leader; "" = nobody, it has stepped down.
+        duration_s: a record that does not change for so long may be taken over.
+        acquired_s, renewed_s: Unix times by the holder's clock, for people; nothing is decided by
+            them, because clocks differ.
+        transitions: how often the leader changed.
+        version: of what was read; "" in a record that is to be written.
+    """
+
+    holder: str
+    duration_s: float
+    acquired_s: float
+    renewed_s: float
+    transitions: int = 0
+    version: str = ""
+
+
+class LeaderRecords(Protocol):
+    """One record that all who would lead can read and write. All methods raise KioskError."""
+
+    async def read(self) -> LeaderRecord | None:
+        """The record with its version; None while there is none."""
+
+    async def write(self, record: LeaderRecord, seen: LeaderRecord | None) -> LeaderRecord | None:
+        """Write it in the place of the one that was `seen` (None: where none is).
+
+        Returns it with its new version, or None when somebody else wrote meanwhile.
+        """

@@ -17,6 +17,21 @@ PART_SECONDS = Histogram(
 UPLOAD_BYTES = Counter("kiosk_upload_bytes", "Bytes received in uploads.")
 BACKLOG_PARTS = Gauge("kiosk_queue_backlog_parts", "Parts waiting or being done.")
 BACKLOG_JOBS = Gauge("kiosk_queue_backlog_jobs", "Jobs that are not final.")
+REPLICAS = Gauge(
+    "kiosk_autoscaler_replicas", "Replicas of a role: desired or ready.", ["role", "state"]
+)
+WANTED_UNITS = Gauge(
+    "kiosk_autoscaler_wanted_units", "Replicas of Triton, with their consumers, that are wanted."
+)
+WORK_SECONDS = Gauge(
+    "kiosk_autoscaler_work_seconds", "Time that one unit would take for the backlog."
+)
+DECISIONS = Counter(
+    "kiosk_autoscaler_decisions",
+    "Decisions: changed, kept, held (something could not be seen), conflict, failed.",
+    ["outcome"],
+)
+LEADER = Gauge("kiosk_autoscaler_leader", "1 while this autoscaler leads.")
 
 
 def configure_logging(level: str) -> None:

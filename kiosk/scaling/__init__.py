@@ -3,10 +3,10 @@
 `decide` looks at one `Snapshot` with one `ScalingPolicy`; the loop around it is `kiosk.autoscaler`.
 """
 
+from kiosk.ports import RoleReplicas as RoleReplicas
 from kiosk.scaling.decide import Decision as Decision
 from kiosk.scaling.decide import decide as decide
 from kiosk.scaling.policy import ScalingPolicy as ScalingPolicy
 from kiosk.scaling.snapshot import Memory as Memory
-from kiosk.scaling.snapshot import RoleReplicas as RoleReplicas
 from kiosk.scaling.snapshot import Snapshot as Snapshot
 from kiosk.scaling.snapshot import Want as Want

@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from kiosk.ports import RoleReplicas
 from kiosk.scaling.policy import ScalingPolicy
-from kiosk.scaling.snapshot import Memory, RoleReplicas, Snapshot, Want
+from kiosk.scaling.snapshot import Memory, Snapshot, Want
 from kiosk.scaling.work import Work, work_of
 
 UNSEEN_BACKLOG = "The backlog cannot be read: everything stays as it is."

@@ -4,20 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from kiosk.ports import Backlog
+from kiosk.ports import Backlog, RoleReplicas
 
-
-@dataclass(frozen=True)
-class RoleReplicas:
-    """Replicas of a role.
-
-    Attributes:
-        desired: that it was told to have; those that are starting count.
-        ready: that can work.
-    """
-
-    desired: int
-    ready: int
+__all__ = ["Memory", "RoleReplicas", "Snapshot", "Want"]
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from kiosk.ports import Backlog, ModelLoad
+from kiosk.ports import Backlog, ModelLoad, RoleReplicas
 from kiosk.scaling.policy import ScalingPolicy
-from kiosk.scaling.snapshot import RoleReplicas
+
+LEFTOVER_PX = 250_000
+"""A job that is being joined has fewer pixels left: what the division by its parts left over."""
 
 
 @dataclass(frozen=True)
@@ -64,17 +66,19 @@ def work_of(backlog: Backlog, policy: ScalingPolicy) -> Work:
     model_slot_s = sum(_slot_s(load, policy) for load in backlog.models if load.model)
     slot_s = bare_slot_s + model_slot_s
     model_share = model_slot_s / slot_s if slot_s else 1.0
+    open_parts = max(backlog.parts, backlog.jobs)
     # No more parts of a job are handed out at a time, however many it has.
-    usable_slots = min(backlog.parts, max(1, backlog.jobs) * policy.parts_per_job)
+    usable_slots = min(open_parts, max(1, backlog.jobs) * policy.parts_per_job)
+    # Some joins ask a model, also of jobs whose parts do not.
+    is_bare = any(not load.model and load.open_px > LEFTOVER_PX for load in backlog.models)
     return Work(
-        open_parts=max(backlog.parts, backlog.jobs),
+        open_parts=open_parts,
         model_s=model_slot_s / policy.slots_per_unit,
         bare_s=bare_slot_s / policy.slots_per_consumer,
         busy_units=backlog.leased * model_share / policy.slots_per_unit,
         busy_consumers=backlog.leased / policy.slots_per_consumer,
         usable_units=usable_slots / policy.slots_per_unit,
-        # Joins have no pixels left, and some of them ask a model.
-        needs_triton=max(backlog.parts, backlog.jobs) > 0 and (model_slot_s > 0 or not slot_s),
+        needs_triton=open_parts > 0 and (model_slot_s > 0 or not is_bare),
     )
 
 
