@@ -11,8 +11,7 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from kiosk.ports import Backlog, ModelLoad
-from kiosk.scaling.snapshot import RoleReplicas
+from kiosk.ports import Backlog, ModelLoad, RoleReplicas
 from kiosk.simulation.arrivals import Trace
 from kiosk.simulation.fleet import Fleet
 from kiosk.simulation.open_work import OpenWork
@@ -163,7 +162,9 @@ class Engine:
         return self.trace.length_s + GIVE_UP_S
 
     def _is_at_rest(self) -> bool:
-        return self.work.open_since_s is None and self.now_s - self._changed_s > REST_S
+        """Nothing is open, and for an hour nothing was, and nothing was decided anew."""
+        quiet_s = self.now_s - max(self._changed_s, self.work.finished_s)
+        return self.work.open_since_s is None and quiet_s > REST_S
 
     def _skip_ticks(self, until_s: float) -> None:
         if not math.isinf(self.policy.interval_s):

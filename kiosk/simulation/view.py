@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
-from kiosk.ports import Backlog
-from kiosk.scaling.snapshot import RoleReplicas
+from kiosk.ports import Backlog, RoleReplicas
 
 
 @dataclass(frozen=True)
