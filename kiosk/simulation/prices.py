@@ -63,6 +63,7 @@ def read_prices(path: Path, table: str) -> Prices:
     try:
         return Prices.model_validate(tables[table])
     except ValidationError as error:
-        first = error.errors()[0]
-        name = ".".join(str(part) for part in first["loc"])
-        raise InvalidRequest(f"'{path}', [{table}] {name}: {first['msg']}.") from error
+        faults = "; ".join(
+            f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors()
+        )
+        raise InvalidRequest(f"'{path}', [{table}]: {faults}.") from error

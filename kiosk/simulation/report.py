@@ -53,7 +53,7 @@ def print_report(figures: Sequence[Figures], console: Console) -> None:
         middle = (*_WAITS, *_APART) if is_mixed else (*_SPEED, *_WAITS, *_LONGEST)
         columns = (*_NAME, *middle, *_LAST)
         title = f"{trace}: {several[0].images:,} images"
-        table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+        table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=0)
         for number, (heading, _) in enumerate(columns):
             lines = heading.replace(" ", "\n").replace("_", " ")
             table.add_column(lines, justify="right" if number else "left", no_wrap=True)
