@@ -10,9 +10,10 @@ import typer
 
 from kiosk.cli.terminal import app, console, errors
 from kiosk.errors import InvalidRequest
-from kiosk.settings import CHECKOUT
+from kiosk.settings import CHECKOUT, Settings
 
 if TYPE_CHECKING:
+    from kiosk.scaling import ScalingPolicy
     from kiosk.simulation.arrivals import Trace
     from kiosk.simulation.engine import Run
     from kiosk.simulation.scenario import Scenario
@@ -40,7 +41,11 @@ def simulate(
         ),
     ] = None,
     prices: Annotated[
-        Path, typer.Option(help="Rates and prices; copy this file and put in yours.")
+        Path,
+        typer.Option(
+            help="Rates and prices; copy this file and put in yours.",
+            show_default="deploy/prices.toml",
+        ),
     ] = PRICES,
     rates: Annotated[
         str, typer.Option(metavar="TABLE", help="Table of the price file.")
@@ -74,8 +79,9 @@ def simulate(
 ) -> None:
     """Try scaling policies against arrivals: waits, GPU hours and dollars, without a cluster.
 
-    The policy `kiosk` is the very function that `kiosk autoscaler` runs. Node start-up, preemption
-    and billing are simulated; rates and prices are examples from a file, to be replaced by yours.
+    The policy `kiosk` is the very function that `kiosk autoscaler` runs, with its settings
+    (KIOSK_AUTOSCALER__...). Node start-up, preemption and billing are simulated; rates and prices
+    are examples from a file, to be replaced by yours.
 
     Examples:
 
@@ -83,9 +89,12 @@ def simulate(
 
     `kiosk simulate --trace burst --policy kiosk --policy keda:1000 --max-gpus 4`
 
+    `KIOSK_AUTOSCALER__DRAIN_S=60 kiosk simulate --trace screen --policy kiosk`
+
     `kiosk simulate --trace week.csv --prices my.toml --rates mine --out simulation`, where week.csv
     has lines as `3600,25,1.4,interactive` below `time_s,images,megapixels,priority`.
     """
+    from kiosk.bootstrap import make_scaling_policy
     from kiosk.simulation.policies import default_names, policy_named
     from kiosk.simulation.prices import read_prices
     from kiosk.simulation.scenario import Scenario
@@ -99,10 +108,11 @@ def simulate(
         between_zones_ratio=between_zones,
     )
     names = policy or default_names(scenario)
+    own = make_scaling_policy(Settings())
     for name in names:
-        policy_named(name, scenario)
+        policy_named(name, scenario, own)
     traces = _traces(trace or [], seed)
-    runs = _run_all(traces, names, scenario, seed)
+    runs = _run_all(traces, names, scenario, own, seed)
     _show(runs, out, as_json)
 
 
@@ -135,7 +145,9 @@ def _traces(texts: list[str], seed: int) -> list[Trace]:
     return found
 
 
-def _run_all(traces: list[Trace], names: list[str], scenario: Scenario, seed: int) -> list[Run]:
+def _run_all(
+    traces: list[Trace], names: list[str], scenario: Scenario, own: ScalingPolicy, seed: int
+) -> list[Run]:
     """Every trace under every policy, with a bar of progress on standard error."""
     from rich.progress import Progress
 
@@ -153,7 +165,7 @@ def _run_all(traces: list[Trace], names: list[str], scenario: Scenario, seed: in
                 def show(share: float, done: int = done) -> None:
                     progress.update(task, completed=done + share)
 
-                policy = policy_named(name, scenario)
+                policy = policy_named(name, scenario, own)
                 runs.append(run(trace, policy, scenario, seed=seed, progress=show))
     return runs
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from kiosk.errors import InvalidRequest
 from kiosk.scaling.decide import decide
@@ -14,14 +13,15 @@ from kiosk.simulation.horizontal import SYNC_S, Horizontal, by_ratio, by_share
 from kiosk.simulation.scenario import Scenario
 from kiosk.simulation.view import Policy, View, Wanted
 
-# The autoscaler of this kiosk looks as often as Kubernetes' own.
-OWN_INTERVAL_S = 15.0
+# The default of KIOSK_AUTOSCALER__POLL_S.
+OWN_INTERVAL_S = 10.0
 DEEPCELL_POLL_S = 5.0
 GPU_TARGET_RATIO = 0.7
 DEEPCELL_CONSUMERS_PER_GPU = 50
 KEDA_POLL_S, KEDA_COOLDOWN_S = 30.0, 300.0
 # Parts per Triton replica that somebody would set who wants a queue done in about five minutes.
 KEDA_WAIT_S = 300.0
+DEFAULT = ScalingPolicy()
 NOTHING, ONE_CONSUMER = Wanted(0, 0), Wanted(0, 1)
 
 
@@ -139,14 +139,14 @@ class Fixed:
         return self.start
 
 
-def own_policy(scenario: Scenario) -> ScalingPolicy:
-    """The autoscaler's defaults, with the scenario's limits and what its owner would tell it."""
-    prices = scenario.prices
-    return ScalingPolicy(
+def own_policy(scenario: Scenario, policy: ScalingPolicy) -> ScalingPolicy:
+    """The autoscaler's policy with the scenario's limits and units."""
+    return replace(
+        policy,
+        min_triton=min(policy.min_triton, scenario.max_gpus),
         max_triton=scenario.max_gpus,
-        consumers_per_triton=prices.consumers_per_gpu,
+        consumers_per_triton=scenario.prices.consumers_per_gpu,
         slots_per_consumer=scenario.slots,
-        startup_s=scenario.mean_start_s,
     )
 
 
@@ -165,13 +165,7 @@ def _fixed(scenario: Scenario, number: int | None) -> Policy:
     return Fixed(units, f"fixed:{units.triton}")
 
 
-_MAKERS: dict[str, Callable[[Scenario, int | None], Policy]] = {
-    "kiosk": lambda scenario, _: Ours(own_policy(scenario)),
-    "deepcell": lambda scenario, _: DeepCell(scenario),
-    "keda": _keda,
-    "fixed": _fixed,
-}
-NAMES = tuple(_MAKERS)
+NAMES = ("kiosk", "deepcell", "keda", "fixed")
 
 
 def default_names(scenario: Scenario) -> list[str]:
@@ -180,17 +174,21 @@ def default_names(scenario: Scenario) -> list[str]:
     return ["kiosk", "deepcell", "keda", f"fixed:{scenario.max_gpus}", f"fixed:{half}"]
 
 
-def policy_named(text: str, scenario: Scenario) -> Policy:
-    """A policy of NAME or NAME:NUMBER, fresh, with no memory.
+def policy_named(text: str, scenario: Scenario, own: ScalingPolicy = DEFAULT) -> Policy:
+    """A policy of NAME or NAME:NUMBER, fresh, with no memory; `own` is that of the autoscaler.
 
     Raises:
         InvalidRequest: there is no such policy, or its number is none.
     """
     name, colon, number = text.partition(":")
     takes_number = name in ("keda", "fixed")
-    if name not in _MAKERS or (colon and not (takes_number and number.isdigit() and int(number))):
+    if name not in NAMES or (colon and not (takes_number and number.isdigit() and int(number))):
         raise InvalidRequest(
             f"There is no policy '{text}'. Policies are kiosk, deepcell, keda, keda:PARTS (parts"
             " per Triton replica), fixed and fixed:NODES."
         )
-    return _MAKERS[name](scenario, int(number) if colon else None)
+    if name == "kiosk":
+        return Ours(own_policy(scenario, own))
+    if name == "deepcell":
+        return DeepCell(scenario)
+    return (_keda if name == "keda" else _fixed)(scenario, int(number) if colon else None)

@@ -62,6 +62,17 @@ def test_the_seed_makes_the_difference(short: Path) -> None:
     assert simulate(*arguments, 3).stdout != simulate(*arguments, 4).stdout
 
 
+def test_our_policy_has_the_settings_of_the_autoscaler(
+    short: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arguments = ("--trace", short, "--policy", "kiosk", "--json")
+    monkeypatch.setenv("KIOSK_AUTOSCALER__DRAIN_S", "30")
+    quick = json.loads(simulate(*arguments).stdout)
+    monkeypatch.setenv("KIOSK_AUTOSCALER__DRAIN_S", "9999")
+    slow = json.loads(simulate(*arguments).stdout)
+    assert quick[0]["peak_gpus"] > slow[0]["peak_gpus"] == 1
+
+
 def test_files_and_a_picture(short: Path, tmp_path: Path) -> None:
     out = tmp_path / "made" / "here"
     chosen = ("--policy", "fixed:2", "--policy", "kiosk", "--startup-s", 300, "--max-gpus", 3)

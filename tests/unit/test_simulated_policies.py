@@ -6,6 +6,7 @@ import pytest
 
 from kiosk.errors import InvalidRequest
 from kiosk.ports import Backlog, ModelLoad, RoleReplicas
+from kiosk.scaling import ScalingPolicy
 from kiosk.simulation.horizontal import Horizontal, by_ratio, by_share
 from kiosk.simulation.policies import (
     DeepCell,
@@ -114,9 +115,9 @@ def test_keda_goes_to_zero_after_its_cool_down() -> None:
 
 
 def test_ours_is_the_autoscaler_with_the_limits_of_the_scenario() -> None:
-    own = own_policy(SCENARIO)
+    own = own_policy(SCENARIO, ScalingPolicy(max_triton=99, min_triton=9, drain_s=42))
     assert (own.max_triton, own.consumers_per_triton, own.slots_per_consumer) == (8, 5, 2)
-    assert own.startup_s == 345
+    assert (own.min_triton, own.drain_s) == (8, 42)
     policy = policy_named("kiosk", SCENARIO)
     assert policy.decide(view(0, 1_000_000, consumers=(0, 0))).triton == 8
     # It remembers that there was work a moment ago.
