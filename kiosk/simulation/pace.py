@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
-MEMORY_S = 300.0
+from kiosk.queue_policy import LEAST_PACE_S, PACE_HALF_LIFE_S
 
 
 @dataclass
@@ -17,11 +16,11 @@ class Pace:
 
     def count(self, megapixels: float, slot_s: float, passed_s: float) -> None:
         """Add what was done while `passed_s` went by."""
-        kept = math.exp(-passed_s / MEMORY_S)
+        kept = 0.5 ** (passed_s / PACE_HALF_LIFE_S)
         self.megapixels = self.megapixels * kept + megapixels
         self.slot_s = self.slot_s * kept + slot_s
 
     @property
     def px_per_slot_s(self) -> float:
         """0 while nothing was measured."""
-        return self.megapixels * 1e6 / self.slot_s if self.slot_s > 1e-9 else 0.0
+        return self.megapixels * 1e6 / self.slot_s if self.slot_s >= LEAST_PACE_S else 0.0
