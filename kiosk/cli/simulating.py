@@ -21,60 +21,70 @@ if TYPE_CHECKING:
 PRICES = CHECKOUT / "deploy" / "prices.toml"
 
 
+Traces = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--trace",
+        metavar="NAME|FILE.csv",
+        help="Arrivals: burst, screen, interactive, mixture, or a CSV file with the columns"
+        " time_s, images, megapixels, priority. May be repeated. Default: these four.",
+    ),
+]
+Policies = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--policy",
+        metavar="NAME[:NUMBER]",
+        help="kiosk (what `kiosk autoscaler` does), deepcell, keda[:PARTS per Triton replica],"
+        " fixed[:GPU nodes]. May be repeated. Default: all, fixed with all and half of the"
+        " nodes.",
+    ),
+]
+PriceFile = Annotated[
+    Path,
+    typer.Option(
+        help="Rates and prices; copy this file and put in yours.",
+        show_default="deploy/prices.toml",
+    ),
+]
+Rates = Annotated[str, typer.Option(metavar="TABLE", help="Table of the price file.")]
+StartupText = Annotated[
+    str,
+    typer.Option(
+        metavar="S|LOW-HIGH",
+        help="Seconds until a GPU node serves; each within the two is as likely.",
+    ),
+]
+Preemptions = Annotated[
+    float, typer.Option(min=0, help="How often a GPU node is taken away per hour.")
+]
+NodeIdleS = Annotated[
+    float, typer.Option(min=0, help="Seconds that a GPU node is paid after its Triton is gone.")
+]
+BetweenZones = Annotated[
+    float, typer.Option(min=0, max=1, help="Share of the tensors that cross zones, and cost.")
+]
+Out = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FOLDER", help="Write figures.json, figures.csv, table.md and a PNG per trace."
+    ),
+]
+
+
 @app.command()
 def simulate(
-    trace: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="NAME|FILE.csv",
-            help="Arrivals: burst, screen, interactive, mixture, or a CSV file with the columns"
-            " time_s, images, megapixels, priority. May be repeated. Default: these four.",
-        ),
-    ] = None,
-    policy: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="NAME[:NUMBER]",
-            help="kiosk (what `kiosk autoscaler` does), deepcell, keda[:PARTS per Triton replica],"
-            " fixed[:GPU nodes]. May be repeated. Default: all, fixed with all and half of the"
-            " nodes.",
-        ),
-    ] = None,
-    prices: Annotated[
-        Path,
-        typer.Option(
-            help="Rates and prices; copy this file and put in yours.",
-            show_default="deploy/prices.toml",
-        ),
-    ] = PRICES,
-    rates: Annotated[
-        str, typer.Option(metavar="TABLE", help="Table of the price file.")
-    ] = "published",
+    trace: Traces = None,
+    policy: Policies = None,
+    prices: PriceFile = PRICES,
+    rates: Rates = "published",
     max_gpus: Annotated[int, typer.Option(min=1, help="Most GPU nodes.")] = 8,
-    startup_s: Annotated[
-        str,
-        typer.Option(
-            metavar="S|LOW-HIGH",
-            help="Seconds until a GPU node serves; each within the two is as likely.",
-        ),
-    ] = "90-600",
-    preemptions_per_h: Annotated[
-        float, typer.Option(min=0, help="How often a GPU node is taken away per hour.")
-    ] = 0.05,
-    node_idle_s: Annotated[
-        float,
-        typer.Option(min=0, help="Seconds that a GPU node is still paid after its Triton is gone."),
-    ] = 600.0,
-    between_zones: Annotated[
-        float, typer.Option(min=0, max=1, help="Share of the tensors that cross zones, and cost.")
-    ] = 0.0,
+    startup_s: StartupText = "90-600",
+    preemptions_per_h: Preemptions = 0.05,
+    node_idle_s: NodeIdleS = 600.0,
+    between_zones: BetweenZones = 0.0,
     seed: Annotated[int, typer.Option(help="The same seed gives the same figures.")] = 1,
-    out: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FOLDER", help="Write figures.json, figures.csv, table.md and a PNG per trace."
-        ),
-    ] = None,
+    out: Out = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
 ) -> None:
     """Try scaling policies against arrivals: waits, GPU hours and dollars, without a cluster.

@@ -93,7 +93,7 @@ def _row(run: Run, end_s: float, most_open: float, most_nodes: int) -> Image.Ima
     time = charts.even_axis(unit, 0, end_s / unit_s, 8)
     times_s = [moment.time_s for moment in run.history]
 
-    thousands, thousand = ("thousands", 1000.0) if most_open >= MANY else ("", 1.0)
+    thousands, thousand = (", in thousands", 1000.0) if most_open >= MANY else ("", 1.0)
 
     def series(
         points: tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]],
@@ -107,9 +107,9 @@ def _row(run: Run, end_s: float, most_open: float, most_nodes: int) -> Image.Ima
     left = charts.chart(
         WIDTH_PX // 2,
         ROW_PX,
-        run.policy,
+        f"{run.policy}{thousands}",
         time,
-        charts.count_axis(thousands, most_open / thousand),
+        charts.count_axis("", most_open / thousand),
         [
             series(
                 sloping(times_s, [moment.open_megapixels for moment in moments], run.end_s),
