@@ -92,7 +92,6 @@ def _row(run: Run, end_s: float, most_open: float, most_nodes: int) -> Image.Ima
     unit, unit_s = ("h", 3600.0) if end_s <= HOURS_UP_TO_S else ("days", 86_400.0)
     time = charts.even_axis(unit, 0, end_s / unit_s, 8)
     times_s = [moment.time_s for moment in run.history]
-
     thousands, thousand = (", in thousands", 1000.0) if most_open >= MANY else ("", 1.0)
 
     def series(
