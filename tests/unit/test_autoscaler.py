@@ -102,6 +102,7 @@ async def test_a_burst_is_followed_up_and_down(bench: Bench) -> None:
     assert bench.cluster.scaled[3:] == [
         (Role.CONSUMERS, 12),  # the four were wanted only until they were ready
         (Role.CONSUMERS, 4),
+        (Role.TRITON, 3),
         (Role.TRITON, 1),
         (Role.CONSUMERS, 0),
         (Role.TRITON, 0),
