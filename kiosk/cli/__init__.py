@@ -15,6 +15,7 @@ from kiosk.cli import (  # noqa: F401
     roles,
     scoring,
     sharing,
+    simulating,
     tracking,
     upkeep,
     work,
