@@ -93,8 +93,9 @@ class _Look:
         full = allowed * self.policy.consumers_per_triton if self.work.needs_triton else 0
         goal = max(goal, full, self._standing(allowed))
         consumers = self._following(goal, allowed, math.ceil(bare))
-        triton = self._leaving_last(max(allowed, self.policy.min_triton), consumers)
-        consumers = min(consumers, self.policy.most_consumers(triton))
+        least = max(allowed, self.policy.min_triton)
+        consumers = min(consumers, self.policy.most_consumers(least))
+        triton = self._leaving_last(least, consumers)
         return Decision(
             triton=triton,
             consumers=consumers,
@@ -164,10 +165,12 @@ class _Look:
             return LIMITED
         if triton > self.triton.desired or consumers > self.consumers.desired:
             return MORE if triton > self.triton.desired else STARTING
-        if not self.work.is_any:
-            return IDLE if self.is_idle else WAITING
+        if self.is_idle:
+            return IDLE
         if triton < self.triton.desired or consumers < self.consumers.desired:
             return FALLING
+        if not self.work.is_any:
+            return WAITING
         if self.triton.ready < min(triton, wanted):
             return STARTING
         return COOLING if wanted < units else ENOUGH

@@ -53,7 +53,7 @@ class ScalingPolicy:
                 field="min_triton",
             )
         least = max(
-            self.unit_cost_per_hour,
+            max(1, self.min_triton) * self.unit_cost_per_hour,
             self.min_triton * self.triton_cost_per_hour
             + self.min_consumers * self.consumer_cost_per_hour,
         )

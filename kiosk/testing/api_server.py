@@ -60,6 +60,7 @@ class ApiServer:
     _failures: list[Failure] = field(default_factory=list)
     _version: int = 0
     _oldest: int = 0
+    _change: asyncio.Event = field(default_factory=asyncio.Event)
     _runner: web.AppRunner | None = None
     url: str = ""
 
@@ -88,6 +89,15 @@ class ApiServer:
         path = folder / "kubeconfig"
         path.write_text(_KUBECONFIG.format(url=self.url))
         return path
+
+    def put(self, resource: str, namespace: str, name: str, spec: Object) -> None:
+        """An object as if somebody had created it."""
+        metadata = {"name": name, "namespace": namespace, "generation": 1}
+        self._store((resource, namespace, name), {"metadata": metadata, "spec": spec}, "ADDED")
+
+    async def changed(self) -> None:
+        """Returns after the next change of any object."""
+        await self._change.wait()
 
     def inject(self, how: int | str, *, method: str = "", times: int = 1) -> None:
         """Answer the next requests (of this method) so, instead of doing what they ask."""
@@ -218,6 +228,8 @@ class ApiServer:
         stored = {**item, "metadata": {**item["metadata"], "resourceVersion": str(self._version)}}
         self.objects[key] = stored
         self._events.append((self._version, kind, key, stored))
+        self._change.set()
+        self._change = asyncio.Event()
         return stored
 
     def _delete(self, key: Key) -> Object:

@@ -46,9 +46,7 @@ SMALLEST_RIGHTS = {
 async def server() -> AsyncIterator[ApiServer]:
     async with ApiServer() as server:
         for name in NAMES.values():
-            key = ("deployments", "here", name)
-            metadata = {"name": name, "namespace": "here", "generation": 1}
-            server._store(key, {"metadata": metadata, "spec": {"replicas": 0}}, "ADDED")
+            server.put("deployments", "here", name, {"replicas": 0})
         yield server
 
 
