@@ -10,7 +10,7 @@ SERVERS := .servers
 export GRPC_ENABLE_FORK_SUPPORT := 0
 
 .DEFAULT_GOAL := help
-.PHONY: page test-page test-browser screenshots help setup setup-formats setup-train test-train demo up test test-all lint bench bench-measure bench-slide bench-volumes bench-linking chaos chaos-short compare fuzz fuzz-coverage audit protos lock train clean
+.PHONY: burst page test-page test-browser screenshots help setup setup-formats setup-train test-train demo up test test-all lint bench bench-measure bench-slide bench-volumes bench-linking chaos chaos-short compare fuzz fuzz-coverage audit protos lock train clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -89,6 +89,9 @@ bench-volumes: setup ## a z-stack of 5,000 cells joined to volumes and measured:
 
 bench-linking: setup ## linking of sequences with truth: DATA=folder of sequences; speed of long made-up movies
 	@$(BIN)/python -m tests.benchmarks.linking --growth --model model_repository/linking/1/model.onnx $(if $(DATA),--data $(DATA))
+
+burst: setup ## the autoscaler follows a burst of jobs on this machine: burst.csv and burst.png
+	@$(BIN)/python -m tests.burst
 
 load: setup ## jobs per second, latency under watchers, memory of 100,000 jobs; arq and taskiq beside it
 	@test -d .venv-load || $(PYTHON) -m venv .venv-load
