@@ -189,7 +189,7 @@ local function count_pace(token, model, done_px)
   if not (model and begin_ms) then return end  -- an older kiosk began it
   local now = clock_ms()
   local px, ms = pace_of(model, now)
-  px, ms = px + done_px, ms + now - tonumber(begin_ms)
+  px, ms = px + done_px, ms + (now - tonumber(begin_ms))
   redis.call("HSET", PACE, model, string.format("%.17g %.17g %.0f", px, ms, now))
 end
 
