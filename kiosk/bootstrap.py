@@ -37,9 +37,10 @@ from kiosk.grpc_api import GrpcServer
 from kiosk.inspection import inspect_file
 from kiosk.leadership import Leadership
 from kiosk.pipelines.context import SegmentationOptions
-from kiosk.ports import ImageFiles, KeyRing, Role
+from kiosk.ports import ImageFiles, InferenceClient, KeyRing, ObjectStore, Role
 from kiosk.queue_policy import QueuePolicy
 from kiosk.reading import InspectedImage, ReadOptions
+from kiosk.remembered_models import RememberedModels
 from kiosk.scaling import ScalingPolicy
 from kiosk.schema_check import schema_checked
 from kiosk.scratch import choose_scratch, sweep_scratch
@@ -79,6 +80,13 @@ def make_queue(settings: Settings) -> RedisQueue:
 def make_inference(settings: Settings) -> TritonInference:
     triton = settings.triton
     return TritonInference(triton.address, triton.timeout_s, triton.secret.get_secret_value())
+
+
+def known_models(
+    settings: Settings, inference: TritonInference, store: ObjectStore
+) -> InferenceClient:
+    """The models of Triton, also while it is scaled to zero where that may be."""
+    return RememberedModels(inference, store) if settings.triton.may_sleep else inference
 
 
 def make_store(settings: Settings) -> ObstoreObjectStore:
@@ -179,7 +187,7 @@ async def _serve(settings: Settings, queue: RedisQueue, stopping: asyncio.Event)
         queue=queue,
         store=store,
         images=images,
-        inference=inference,
+        inference=known_models(settings, inference, store),
         uploads=uploads,
         shares=shares,
         job_px=settings.limits.job_px,
@@ -234,13 +242,14 @@ async def run_consumer(settings: Settings) -> bool:
 
 async def _consume(settings: Settings, queue: RedisQueue, stopping: asyncio.Event) -> bool:
     inference, images = make_inference(settings), make_images(settings)
+    store = make_store(settings)
     await asyncio.to_thread(images.prepare)
     consumer = Consumer(
         name=_process_name(),
         queue=queue,
-        store=make_store(settings),
+        store=store,
         images=images,
-        inference=inference,
+        inference=known_models(settings, inference, store),
         options=SegmentationOptions(
             tiles_in_flight=settings.consumer.tiles_in_flight,
             block_px=settings.consumer.block_px,
