@@ -28,6 +28,7 @@ from kiosk.audit import configure_audit
 from kiosk.authentication import Authentication, ClaimNames
 from kiosk.autoscaler import Autoscaler
 from kiosk.certificate import Certificate
+from kiosk.conditions import autoscaler_condition, consumer_condition, server_condition
 from kiosk.consumer import Consumer
 from kiosk.disk_room import DiskRoom
 from kiosk.errors import KioskError, PermanentError
@@ -36,8 +37,10 @@ from kiosk.folder_zip import zipped_folder
 from kiosk.grpc_api import GrpcServer
 from kiosk.inspection import inspect_file
 from kiosk.leadership import Leadership
+from kiosk.logs import configure_logging
 from kiosk.pipelines.context import SegmentationOptions
 from kiosk.ports import ImageFiles, InferenceClient, KeyRing, ObjectStore, Role
+from kiosk.queue_gauges import QueueGauges
 from kiosk.queue_policy import QueuePolicy
 from kiosk.reading import InspectedImage, ReadOptions
 from kiosk.remembered_models import RememberedModels
@@ -47,8 +50,10 @@ from kiosk.scratch import choose_scratch, sweep_scratch
 from kiosk.service import KioskService
 from kiosk.settings import Settings
 from kiosk.shares import Shares
-from kiosk.telemetry import configure_logging
+from kiosk.status_port import Condition, status_port
+from kiosk.telemetry import tell_role
 from kiosk.tiles import Tiles
+from kiosk.tracing import configure_tracing, stop_tracing
 from kiosk.uploads import Uploads
 from kiosk.web import WebServer
 
@@ -151,11 +156,18 @@ def make_certificate(settings: Settings) -> Certificate | None:
     return None
 
 
+def begin_role(settings: Settings, role: str) -> None:
+    """What every role does first: how it logs, what it tells those who look at it."""
+    keep_few_arenas()
+    configure_logging(settings.log_level, settings.log_format, role)
+    tell_role(role)
+    configure_tracing(role, settings.tracing.endpoint, settings.tracing.sample_ratio)
+
+
 async def run_server(settings: Settings) -> None:
     """The server role: gRPC API, web page and sweeping, until SIGTERM. Raises PermanentError."""
+    begin_role(settings, "server")
     check_exposure(settings)
-    keep_few_arenas()
-    configure_logging(settings.log_level)
     configure_audit(settings.listen.audit_file)
     choose_scratch(settings.scratch_dir)
     stopping = _stop_on_signals()
@@ -168,14 +180,6 @@ async def _serve(settings: Settings, queue: RedisQueue, stopping: asyncio.Event)
     inference, store = make_inference(settings), make_store(settings)
     keys = make_keys(settings)
     images = make_images(settings)
-    room = make_disk_room(settings)
-    uploads = Uploads(
-        store,
-        settings.limits.upload_bytes,
-        settings.listen.retention_s,
-        settings.image_urls,
-        room,
-    )
     shares = Shares(
         queue=queue,
         store=store,
@@ -183,6 +187,8 @@ async def _serve(settings: Settings, queue: RedisQueue, stopping: asyncio.Event)
         longest_s=settings.listen.longest_share_s,
         public_url=settings.listen.public_url,
     )
+    room = make_disk_room(settings)
+    uploads = _make_uploads(settings, store, room)
     service = KioskService(
         queue=queue,
         store=store,
@@ -196,9 +202,34 @@ async def _serve(settings: Settings, queue: RedisQueue, stopping: asyncio.Event)
         room=room,
     )
     tiles = Tiles(queue=queue, store=store, images=images, uploads=uploads)
-    listen = settings.listen
     await asyncio.to_thread(images.prepare)
-    authentication = make_authentication(settings, keys, shares)
+    await _listen(settings, service, tiles, make_authentication(settings, keys, shares), stopping)
+    await queue.close()
+    await keys.close()
+    await inference.close()
+    images.close()
+    stop_tracing()
+
+
+def _make_uploads(settings: Settings, store: ObstoreObjectStore, room: DiskRoom) -> Uploads:
+    return Uploads(
+        store,
+        settings.limits.upload_bytes,
+        settings.listen.retention_s,
+        settings.image_urls,
+        room,
+    )
+
+
+async def _listen(
+    settings: Settings,
+    service: KioskService,
+    tiles: Tiles,
+    authentication: Authentication,
+    stopping: asyncio.Event,
+) -> None:
+    """Answer on all ports until told to stop; then say so, and let calls in hand end."""
+    listen = settings.listen
     certificate = make_certificate(settings)
     grpc_server = _make_grpc_server(
         service, authentication, listen.host, listen.grpc_port, certificate
@@ -217,21 +248,22 @@ async def _serve(settings: Settings, queue: RedisQueue, stopping: asyncio.Event)
     )
     await grpc_server.start()
     await web_server.start()
-    log.info("serving gRPC on port %d and HTTP on port %d", grpc_server.port, web_server.port)
-    sweeper = asyncio.create_task(_sweep(service, listen.sweep_s))
-    await stopping.wait()
-    sweeper.cancel()
-    await asyncio.gather(grpc_server.stop(SERVER_GRACE_S), web_server.stop())
-    await queue.close()
-    await keys.close()
-    await inference.close()
-    images.close()
+    gauges = service.gauges
+
+    async def condition() -> Condition:
+        return await server_condition(gauges, is_draining=stopping.is_set())
+
+    async with status_port(settings.status, "server", condition, gauges.exposition):
+        log.info("serving gRPC on port %d and HTTP on port %d", grpc_server.port, web_server.port)
+        sweeper = asyncio.create_task(_sweep(service, listen.sweep_s))
+        await stopping.wait()
+        sweeper.cancel()
+        await asyncio.gather(grpc_server.stop(SERVER_GRACE_S), web_server.stop())
 
 
 async def run_consumer(settings: Settings) -> bool:
     """The consumer role, until SIGTERM. Returns False when a hung part made it stop."""
-    keep_few_arenas()
-    configure_logging(settings.log_level)
+    begin_role(settings, "consumer")
     choose_scratch(settings.scratch_dir)
     sweep_scratch()  # what the process before this one left when it was killed
     stopping = _stop_on_signals()
@@ -242,9 +274,31 @@ async def run_consumer(settings: Settings) -> bool:
 
 async def _consume(settings: Settings, queue: RedisQueue, stopping: asyncio.Event) -> bool:
     inference, images = make_inference(settings), make_images(settings)
-    store = make_store(settings)
     await asyncio.to_thread(images.prepare)
-    consumer = Consumer(
+    consumer = _make_consumer(settings, queue, inference, images)
+    gauges = QueueGauges(queue)
+
+    async def condition() -> Condition:
+        return await consumer_condition(gauges, consumer)
+
+    async with status_port(settings.status, "consumer", condition):
+        running = asyncio.create_task(consumer.run())
+        told = asyncio.create_task(stopping.wait())
+        await asyncio.wait({running, told}, return_when=asyncio.FIRST_COMPLETED)
+        consumer.stop()
+        await running
+    await queue.close()
+    await inference.close()
+    images.close()
+    stop_tracing()
+    return not consumer.has_hung_thread
+
+
+def _make_consumer(
+    settings: Settings, queue: RedisQueue, inference: TritonInference, images: DecodingImageFiles
+) -> Consumer:
+    store = make_store(settings)
+    return Consumer(
         name=_process_name(),
         queue=queue,
         store=store,
@@ -263,15 +317,6 @@ async def _consume(settings: Settings, queue: RedisQueue, stopping: asyncio.Even
         join_part_timeout_s=settings.consumer.join_part_timeout_s,
         stop_grace_s=settings.consumer.stop_grace_s,
     )
-    running = asyncio.create_task(consumer.run())
-    told = asyncio.create_task(stopping.wait())
-    await asyncio.wait({running, told}, return_when=asyncio.FIRST_COMPLETED)
-    consumer.stop()
-    await running
-    await queue.close()
-    await inference.close()
-    images.close()
-    return not consumer.has_hung_thread
 
 
 def make_scaling_policy(settings: Settings) -> ScalingPolicy:
@@ -293,7 +338,7 @@ async def run_autoscaler(
         dry_run: change nothing, nor take part in who leads; decisions go to `say`.
         once: one round instead of one every few seconds.
     """
-    configure_logging(settings.log_level)
+    begin_role(settings, "autoscaler")
     stopping = _stop_on_signals()
     ours, policy = settings.autoscaler, make_scaling_policy(settings)
     api = await connect(ours.kubeconfig, ours.answer_s)
@@ -321,8 +366,15 @@ async def run_autoscaler(
         dry_run=dry_run,
         tell=say if dry_run or once else log.info,
     )
+
+    async def condition() -> Condition:
+        return autoscaler_condition(is_stopping=stopping.is_set())
+
     try:
-        async with schema_checked(queue.check_schema, stopping):
+        async with (
+            schema_checked(queue.check_schema, stopping),
+            status_port(settings.status, "autoscaler", condition),
+        ):
             await (autoscaler.run_once() if once else autoscaler.run(stopping))
     finally:
         await queue.close()

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 import tritonclient.grpc.aio as triton
 from tritonclient.utils import InferenceServerException, np_to_triton_dtype
 
+from kiosk import tracing
 from kiosk.errors import (
     MODEL_NOT_LOADED,
     MODEL_SERVER_AWAY,
@@ -20,6 +23,7 @@ from kiosk.errors import (
     TransientError,
 )
 from kiosk.models import ModelCard, card_from_config
+from kiosk.telemetry import TRITON_REQUESTS, TRITON_SECONDS
 from kiosk.triton_secret import TritonSecret
 
 log = logging.getLogger(__name__)
@@ -117,12 +121,16 @@ class TritonInference:
             tensor = triton.InferInput(name, list(array.shape), np_to_triton_dtype(array.dtype))
             tensor.set_data_from_numpy(array)
             tensors.append(tensor)
-        try:
+        with _observed(model, version):
+            traceparent = tracing.traceparent()
             answer = await self._connected().infer(
-                model, tensors, model_version=version, client_timeout=self._timeout_s
+                model,
+                tensors,
+                model_version=version,
+                client_timeout=self._timeout_s,
+                # Triton's own spans, where it traces, are then part of the job's trace.
+                headers={"traceparent": traceparent} if traceparent else None,
             )
-        except InferenceServerException as error:
-            raise _translated(error) from error
         names = [output.name for output in answer.get_response().outputs]
         return {name: answer.as_numpy(name) for name in names}
 
@@ -150,6 +158,31 @@ class TritonInference:
             if self._secret:
                 self._client.register_plugin(TritonSecret(self._secret))
         return self._client
+
+
+@contextmanager
+def _observed(model: str, version: str) -> Iterator[None]:
+    """Around a request to a model: its span, time and code, and its error as ours."""
+    attributes = {
+        "rpc.system": "grpc",
+        "rpc.service": "inference.GRPCInferenceService",
+        "rpc.method": "ModelInfer",
+        "kiosk.model": f"{model}:{version}",
+    }
+    code, started = "OK", time.perf_counter()
+    try:
+        with tracing.step("infer", attributes, kind="CLIENT"):
+            try:
+                yield
+            except InferenceServerException as error:
+                code = str(error.status()).removeprefix("StatusCode.")
+                raise _translated(error) from error
+    except asyncio.CancelledError:
+        code = "CANCELLED"
+        raise
+    finally:
+        TRITON_REQUESTS.labels(model, version, code).inc()
+        TRITON_SECONDS.labels(model, version).observe(time.perf_counter() - started)
 
 
 def _translated(error: InferenceServerException) -> KioskError:

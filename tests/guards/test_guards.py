@@ -21,7 +21,17 @@ from kiosk.wire import STATUS_OF_ERROR
 ROOT = Path(__file__).resolve().parents[2]
 # Variables of tests, which no kiosk reads.
 OF_TESTS = {"KIOSK_TEST_KUBECONFIG"}
-HEAVY = ("redis", "aiohttp", "tritonclient", "cv2", "skimage", "scipy", "imagecodecs", "obstore")
+HEAVY = (
+    "redis",
+    "aiohttp",
+    "tritonclient",
+    "cv2",
+    "skimage",
+    "scipy",
+    "imagecodecs",
+    "obstore",
+    "opentelemetry",
+)
 
 
 def run_python(*arguments: str) -> str:
@@ -42,6 +52,12 @@ def test_the_client_imports_nothing_heavy() -> None:
     loaded = run_python("-c", "import sys, kiosk.client; print(*sys.modules)").split()
     roots = {name.split(".")[0] for name in loaded}
     assert roots.isdisjoint(HEAVY), sorted(roots.intersection(HEAVY))
+
+
+def test_what_sends_spans_is_loaded_only_where_they_are_sent() -> None:
+    loaded = run_python("-c", "import sys, kiosk.bootstrap; print(*sys.modules)").split()
+    assert "kiosk.tracing" in loaded
+    assert not [name for name in loaded if name.startswith("opentelemetry.exporter")]
 
 
 def test_generated_code_is_fresh(tmp_path: Path) -> None:
