@@ -10,7 +10,7 @@ SERVERS := .servers
 export GRPC_ENABLE_FORK_SUPPORT := 0
 
 .DEFAULT_GOAL := help
-.PHONY: image deploy-check test-monitoring page test-page test-browser screenshots help setup setup-formats setup-train test-train demo up test test-all lint bench bench-measure bench-slide bench-volumes bench-linking chaos chaos-short compare fuzz fuzz-coverage audit protos lock train clean simulate
+.PHONY: image deploy-check burst test-monitoring page test-page test-browser screenshots help setup setup-formats setup-train test-train demo up test test-all lint bench bench-measure bench-slide bench-volumes bench-linking chaos chaos-short compare fuzz fuzz-coverage audit protos lock train clean simulate
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -89,6 +89,9 @@ bench-volumes: setup ## a z-stack of 5,000 cells joined to volumes and measured:
 
 bench-linking: setup ## linking of sequences with truth: DATA=folder of sequences; speed of long made-up movies
 	@$(BIN)/python -m tests.benchmarks.linking --growth --model model_repository/linking/1/model.onnx $(if $(DATA),--data $(DATA))
+
+burst: setup ## the autoscaler follows a burst of jobs on this machine: burst.csv and burst.png
+	@$(BIN)/python -m tests.burst
 
 test-monitoring: ## dashboard and alert rules against a real Prometheus that watches a real kiosk
 	@test -x $(BIN)/python -a -e $(SERVERS)/servers.json || { echo "The kiosk is not set up: make setup"; exit 1; }

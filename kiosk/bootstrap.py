@@ -39,10 +39,11 @@ from kiosk.inspection import inspect_file
 from kiosk.leadership import Leadership
 from kiosk.logs import configure_logging
 from kiosk.pipelines.context import SegmentationOptions
-from kiosk.ports import ImageFiles, KeyRing, Role
+from kiosk.ports import ImageFiles, InferenceClient, KeyRing, ObjectStore, Role
 from kiosk.queue_gauges import QueueGauges
 from kiosk.queue_policy import QueuePolicy
 from kiosk.reading import InspectedImage, ReadOptions
+from kiosk.remembered_models import RememberedModels
 from kiosk.scaling import ScalingPolicy
 from kiosk.schema_check import schema_checked
 from kiosk.scratch import choose_scratch, sweep_scratch
@@ -84,6 +85,13 @@ def make_queue(settings: Settings) -> RedisQueue:
 def make_inference(settings: Settings) -> TritonInference:
     triton = settings.triton
     return TritonInference(triton.address, triton.timeout_s, triton.secret.get_secret_value())
+
+
+def known_models(
+    settings: Settings, inference: TritonInference, store: ObjectStore
+) -> InferenceClient:
+    """The models of Triton, also while it is scaled to zero where that may be."""
+    return RememberedModels(inference, store) if settings.triton.may_sleep else inference
 
 
 def make_store(settings: Settings) -> ObstoreObjectStore:
@@ -185,7 +193,7 @@ async def _serve(settings: Settings, queue: RedisQueue, stopping: asyncio.Event)
         queue=queue,
         store=store,
         images=images,
-        inference=inference,
+        inference=known_models(settings, inference, store),
         uploads=uploads,
         shares=shares,
         job_px=settings.limits.job_px,
@@ -289,12 +297,13 @@ async def _consume(settings: Settings, queue: RedisQueue, stopping: asyncio.Even
 def _make_consumer(
     settings: Settings, queue: RedisQueue, inference: TritonInference, images: DecodingImageFiles
 ) -> Consumer:
+    store = make_store(settings)
     return Consumer(
         name=_process_name(),
         queue=queue,
-        store=make_store(settings),
+        store=store,
         images=images,
-        inference=inference,
+        inference=known_models(settings, inference, store),
         options=SegmentationOptions(
             tiles_in_flight=settings.consumer.tiles_in_flight,
             block_px=settings.consumer.block_px,
@@ -362,7 +371,10 @@ async def run_autoscaler(
         return autoscaler_condition(is_stopping=stopping.is_set())
 
     try:
-        async with status_port(settings.status, "autoscaler", condition):
+        async with (
+            schema_checked(queue.check_schema, stopping),
+            status_port(settings.status, "autoscaler", condition),
+        ):
             await (autoscaler.run_once() if once else autoscaler.run(stopping))
     finally:
         await queue.close()

@@ -48,7 +48,9 @@ def rendered(folder: str) -> Objects:
     if "kind: Component" not in (path / "kustomization.yaml").read_text():
         return kustomize(path)
     return rendered_text(
-        "resources: [{base}]\ncomponents: [{component}]\n", base=BASE, component=path
+        "namespace: kiosk\nresources: [{base}]\ncomponents: [{component}]\n",
+        base=BASE,
+        component=path,
     )
 
 

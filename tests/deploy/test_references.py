@@ -88,6 +88,16 @@ def test_scalers_have_targets_that_nobody_else_scales(objects: Objects) -> None:
     assert bool(targets) != bool(autoscalers), "one of the two sets replicas, not both or none"
 
 
+def test_jobs_are_taken_while_triton_is_at_zero(objects: Objects) -> None:
+    """Else there would be no work that has it started again."""
+    least = [scaler["spec"]["minReplicaCount"] for scaler in of_kind(objects, "ScaledObject")]
+    for limits in of_kind(objects, "ConfigMap"):
+        least += [int(v) for k, v in limits["data"].items() if k == "KIOSK_AUTOSCALER__MIN_TRITON"]
+    assert least
+    shared = [m for m in of_kind(objects, "ConfigMap") if "KIOSK_OBJECT_STORE" in m["data"]]
+    assert min(least) > 0 or shared[0]["data"]["KIOSK_TRITON__MAY_SLEEP"] == "true"
+
+
 def test_the_backlog_that_keda_asks_for_is_a_metric_of_the_kiosk(objects: Objects) -> None:
     from kiosk import telemetry
 
