@@ -21,6 +21,7 @@ from kiosk.testing.known_callers import make_caller as make_caller
 from kiosk.testing.memory_keys import MemoryKeyRing as MemoryKeyRing
 from kiosk.testing.memory_plane import MemoryPlane as MemoryPlane
 from kiosk.testing.memory_queue import MemoryQueue as MemoryQueue
+from kiosk.testing.memory_rollouts import MemoryRolloutBook as MemoryRolloutBook
 from kiosk.testing.memory_store import MemoryStore as MemoryStore
 from kiosk.tiles import Tiles
 from kiosk.uploads import Uploads
