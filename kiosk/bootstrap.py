@@ -18,6 +18,7 @@ from kiosk.adapters.object_store import ObstoreObjectStore
 from kiosk.adapters.oidc import OidcProvider
 from kiosk.adapters.redis_keys import RedisKeyRing
 from kiosk.adapters.redis_queue import RedisQueue
+from kiosk.adapters.redis_rollouts import RedisRolloutBook
 from kiosk.adapters.triton import TritonInference
 from kiosk.allocator import keep_few_arenas
 from kiosk.audit import configure_audit
@@ -103,6 +104,11 @@ def make_keys(settings: Settings, redis_url: str = "") -> RedisKeyRing:
     return RedisKeyRing(redis_url or settings.queue.redis_url.get_secret_value())
 
 
+def make_rollouts(settings: Settings, redis_url: str = "") -> RedisRolloutBook:
+    """The rollouts of models; `redis_url` as in `make_keys`."""
+    return RedisRolloutBook(redis_url or settings.queue.redis_url.get_secret_value())
+
+
 def make_authentication(settings: Settings, keys: KeyRing, shares: Shares) -> Authentication:
     auth = settings.auth
     provider = None
@@ -144,7 +150,7 @@ async def run_server(settings: Settings) -> None:
     choose_scratch(settings.scratch_dir)
     stopping = _stop_on_signals()
     queue, inference, store = make_queue(settings), make_inference(settings), make_store(settings)
-    keys = make_keys(settings)
+    keys, rollouts = make_keys(settings), make_rollouts(settings)
     images = make_images(settings)
     room = make_disk_room(settings)
     uploads = Uploads(
@@ -166,6 +172,7 @@ async def run_server(settings: Settings) -> None:
         store=store,
         images=images,
         inference=inference,
+        rollouts=rollouts,
         uploads=uploads,
         shares=shares,
         job_px=settings.limits.job_px,
@@ -202,6 +209,7 @@ async def run_server(settings: Settings) -> None:
     await asyncio.gather(grpc_server.stop(SERVER_GRACE_S), web_server.stop())
     await queue.close()
     await keys.close()
+    await rollouts.close()
     await inference.close()
     images.close()
 

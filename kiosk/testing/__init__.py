@@ -40,6 +40,7 @@ class FakeKiosk:
     images: ImageFiles
     options: SegmentationOptions
     keys: MemoryKeyRing
+    rollouts: MemoryRolloutBook
 
     async def upload(
         self, data: bytes, file_name: str = "image.tif", *, caller: Caller = LOCAL
@@ -93,6 +94,7 @@ def make_kiosk(
 ) -> FakeKiosk:
     """A whole kiosk over fakes; `images` is usually the real reader of image files."""
     queue, store, keys = queue or MemoryQueue(), MemoryStore(), MemoryKeyRing()
+    rollouts = MemoryRolloutBook()
     inference = inference or FakeInference()
     options = options or SegmentationOptions()
     service = KioskService(
@@ -100,10 +102,11 @@ def make_kiosk(
         store=store,
         images=images,
         inference=inference,
+        rollouts=rollouts,
         shares=Shares(queue=queue, store=store, keys=keys, longest_s=30 * DAY_S),
         uploads=Uploads(store, upload_limit_bytes, 3600.0, image_urls),
         job_px=options.job_px,
         frame_px=frame_px,
         longest_retention_s=365 * DAY_S,
     )
-    return FakeKiosk(service, queue, store, inference, images, options, keys)
+    return FakeKiosk(service, queue, store, inference, images, options, keys, rollouts)
