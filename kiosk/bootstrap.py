@@ -10,6 +10,7 @@ import platform
 import secrets
 import signal
 import tempfile
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -31,6 +32,7 @@ from kiosk.exposure import check_exposure, is_loopback
 from kiosk.folder_zip import zipped_folder
 from kiosk.grpc_api import GrpcServer
 from kiosk.inspection import inspect_file
+from kiosk.model_control import ModelControl, Say
 from kiosk.pipelines.context import SegmentationOptions
 from kiosk.ports import ImageFiles, KeyRing
 from kiosk.queue_policy import QueuePolicy
@@ -99,14 +101,24 @@ def local_files(settings: Settings) -> ImageFiles:
     return ImageFileReader(settings.limits)
 
 
-def make_keys(settings: Settings, redis_url: str = "") -> RedisKeyRing:
-    """The API keys, where the queue is unless another Redis is named."""
-    return RedisKeyRing(redis_url or settings.queue.redis_url.get_secret_value())
+def make_keys(settings: Settings) -> RedisKeyRing:
+    return RedisKeyRing(settings.queue.redis_url.get_secret_value())
 
 
-def make_rollouts(settings: Settings, redis_url: str = "") -> RedisRolloutBook:
-    """The rollouts of models; `redis_url` as in `make_keys`."""
-    return RedisRolloutBook(redis_url or settings.queue.redis_url.get_secret_value())
+def make_rollouts(settings: Settings) -> RedisRolloutBook:
+    return RedisRolloutBook(settings.queue.redis_url.get_secret_value())
+
+
+@contextlib.asynccontextmanager
+async def model_control(settings: Settings, say: Say) -> AsyncIterator[ModelControl]:
+    """Rolling out models, over Triton and Redis themselves. Raises KioskError."""
+    inference, book, queue = make_inference(settings), make_rollouts(settings), make_queue(settings)
+    try:
+        yield ModelControl(await inference.replicas(), book, queue, say)
+    finally:
+        await inference.close()
+        await book.close()
+        await queue.close()
 
 
 def make_authentication(settings: Settings, keys: KeyRing, shares: Shares) -> Authentication:

@@ -20,7 +20,7 @@ SOCKET_TIMEOUT_S = 10.0
 # Administrators that take steps at the same moment are few.
 MOST_TRIES = 50
 
-# KEYS: the hash. ARGV: model, JSON that is expected or "" for none, JSON to be stored or "" for none.
+# KEYS: the hash. ARGV: model, JSON that is expected, JSON to be stored; "" is no rollout.
 # Returns 1 when it was stored, 0 when something else was there.
 _REPLACE = """
 if (redis.call("HGET", KEYS[1], ARGV[1]) or "") ~= ARGV[2] then return 0 end

@@ -10,6 +10,7 @@ from kiosk.cli import (  # noqa: F401
     keys,
     looking,
     roles,
+    rollouts,
     scoring,
     sharing,
     tracking,

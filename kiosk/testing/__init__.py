@@ -17,6 +17,7 @@ from kiosk.service import KioskService
 from kiosk.shares import Shares
 from kiosk.testing.fake_inference import FakeInference as FakeInference
 from kiosk.testing.fake_inference import make_card as make_card
+from kiosk.testing.fake_replica import FakeReplica as FakeReplica
 from kiosk.testing.known_callers import make_caller as make_caller
 from kiosk.testing.memory_keys import MemoryKeyRing as MemoryKeyRing
 from kiosk.testing.memory_plane import MemoryPlane as MemoryPlane
