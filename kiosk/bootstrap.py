@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from kiosk.adapters.decoder.decoding_files import DecodingImageFiles
+from kiosk.adapters.model_source import ObstoreModelSource
 from kiosk.adapters.object_store import ObstoreObjectStore
 from kiosk.adapters.oidc import OidcProvider
 from kiosk.adapters.redis_keys import RedisKeyRing
@@ -33,6 +34,7 @@ from kiosk.folder_zip import zipped_folder
 from kiosk.grpc_api import GrpcServer
 from kiosk.inspection import inspect_file
 from kiosk.model_control import ModelControl, Say
+from kiosk.model_sync import ModelSync
 from kiosk.pipelines.context import SegmentationOptions
 from kiosk.ports import ImageFiles, KeyRing
 from kiosk.queue_policy import QueuePolicy
@@ -151,6 +153,33 @@ def make_certificate(settings: Settings) -> Certificate | None:
             "TLS is off: keys and images can be read on their way unless a proxy in front has it"
         )
     return None
+
+
+async def sync_models(
+    settings: Settings, source: str, folder: Path, every_s: float, say: Say
+) -> None:
+    """Keep a folder like a model repository elsewhere, until SIGTERM; once, where `every_s` is 0.
+
+    Raises KioskError; not where it goes on with the next time.
+    """
+    stopping = asyncio.create_task(_stop_on_signals().wait())
+    sync = ModelSync(ObstoreModelSource(source, settings.store.retry_s), folder, say)
+    while not stopping.done():
+        once = asyncio.create_task(sync.once())
+        await asyncio.wait({once, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        if not once.done():
+            once.cancel()
+            await asyncio.wait({once})
+            return
+        try:
+            once.result()
+        except KioskError as error:
+            if not every_s:
+                raise
+            say(error.message)
+        if not every_s:
+            return
+        await asyncio.wait({stopping}, timeout=every_s)
 
 
 async def run_server(settings: Settings) -> None:

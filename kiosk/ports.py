@@ -244,6 +244,30 @@ class ObjectStore(Protocol):
         """Raises Outage while nothing can be read or stored."""
 
 
+@dataclass(frozen=True)
+class SourceFile:
+    """A file of a model repository elsewhere.
+
+    Attributes:
+        path: with / between its parts, as the source has it; not to be trusted.
+        mark: another text when the content has changed.
+    """
+
+    path: str
+    size_bytes: int
+    mark: str
+
+
+class ModelSource(Protocol):
+    """A model repository in a folder or a bucket, to be read only."""
+
+    async def files(self) -> list[SourceFile]:
+        """All files, by their paths. Raises Outage."""
+
+    async def fetch(self, file: SourceFile, target: BinaryIO) -> None:
+        """Write the bytes of a file to `target`. Raises NotFound, Outage."""
+
+
 # Rows and columns of a plane, both with start and stop.
 Window = tuple[slice, slice]
 

@@ -1,4 +1,4 @@
-"""Commands that roll out models: `kiosk models load`, `promote`, `rollback`, `unload`, `status`.
+"""Commands that roll out models: `kiosk models sync`, `load`, `promote`, `rollback` and so on.
 
 They ask Redis and Triton and no server: to be run where the kiosk runs, or in one of its pods.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
@@ -16,6 +17,7 @@ from kiosk.cli.here import settings_here
 from kiosk.cli.looking import models_app
 from kiosk.cli.terminal import console, plain, say
 from kiosk.errors import InvalidRequest
+from kiosk.settings import Settings
 
 if TYPE_CHECKING:
     from kiosk.model_control import ModelControl, ModelState
@@ -111,6 +113,28 @@ def models_status(model: Annotated[str, typer.Argument(metavar="[NAME]")] = "") 
     console.print(table)
 
 
+@models_app.command("sync")
+def models_sync(
+    source: Annotated[
+        str, typer.Argument(help="Model repository: a folder, s3://bucket/prefix or gs://...")
+    ],
+    folder: Annotated[Path, typer.Argument(help="Folder that is to hold the same.")],
+    every_s: Annotated[
+        float, typer.Option(min=0, help="Again every so many seconds; 0 = once.")
+    ] = 0.0,
+) -> None:
+    """Copy a model repository to a folder, and keep it up to date there.
+
+    Copies what has changed; a version appears complete or not at all. Nothing is loaded by that:
+    see `load`. Buckets are opened with the usual variables (AWS_..., GOOGLE_...).
+
+    Example: `kiosk models sync s3://lab-models/ /models --every-s 30`
+    """
+    from kiosk.bootstrap import sync_models
+
+    asyncio.run(sync_models(Settings(), source, folder, every_s, say))
+
+
 def _with_control(question: Callable[[ModelControl], Awaitable[T]]) -> T:
     from kiosk.bootstrap import model_control
 
@@ -123,7 +147,7 @@ def _with_control(question: Callable[[ModelControl], Awaitable[T]]) -> T:
 
 def _name_and_version(text: str) -> tuple[str, str]:
     name, _, version = text.partition(":")
-    if not name or (version and not version.isdigit()):
+    if not name or (version and not (version.isascii() and version.isdigit())):
         raise InvalidRequest(f"'{text}' is not of the form NAME or NAME:VERSION, as in nuclei:2.")
     return name, version
 

@@ -20,6 +20,7 @@ from kiosk.testing.fake_inference import make_card as make_card
 from kiosk.testing.fake_replica import FakeReplica as FakeReplica
 from kiosk.testing.known_callers import make_caller as make_caller
 from kiosk.testing.memory_keys import MemoryKeyRing as MemoryKeyRing
+from kiosk.testing.memory_models import MemoryModelSource as MemoryModelSource
 from kiosk.testing.memory_plane import MemoryPlane as MemoryPlane
 from kiosk.testing.memory_queue import MemoryQueue as MemoryQueue
 from kiosk.testing.memory_rollouts import MemoryRolloutBook as MemoryRolloutBook
