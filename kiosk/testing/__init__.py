@@ -88,6 +88,7 @@ def make_kiosk(
     images: ImageFiles,
     *,
     queue: MemoryQueue | None = None,
+    rollouts: MemoryRolloutBook | None = None,
     inference: FakeInference | None = None,
     options: SegmentationOptions | None = None,
     upload_limit_bytes: int = 10_000_000,
@@ -96,7 +97,7 @@ def make_kiosk(
 ) -> FakeKiosk:
     """A whole kiosk over fakes; `images` is usually the real reader of image files."""
     queue, store, keys = queue or MemoryQueue(), MemoryStore(), MemoryKeyRing()
-    rollouts = MemoryRolloutBook()
+    rollouts = rollouts or MemoryRolloutBook()
     inference = inference or FakeInference()
     options = options or SegmentationOptions()
     service = KioskService(
