@@ -124,7 +124,11 @@ class DecodingSettings(Group):
 class TritonSettings(Group):
     """The Triton Inference Server."""
 
-    address: str = Field("127.0.0.1:8001", description="Host and port of Triton's gRPC endpoint.")
+    address: str = Field(
+        "127.0.0.1:8001",
+        description="Host and port of Triton's gRPC endpoint, by default on this machine. For"
+        " several Tritons dns:///NAME:PORT, all addresses of the name, or ipv4:HOST:PORT,HOST:PORT.",
+    )
     secret: SecretStr = Field(
         SecretStr(""),
         description="Word without which Triton answers nobody but probes of its health; it is told"

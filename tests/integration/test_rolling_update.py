@@ -103,6 +103,7 @@ async def consumers(tmp_path: Path, new_redis: Callable[[], object]) -> AsyncIte
     await consumers.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("part_s", "grace_s"), [(0.3, 20.0), (0.6, 0.05)])
 async def test_a_consumer_is_replaced_while_it_has_parts_in_hand(
     consumers: Consumers, part_s: float, grace_s: float
