@@ -248,10 +248,8 @@ async def run_server(settings: Settings) -> None:
     await stopping.wait()
     sweeper.cancel()
     await asyncio.gather(grpc_server.stop(SERVER_GRACE_S), web_server.stop())
-    await queue.close()
-    await keys.close()
-    await rollouts.close()
-    await inference.close()
+    for connection in (queue, keys, rollouts, inference):
+        await connection.close()
     images.close()
 
 
