@@ -17,6 +17,7 @@ from kiosk.jobs import Upload
 from kiosk.models import LINKING, ModelCard
 from kiosk.pipelines import PIPELINES, tracking
 from kiosk.pipelines.context import OpenImages
+from kiosk.pipelines.job_size import work_px
 from kiosk.pipelines.linking_model import LINKING_MODEL
 from kiosk.ports import InferenceClient, RolloutBook
 from kiosk.reading import ReadOptions
@@ -119,13 +120,15 @@ class Admission:
 
     async def check_image(
         self, upload: Upload, card: ModelCard, request: SegmentationRequest
-    ) -> None:
+    ) -> int:
+        """How many pixels the job has."""
         with patience(upload):
             async with (
                 asyncio.timeout(OPEN_TIMEOUT_S),
                 self._images.use(upload.id, upload.file_name, request.reading) as source,
             ):
                 PIPELINES[card.pipeline].check(source, card, request, self._job_px)
+                return work_px(source.sizes, request)
 
     async def check_movie(
         self,
@@ -133,7 +136,8 @@ class Admission:
         labels: Upload | None,
         card: ModelCard | None,
         request: TrackingRequest,
-    ) -> None:
+    ) -> int:
+        """How many pixels the frames of the movie have."""
         reading = request.segmentation.reading
         with patience(upload):
             async with asyncio.timeout(OPEN_TIMEOUT_S), AsyncExitStack() as opened:
@@ -149,6 +153,7 @@ class Admission:
                 given = sources[labels.id] if labels is not None else None
                 limits = {"job_px": self._job_px, "frame_px": self._frame_px}
                 tracking.check(sources[upload.id], card, request, labels=given, **limits)
+                return work_px(sources[upload.id].sizes, request.segmentation)
 
     async def linking_version(self, request: TrackingRequest, key: str) -> str:
         """The version of the network that will link; "" where none does. `key` as in `model`."""

@@ -39,6 +39,7 @@ from kiosk.pipelines.context import SegmentationOptions
 from kiosk.ports import ImageFiles, KeyRing
 from kiosk.queue_policy import QueuePolicy
 from kiosk.reading import InspectedImage, ReadOptions
+from kiosk.schema_check import schema_checked
 from kiosk.scratch import choose_scratch, sweep_scratch
 from kiosk.service import KioskService
 from kiosk.settings import Settings
@@ -190,7 +191,13 @@ async def run_server(settings: Settings) -> None:
     configure_audit(settings.listen.audit_file)
     choose_scratch(settings.scratch_dir)
     stopping = _stop_on_signals()
-    queue, inference, store = make_queue(settings), make_inference(settings), make_store(settings)
+    queue = make_queue(settings)
+    async with schema_checked(queue.check_schema, stopping):
+        await _serve(settings, queue, stopping)
+
+
+async def _serve(settings: Settings, queue: RedisQueue, stopping: asyncio.Event) -> None:
+    inference, store = make_inference(settings), make_store(settings)
     keys, rollouts = make_keys(settings), make_rollouts(settings)
     images = make_images(settings)
     room = make_disk_room(settings)
@@ -260,11 +267,13 @@ async def run_consumer(settings: Settings) -> bool:
     choose_scratch(settings.scratch_dir)
     sweep_scratch()  # what the process before this one left when it was killed
     stopping = _stop_on_signals()
-    queue, inference, images = (
-        make_queue(settings),
-        make_inference(settings),
-        make_images(settings),
-    )
+    queue = make_queue(settings)
+    async with schema_checked(queue.check_schema, stopping):
+        return await _consume(settings, queue, stopping)
+
+
+async def _consume(settings: Settings, queue: RedisQueue, stopping: asyncio.Event) -> bool:
+    inference, images = make_inference(settings), make_images(settings)
     await asyncio.to_thread(images.prepare)
     consumer = Consumer(
         # A restarted process must not pass for the one before it.

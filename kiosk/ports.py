@@ -44,6 +44,7 @@ class Backlog:
         jobs: that are open.
         leased: parts that consumers hold.
         oldest_s: about how long ago the oldest job was submitted of those next in line; 0 = none.
+            Next in line is the first job of each owner; of many owners only some are looked at.
         models: what is open for each model; one with nothing open stays while its pace is known.
     """
 
@@ -153,7 +154,7 @@ class JobQueue(Protocol):
         """The intermediate files of a closed job are gone."""
 
     async def backlog(self) -> Backlog:
-        """How much work there is, in constant time."""
+        """How much work there is, in a time that does not grow with it."""
 
     async def dead_letters(self, limit: int = 100, owner: str | None = None) -> list[DeadLetter]:
         """Parts that were given up, newest first; each goes with its job."""

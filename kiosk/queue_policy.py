@@ -13,6 +13,11 @@ LONGEST_DELAY_S = 60.0
 # When what a closed job left is removed, if its consumer did not do it, in leases: whoever still
 # writes for it has then noticed.
 LITTER_LEASES = 2.0
+# The pace at which a model's pixels are done is that of the last minutes: after so long what was
+# measured counts half. It is forgotten when it weighs less than so many seconds of a slot. The
+# scripts of Redis have both numbers too.
+PACE_HALF_LIFE_S = 300.0
+LEAST_PACE_S = 0.001
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -185,7 +185,7 @@ class KioskService:
         upload = await self.uploads.get_complete(upload_id, caller=caller)
         if request.within:
             await self._check_mask(request.within, upload, caller)
-        await self._admission.check_image(upload, card, request)
+        work_px = await self._admission.check_image(upload, card, request)
         return await self._accept(
             upload,
             request.reading,
@@ -199,6 +199,7 @@ class KioskService:
             # Somebody looks at the place where it will appear.
             priority=Priority.INTERACTIVE if request.preview else priority,
             owner=caller.owner,
+            work_px=work_px,
         )
 
     async def _accept(
@@ -267,7 +268,7 @@ class KioskService:
             await self.uploads.get_complete(name, caller=caller) if name else None
             for name in (request.labels, request.tracks)
         ]
-        await self._admission.check_movie(upload, labels, card, request)
+        work_px = await self._admission.check_movie(upload, labels, card, request)
         request = replace(
             request,
             linking_version=await self._admission.linking_version(request, key),
@@ -286,6 +287,7 @@ class KioskService:
             request_id=request_id,
             priority=priority,
             owner=caller.owner,
+            work_px=work_px,
         )
 
     async def get_job(self, job_id: str, *, caller: Caller) -> Job:

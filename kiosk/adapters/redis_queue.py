@@ -21,12 +21,14 @@ from redis.backoff import ConstantBackoff
 
 from kiosk.adapters.redis_errors import translated
 from kiosk.adapters.redis_records import (
+    backlog_of,
     dead_letter_of,
     job_of,
     kind_of,
     request_json,
     version_of,
 )
+from kiosk.adapters.redis_schema import check_schema
 from kiosk.adapters.redis_watch import ChangeListener
 from kiosk.errors import AlreadyExists, LeaseLost, NotFound, Overloaded, WrongState
 from kiosk.jobs import DeadLetter, Job, JobEvent, JobState, Lease, Part
@@ -79,6 +81,10 @@ class RedisQueue:
         await self._changes.close()
         await self._redis.aclose()
 
+    async def check_schema(self) -> None:
+        """Raises PermanentError when another kiosk's data are in Redis, see `redis_schema`."""
+        await check_schema(self._redis, self._prefix)
+
     # ------------------------------------------------------------------ submitting
 
     async def submit(self, job: Job) -> Job:
@@ -97,6 +103,9 @@ class RedisQueue:
             policy.interactive_jobs,
             policy.window_parts,
             request_json(job),
+            job.work_px,
+            f"{job.model}:{job.model_version}",
+            job.trace,
         )
         if verdict == "conflict":
             raise AlreadyExists(
@@ -320,9 +329,7 @@ class RedisQueue:
             await self._redis.zrem(f"{self._prefix}:litter", job_id)
 
     async def backlog(self) -> Backlog:
-        async with translated():
-            record = await self._redis.hgetall(f"{self._prefix}:backlog")
-        return Backlog(parts=int(record.get("parts", 0)), jobs=int(record.get("jobs", 0)))
+        return backlog_of(await self._run("backlog"))
 
     async def dead_letters(self, limit: int = 100, owner: str | None = None) -> list[DeadLetter]:
         found: list[DeadLetter] = []

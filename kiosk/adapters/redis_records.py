@@ -16,6 +16,7 @@ from kiosk.jobs import (
     Priority,
     Stage,
 )
+from kiosk.ports import Backlog, ModelLoad
 
 # In this order; new ones go to the end.
 ASKED = ("pipeline", "upload_id", "file_name", "model", "model_version", "request_id", "parameters")
@@ -48,6 +49,8 @@ def job_of(job_id: str, stored: Sequence[Any]) -> Job:
         error_reason=said.get("reason", ""),
         notes=tuple(json.loads(said.get("notes", "[]"))),
         waiting_for=said.get("waiting_for", ""),
+        work_px=int(fields.get("px", 0)),
+        trace=fields.get("trace", ""),
         create_time_s=seconds("create_ms"),
         start_time_s=seconds("start_ms"),
         end_time_s=seconds("end_ms"),
@@ -58,6 +61,27 @@ def job_of(job_id: str, stored: Sequence[Any]) -> Job:
 def version_of(stored: Sequence[Any]) -> int:
     """How often the job of a record has changed."""
     return int(_mapping(stored[0])["v"])
+
+
+def backlog_of(stored: Sequence[Any]) -> Backlog:
+    """What backlog.lua tells."""
+    parts, jobs, leased, oldest_ms, told = stored
+    models = [
+        _load(name, int(open_px), float(pace))
+        for name, open_px, pace in zip(told[::3], told[1::3], told[2::3], strict=True)
+    ]
+    return Backlog(
+        parts=parts,
+        jobs=jobs,
+        leased=leased,
+        oldest_s=oldest_ms / 1000,
+        models=tuple(sorted(models, key=lambda load: (load.model, load.version))),
+    )
+
+
+def _load(name: str, open_px: int, px_per_slot_s: float) -> ModelLoad:
+    model, _, version = name.rpartition(":")
+    return ModelLoad(model=model, version=version, open_px=open_px, px_per_slot_s=px_per_slot_s)
 
 
 def dead_letter_of(job: Job, stored: Sequence[Any], time_s: float) -> DeadLetter:

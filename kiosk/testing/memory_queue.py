@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -31,13 +30,20 @@ from kiosk.jobs import (
     page_token,
 )
 from kiosk.ports import Backlog
-from kiosk.queue_policy import BATCH_TURN, LITTER_LEASES, LONGEST_DELAY_S, QueuePolicy
+from kiosk.queue_policy import LITTER_LEASES, LONGEST_DELAY_S, QueuePolicy
+from kiosk.testing.memory_pace import MemoryPace
 from kiosk.testing.memory_record import HeldLease, MemoryRecord
+from kiosk.testing.memory_turns import MemoryTurns
 
 STOPPED = (
     "The consumer stopped without a word, each time. The image may need more memory than there is."
 )
 ASKED = ("pipeline", "upload_id", "file_name", "model", "model_version", "parameters")
+# What else a new beginning keeps of a job.
+KEPT = (
+    *("id", "owner", "request_id", "priority"),
+    *("work_px", "trace", "create_time_s", "expire_time_s"),
+)
 
 
 class MemoryQueue:
@@ -64,9 +70,8 @@ class MemoryQueue:
         self._ticked_s = 0.0
         self._records: dict[str, MemoryRecord] = {}
         self._requests: dict[tuple[str, str], tuple[str, Job]] = {}
-        self._ready: dict[Priority, dict[str, deque[str]]] = {p: {} for p in Priority}
-        self._turns: dict[tuple[Priority, str], int] = {}
-        self._turn = 0
+        self._turns = MemoryTurns(self._is_capped)
+        self._pace = MemoryPace()
         self._held: dict[str, HeldLease] = {}
         self._delayed: list[tuple[float, str, int]] = []
         self._litter: dict[str, float] = {}
@@ -134,16 +139,11 @@ class MemoryQueue:
         for held in self._held.values():
             if held.lease.consumer == consumer:
                 return replace(held.lease, job=self._records[held.lease.job.id].job)
-        order = list(Priority)
-        if (self._turn + 1) % BATCH_TURN == 0:
-            order.reverse()
-        while True:
-            waiting = [priority for priority in order if self._first(priority) is not None]
-            if not waiting:
-                return None
-            lease = await self._look(waiting[0], consumer, now)
+        while (priority := self._turns.waiting()) is not None:
+            lease = await self._look(priority, consumer, now)
             if lease is not None:
                 return lease
+        return None
 
     def _tick(self) -> float:
         now = self._clock()
@@ -173,23 +173,8 @@ class MemoryQueue:
         busy = sum(held.lease.job.owner == owner for held in self._held.values())
         return 0 < self._policy.owner_parts <= busy
 
-    def _line(self, priority: Priority) -> list[str]:
-        """The owners who have something to hand out, by their turns."""
-        owners = [
-            owner
-            for owner, jobs in self._ready[priority].items()
-            if jobs and not self._is_capped(owner)
-        ]
-        return sorted(owners, key=lambda owner: (self._turns[priority, owner], owner))
-
-    def _first(self, priority: Priority) -> str | None:
-        """The owner whose turn it is."""
-        return next(iter(self._line(priority)), None)
-
     async def _look(self, priority: Priority, consumer: str, now: float) -> Lease | None:
-        owner = self._first(priority)
-        assert owner is not None
-        record = self._records.get(self._ready[priority][owner].popleft())
+        record = self._records.get(self._turns.next(priority))
         if record is None or not record.is_open:
             return None
         record.is_listed = False
@@ -198,17 +183,16 @@ class MemoryQueue:
         if index is None or attempt is None:
             self._offer(record)
             return None
-        self._turn += 1
+        self._turns.taken(record.job)
         lease = Lease(
             job=record.job,
             part=record.parts[index],
             consumer=consumer,
-            token=f"{record.job.id}/{index}/{self._turn}/{consumer}",
+            token=f"{record.job.id}/{index}/{self._turns.count}/{consumer}",
             attempt=attempt,
             suspect=index in record.suspects,
         )
-        self._held[lease.token] = HeldLease(lease, now + self._policy.lease_s)
-        self._turns[priority, owner] = self._turn
+        self._held[lease.token] = HeldLease(lease, now, now + self._policy.lease_s)
         self._offer(record)
         return lease
 
@@ -243,12 +227,7 @@ class MemoryQueue:
         if record.is_listed or not record.has_more or out >= self._policy.window_parts:
             return
         record.is_listed = True
-        owners = self._ready[record.priority]
-        owner = record.job.owner
-        jobs = owners.setdefault(owner, deque())
-        if not jobs:
-            self._turns[record.priority, owner] = self._turn
-        jobs.append(record.job.id)
+        self._turns.add(record.job)
 
     async def renew(self, lease: Lease) -> None:
         if lease.token not in self._held:
@@ -256,7 +235,7 @@ class MemoryQueue:
         self._held[lease.token].until_s = self._tick() + self._policy.lease_s
 
     async def planned(self, lease: Lease, parts: Sequence[Part], notes: Sequence[str]) -> None:
-        record = self._end(lease)
+        record = self._end(lease, lambda _: 0)
         record.parts.update({part.index: part for part in parts})
         record.parts[JOIN_INDEX] = Part(job_id=record.job.id, kind=PartKind.JOIN, index=JOIN_INDEX)
         record.open_parts += len(parts)
@@ -273,8 +252,8 @@ class MemoryQueue:
         await self._event(record)
 
     async def complete(self, lease: Lease) -> None:
-        record = self._end(lease)
         index = lease.part.index
+        record = self._end(lease, lambda r: r.share_px)
         record.attempts.pop(index, None)
         record.suspects.discard(index)
         record.outages.pop(index, None)
@@ -290,7 +269,7 @@ class MemoryQueue:
         await self._event(record)
 
     async def succeed(self, lease: Lease, parts: int = 0, notes: Sequence[str] = ()) -> None:
-        record = self._end(lease)
+        record = self._end(lease, lambda r: r.left_px)
         if parts:
             record.job = record.job.evolve(parts_total=parts, parts_done=parts)
         if notes:
@@ -354,20 +333,7 @@ class MemoryQueue:
         record = self._record(job_id)
         if record.job.state is not JobState.QUEUED:
             return None
-        owner, ahead = record.job.owner, 0
-        place = list(self._ready[record.priority][owner]).index(job_id)
-        line = self._line(record.priority)
-        own_rank = line.index(owner) if owner in line else len(line)
-        for rank, other in enumerate(line):
-            if other != owner:
-                jobs = len(self._ready[record.priority][other])
-                ahead += min(jobs, place + (rank < own_rank))
-        ahead += place
-        (other_class,) = set(Priority) - {record.priority}
-        others = sum(len(self._ready[other_class][name]) for name in self._line(other_class))
-        if record.priority is Priority.INTERACTIVE:
-            return ahead + min(others, ahead // (BATCH_TURN - 1))
-        return ahead + min(others, (ahead + 1) * (BATCH_TURN - 1))
+        return self._turns.ahead(record.job)
 
     async def cancel(self, job_id: str) -> Job:
         record = self._record(job_id)
@@ -393,11 +359,8 @@ class MemoryQueue:
             raise WrongState("Only a job that has failed or was cancelled can be begun anew.")
         if job_id in self._litter:
             raise WrongState("What it left is still being removed.", reason="STILL_CLEANING")
-        for jobs in self._ready[record.priority].values():
-            while job_id in jobs:
-                jobs.remove(job_id)
-        asked = ("id", "owner", "request_id", "priority", "create_time_s", "expire_time_s", *ASKED)
-        job = Job(**{name: getattr(record.job, name) for name in asked})
+        self._turns.remove(record.job)
+        job = Job(**{name: getattr(record.job, name) for name in (*ASKED, *KEPT)})
         new = self._records[job_id] = MemoryRecord(job=job, open_parts=1, version=record.version)
         new.parts[PLAN_INDEX] = Part(job_id=job_id, kind=PartKind.PLAN, index=PLAN_INDEX)
         self._offer(new)
@@ -432,7 +395,17 @@ class MemoryQueue:
         self._litter.pop(job_id, None)
 
     async def backlog(self) -> Backlog:
-        return Backlog(self._parts(), sum(record.is_open for record in self._records.values()))
+        now = self._tick()
+        open_records = [record for record in self._records.values() if record.is_open]
+        heads = [self._records[key].job for key in self._turns.heads() if key in self._records]
+        waits_s = [self._clock() - job.create_time_s for job in heads if not job.state.is_final]
+        return Backlog(
+            parts=self._parts(),
+            jobs=len(open_records),
+            leased=len(self._held),
+            oldest_s=max([0.0, *waits_s]),
+            models=self._pace.loads(open_records, now),
+        )
 
     async def dead_letters(self, limit: int = 100, owner: str | None = None) -> list[DeadLetter]:
         letters = [record.dead for record in self._records.values() if record.dead]
@@ -449,11 +422,22 @@ class MemoryQueue:
     def _parts(self) -> int:
         return sum(record.open_parts for record in self._records.values() if record.is_open)
 
-    def _end(self, lease: Lease) -> MemoryRecord:
-        """Take the part off the list of leases, if it is still this consumer's."""
-        if self._held.pop(lease.token, None) is None:
+    def _end(
+        self, lease: Lease, done_px: Callable[[MemoryRecord], int] | None = None
+    ) -> MemoryRecord:
+        """Take the part off the list of leases, if it is still this consumer's.
+
+        Args:
+            done_px: where it ended well, how many pixels that were.
+        """
+        held = self._held.pop(lease.token, None)
+        if held is None:
             raise LeaseLost("The part is no longer ours.")
-        return self._records[lease.part.job_id]
+        record = self._records[lease.part.job_id]
+        if done_px is not None and record.job.work_px > 0:
+            now = self._tick()
+            self._pace.count(record.job, done_px(record), now - held.begin_s, now)
+        return record
 
     async def _close(
         self, record: MemoryRecord, state: JobState, reason: str = "", message: str = ""

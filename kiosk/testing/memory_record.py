@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass, field
 
-from kiosk.jobs import DeadLetter, Job, JobState, Lease, Part, Priority
+from kiosk.jobs import DeadLetter, Job, JobState, Lease, Part
 
 
 @dataclass
@@ -30,9 +30,14 @@ class MemoryRecord:
         return not self.job.state.is_final
 
     @property
-    def priority(self) -> Priority:
-        assert self.job.priority is not None
-        return self.job.priority
+    def share_px(self) -> int:
+        """Pixels of each part; what the division leaves over goes when the job closes."""
+        return self.job.work_px // self.job.parts_total if self.job.parts_total else 0
+
+    @property
+    def left_px(self) -> int:
+        """Pixels that are not done."""
+        return self.job.work_px - self.share_px * self.job.parts_done if self.is_open else 0
 
     @property
     def has_more(self) -> bool:
@@ -43,4 +48,5 @@ class MemoryRecord:
 @dataclass
 class HeldLease:
     lease: Lease
+    begin_s: float
     until_s: float

@@ -14,7 +14,7 @@ from kiosk.errors import KioskError, NotFound
 from tests.chaos.victim import Victim
 
 # Keys of a kiosk that has no jobs.
-OF_AN_EMPTY_KIOSK = {f"{{kiosk}}:{name}" for name in ("backlog", "clock", "turn")}
+OF_AN_EMPTY_KIOSK = {f"{{kiosk}}:{name}" for name in ("backlog", "clock", "pace", "schema", "turn")}
 
 
 async def delete_everything(server: str, home: Path) -> list[str]:

@@ -46,6 +46,11 @@ class Bench:
         assert lease is not None
         return lease
 
+    async def open_counts(self) -> tuple[int, int]:
+        """Parts and jobs that are open."""
+        backlog = await self.queue.backlog()
+        return backlog.parts, backlog.jobs
+
     async def planned(self, count: int, job: Job | None = None) -> Job:
         """A job whose `count` parts are handed out as far as the window goes."""
         job = await self.queue.submit(job or make_job())

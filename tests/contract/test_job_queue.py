@@ -30,7 +30,7 @@ from kiosk.jobs import (
     PartKind,
     Stage,
 )
-from kiosk.ports import Backlog, JobQueue
+from kiosk.ports import JobQueue
 from kiosk.queue_policy import QueuePolicy
 from kiosk.testing import MemoryQueue
 
@@ -44,7 +44,7 @@ async def test_whole_life_of_a_job(bench: Bench) -> None:
     assert (job.state, job.stage) == (JobState.QUEUED, Stage.WAITING)
     assert job.create_time_s > 0
     assert job.expire_time_s == pytest.approx(job.create_time_s + 3600)
-    assert Backlog(parts=1, jobs=1) == await queue.backlog()
+    assert await bench.open_counts() == (1, 1)
 
     plan = await bench.must_take()
     assert (plan.part.kind, plan.part.index, plan.attempt) == (PartKind.PLAN, PLAN_INDEX, 1)
@@ -54,7 +54,7 @@ async def test_whole_life_of_a_job(bench: Bench) -> None:
     planned = await queue.get(job.id)
     assert (planned.stage, planned.parts_total, planned.parts_done) == (Stage.PARTS, 3, 0)
     assert planned.notes == ("Used channel 0.",)
-    assert Backlog(parts=4, jobs=1) == await queue.backlog()
+    assert await bench.open_counts() == (4, 1)
 
     for index in range(3):
         lease = await bench.must_take()
@@ -70,7 +70,7 @@ async def test_whole_life_of_a_job(bench: Bench) -> None:
     done = await queue.get(job.id)
     assert (done.state, done.stage) == (JobState.SUCCEEDED, Stage.FINISHED)
     assert done.end_time_s >= done.start_time_s
-    assert Backlog(parts=0, jobs=0) == await queue.backlog()
+    assert await bench.open_counts() == (0, 0)
     assert await bench.take() is None
 
 
@@ -108,7 +108,7 @@ async def test_same_request_gives_the_job_of_then(bench: Bench) -> None:
     first = await bench.queue.submit(make_job(request_id="r1"))
     again = await bench.queue.submit(make_job(request_id="r1"))
     assert first.id == again.id
-    assert Backlog(parts=1, jobs=1) == await bench.queue.backlog()
+    assert await bench.open_counts() == (1, 1)
 
 
 async def test_same_request_id_of_another_owner_is_another_request(bench: Bench) -> None:
@@ -137,7 +137,7 @@ async def test_submitting_twice_by_a_lost_answer_queues_once(bench: Bench) -> No
     job = make_job()
     await bench.queue.submit(job)
     assert job.id == (await bench.queue.submit(job)).id
-    assert Backlog(parts=1, jobs=1) == await bench.queue.backlog()
+    assert await bench.open_counts() == (1, 1)
     assert await bench.take() is not None
     assert await bench.take() is None
 
@@ -213,7 +213,7 @@ async def test_retry_gives_another_attempt_and_then_the_dead_letters(bench: Benc
         letter.attempts,
         letter.reason,
     )
-    assert Backlog(parts=0, jobs=0) == await bench.queue.backlog()
+    assert await bench.open_counts() == (0, 0)
     assert await bench.take() is None
 
 
@@ -222,7 +222,7 @@ async def test_retry_waits_before_the_next_attempt(make_bench: Callable[..., Ben
     await bench.queue.submit(make_job())
     await bench.queue.retry(await bench.must_take(), "Triton does not answer.")
     assert await bench.take() is None
-    assert Backlog(parts=1, jobs=1) == await bench.queue.backlog()
+    assert await bench.open_counts() == (1, 1)
 
 
 async def test_delay_doubles_with_each_attempt() -> None:
@@ -279,7 +279,7 @@ async def test_fail_ends_the_job_at_once(bench: Bench) -> None:
     with pytest.raises(LeaseLost):
         await bench.queue.complete(other)
     assert await bench.queue.dead_letters() == []
-    assert Backlog(parts=0, jobs=0) == await bench.queue.backlog()
+    assert await bench.open_counts() == (0, 0)
 
 
 async def test_newest_dead_letter_comes_first(bench: Bench) -> None:
@@ -353,7 +353,7 @@ async def test_step_done_twice_counts_once(bench: Bench) -> None:
     with pytest.raises(LeaseLost):
         await bench.queue.complete(lease)
     assert (await bench.queue.get(job.id)).parts_done == 1
-    assert Backlog(parts=2, jobs=1) == await bench.queue.backlog()
+    assert await bench.open_counts() == (2, 1)
 
 
 async def test_consumer_that_always_dies_exhausts_the_attempts(bench: Bench) -> None:
@@ -394,7 +394,7 @@ async def test_cancel_while_queued(bench: Bench) -> None:
     cancelled = await bench.queue.cancel(job.id)
     assert (cancelled.state, cancelled.stage) == (JobState.CANCELLED, Stage.FINISHED)
     assert await bench.take() is None
-    assert Backlog(parts=0, jobs=0) == await bench.queue.backlog()
+    assert await bench.open_counts() == (0, 0)
 
 
 async def test_cancel_while_parts_are_out(bench: Bench) -> None:
@@ -404,7 +404,7 @@ async def test_cancel_while_parts_are_out(bench: Bench) -> None:
     with pytest.raises(LeaseLost):
         await bench.queue.renew(lease)
     assert await bench.take() is None
-    assert Backlog(parts=0, jobs=0) == await bench.queue.backlog()
+    assert await bench.open_counts() == (0, 0)
 
 
 async def test_cancel_while_a_part_waits_for_its_retry(bench: Bench) -> None:

@@ -9,7 +9,6 @@ from queue_bench import Bench, make_job, parts_of
 
 from kiosk.errors import LeaseLost, NotFound, Overloaded, WrongState
 from kiosk.jobs import Job, JobState, Lease, Priority, Stage
-from kiosk.ports import Backlog
 
 
 async def submitted(bench: Bench, *owners: str, priority: Priority | None = None) -> list[Job]:
@@ -247,7 +246,7 @@ async def test_a_plan_may_do_its_only_part_at_once(bench: Bench) -> None:
     done = await bench.queue.get(job.id)
     assert (done.state, done.stage) == (JobState.SUCCEEDED, Stage.FINISHED)
     assert (done.parts_total, done.parts_done, done.notes) == (1, 1, ("a note",))
-    assert Backlog(0, 0) == await bench.queue.backlog()
+    assert await bench.open_counts() == (0, 0)
 
 
 async def test_redrive_begins_a_dead_job_anew(make_bench: Callable[..., Bench]) -> None:
@@ -263,7 +262,7 @@ async def test_redrive_begins_a_dead_job_anew(make_bench: Callable[..., Bench]) 
     assert (again.state, again.stage, again.error) == (JobState.QUEUED, Stage.WAITING, "")
     assert (again.parts_total, again.start_time_s, again.end_time_s) == (0, 0, 0)
     assert await bench.queue.dead_letters() == []
-    assert Backlog(1, 1) == await bench.queue.backlog()
+    assert await bench.open_counts() == (1, 1)
     plan = await bench.must_take()
     assert plan.attempt == 1
     await bench.queue.planned(plan, parts_of(job.id, 2), [])

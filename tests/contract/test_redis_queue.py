@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -151,3 +153,63 @@ async def test_jobs_ahead_beyond_what_is_counted_one_by_one(own: tuple[Any, Benc
     jobs = [await bench.queue.submit(make_job(owner=f"owner{n:03d}")) for n in range(250)]
     found = [await bench.queue.jobs_ahead(jobs[n].id) for n in (0, 1, 199, 200, 249)]
     assert found == [0, 1, 199, 200, 249]
+
+
+async def test_a_waiting_job_stays_one_small_block(own: tuple[Any, Bench]) -> None:
+    """With all that a job may carry; Redis takes several times as much for anything longer."""
+    server, bench = own
+    job = make_job(
+        model="a-model-with-a-name-that-is-rather-long",
+        model_version="12345",
+        owner="somebody.with.a.long.name@institute.example.org",
+        work_px=200_000_000_000,
+        trace="00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+    )
+    await bench.queue.submit(job)
+    key = f"{bench.queue._prefix}:job:{job.id}"  # type: ignore[attr-defined]
+    async with redis.asyncio.Redis.from_url(server.url, decode_responses=True) as client:
+        assert await client.object("encoding", key) in ("listpack", "ziplist")
+
+
+async def test_leases_of_an_older_kiosk_go_on(own: tuple[Any, Bench]) -> None:
+    """Its leases do not say when they began: their pixels are done at no pace."""
+    server, bench = own
+    queue: Any = bench.queue
+    await bench.planned(2, make_job(work_px=100))
+    lease = await bench.must_take()
+    old = replace(lease, token=re.sub(r"\.\d+/", "/", lease.token))
+    async with redis.asyncio.Redis.from_url(server.url, decode_responses=True) as client:
+        await client.zrem(f"{queue._prefix}:leases", lease.token)
+        await client.zadd(f"{queue._prefix}:leases", {old.token: 9e15})
+    await bench.queue.renew(old)
+    await bench.queue.complete(old)
+    (load,) = (await bench.queue.backlog()).models
+    assert (load.open_px, load.px_per_slot_s) == (50, 0.0)
+
+
+async def test_a_pace_that_weighs_nothing_leaves_redis(own: tuple[Any, Bench]) -> None:
+    server, bench = own
+    queue: Any = bench.queue
+    async with redis.asyncio.Redis.from_url(server.url, decode_responses=True) as client:
+        await bench.queue.backlog()
+        now = await client.hget(f"{queue._prefix}:clock", "ms")
+        await client.hset(f"{queue._prefix}:pace", "nuclei:1", f"10 0.5 {now}")
+        await client.hset(f"{queue._prefix}:pace", "nuclei:2", f"10 1000 {now}")
+        (load,) = (await bench.queue.backlog()).models
+        assert load.version == "2"
+        assert await client.hkeys(f"{queue._prefix}:pace") == ["nuclei:2"]
+
+
+async def test_counts_that_an_older_kiosk_left_behind_go_with_the_last_job(
+    own: tuple[Any, Bench],
+) -> None:
+    """While both work on one queue, the older ends jobs without taking their pixels off."""
+    server, bench = own
+    queue: Any = bench.queue
+    job = await bench.queue.submit(make_job(work_px=100))
+    async with redis.asyncio.Redis.from_url(server.url, decode_responses=True) as client:
+        await client.hincrby(f"{queue._prefix}:work", "nuclei:1", 70)
+    (load,) = (await bench.queue.backlog()).models
+    assert load.open_px == 170
+    await bench.queue.cancel(job.id)
+    assert (await bench.queue.backlog()).models == ()

@@ -207,6 +207,7 @@ def waiting_job(number: int) -> Job:
         parameters={"channel": "DAPI"},
         owner="screening@example.org",
         request_id=f"{number:032x}",
+        work_px=2048 * 2048,
     )
 
 

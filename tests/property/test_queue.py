@@ -9,18 +9,20 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import re
+from collections import Counter
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+import pytest
 import redis as redis_sync
 from hypothesis import Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 from hypothesis.stateful import run_state_machine_as_test as run_machine
+from virtual_time import at_virtual_time
 
-from kiosk.adapters.redis_queue import RedisQueue, script_sources
+from kiosk.adapters.redis_queue import RedisQueue
 from kiosk.errors import KioskError, LeaseLost
 from kiosk.jobs import JOIN_INDEX, PLAN_INDEX, Job, Lease, Part, PartKind, Priority
 from kiosk.ports import Backlog
@@ -44,6 +46,8 @@ POLICY = QueuePolicy(
 OWNERS = ["", "ann", "a:b/ c"]
 CONSUMERS = ["a", "b", "c", "d", "e"]
 STEPS = ["end", "end", "end", "end", "retry", "postpone", "release", "fail", "renew"]
+MODELS = [("m", "1"), ("m", "2"), ("n:o", "1"), ("", "")]
+WORK_PX = [0, 1, 7, 1_000_003, 200_000_000_000]
 COUNTS = st.sampled_from([0, 1, 3, 4, 6])
 _serial = itertools.count()
 
@@ -72,6 +76,13 @@ class Ledger:
         if not self.is_open:
             return 0
         return 1 + self.total - len(self.done) if self.planned else 1
+
+    @property
+    def open_px(self) -> int:
+        if not self.is_open:
+            return 0
+        shares = len(self.done) * (self.job.work_px // self.total) if self.total else 0
+        return self.job.work_px - shares
 
 
 @dataclass(frozen=True)
@@ -147,16 +158,27 @@ class QueueMachine(RuleBasedStateMachine):
         owner=st.sampled_from(OWNERS),
         priority=st.sampled_from([None, None, *Priority]),
         request=st.sampled_from(["", "", "r1", "r2"]),
+        model=st.sampled_from(MODELS),
+        work_px=st.sampled_from(WORK_PX),
     )
-    def submit(self, owner: str, priority: Priority | None, request: str) -> None:
+    def submit(
+        self,
+        owner: str,
+        priority: Priority | None,
+        request: str,
+        model: tuple[str, str],
+        work_px: int,
+    ) -> None:
         self.number += 1
         job = Job(
             id=f"job{self.number}",
             pipeline="segmentation",
             upload_id="u",
             file_name="f",
-            model="m",
-            model_version="1",
+            model=model[0],
+            model_version=model[1],
+            work_px=work_px,
+            trace=f"trace-{self.number}" if self.number % 2 else "",
             owner=owner,
             priority=priority,
             request_id=request,
@@ -401,8 +423,23 @@ class QueueMachine(RuleBasedStateMachine):
     @invariant()
     def backlog_counts_the_open_parts(self) -> None:
         open_jobs = [ledger for ledger in self.ledgers.values() if ledger.is_open]
-        expected = Backlog(sum(ledger.open_parts for ledger in open_jobs), len(open_jobs))
-        assert expected == self.same(lambda queue: queue.backlog())
+        backlog = self.same_backlog()
+        assert backlog.parts == sum(ledger.open_parts for ledger in open_jobs)
+        assert backlog.jobs == len(open_jobs)
+        open_px: Counter[tuple[str, str]] = Counter()
+        for ledger in open_jobs:
+            open_px[ledger.job.model, ledger.job.model_version] += ledger.open_px
+        told = Counter({(load.model, load.version): load.open_px for load in backlog.models})
+        assert +told == +open_px
+
+    def same_backlog(self) -> Backlog:
+        """Of both; the pace may differ in its last digits."""
+        real, model = self.both(lambda queue: queue.backlog())
+        for one, other in zip(real.models, model.models, strict=True):
+            assert one.px_per_slot_s == pytest.approx(other.px_per_slot_s, rel=1e-9)
+            assert one == replace(other, px_per_slot_s=one.px_per_slot_s)
+        assert real == replace(model, models=real.models)
+        return real
 
     @invariant()
     def both_tell_the_same_of_every_job(self) -> None:
@@ -433,7 +470,8 @@ class QueueMachine(RuleBasedStateMachine):
                 if consumer in self.held:
                     self.do(consumer, "end", 2)
             self.time_passes(TICK_S)
-        assert Backlog(0, 0) == self.same(lambda queue: queue.backlog())
+        backlog = self.same_backlog()
+        assert (backlog.parts, backlog.jobs, backlog.leased, backlog.oldest_s) == (0, 0, 0, 0.0)
         assert all(not ledger.is_open for ledger in self.ledgers.values())
 
     def nothing_is_left(self) -> None:
@@ -443,21 +481,9 @@ class QueueMachine(RuleBasedStateMachine):
         for _ in range(5):
             self.time_passes(2 * LEASE_S)
             self.sweep()
-        bare = {"backlog", "bell", "clock", "turn", "test-clock"}
+        bare = {"backlog", "bell", "clock", "pace", "turn", "test-clock"}
         left = {key.removeprefix(f"{self.prefix}:") for key in self.client.keys(f"{self.prefix}*")}
         assert left <= bare
-
-
-def at_virtual_time(queue: RedisQueue) -> None:
-    """Let the scripts read a clock that the test moves."""
-    inner: Any = queue
-    virtual = 'local function raw_ms() return tonumber(redis.call("GET", P .. ":test-clock")) end\n'
-    for name, source in script_sources().items():
-        moved, replaced = re.subn(
-            r"local function raw_ms\(\)\n.*?\nend\n", virtual, source, flags=re.DOTALL
-        )
-        assert replaced == 1
-        inner._scripts[name] = inner._redis.register_script(moved)
 
 
 def test_queue_keeps_its_promises(redis_url: str) -> None:

@@ -2,7 +2,9 @@
 --
 -- Keys, all below one prefix P (a hash tag, so that a cluster keeps them together):
 --   P:job:<id>           hash      state, stage, v (counts changes), owner, class, times, counters;
---                                  short values only, so that Redis keeps it as one small block
+--                                  short values only, so that Redis keeps it as one small block;
+--                                  px and model ("<model>:<version>"): its work, left out when not
+--                                  known; trace: left out when it is not traced
 --   P:job:<id>:request   string    what was asked, as JSON; never changes
 --   P:job:<id>:said      hash      sentences: error, notes, waiting_for, the dead letter
 --   P:job:<id>:parts     hash      index -> payload of each part
@@ -29,9 +31,14 @@
 --   P:dead               zset      jobs that were given up, by time in ms
 --   P:backlog            hash      parts, jobs: open parts and open jobs
 --   P:open               hash      owner -> open jobs
+--   P:work               hash      "<model>:<version>" -> pixels of open jobs that are not done
+--   P:pace               hash      "<model>:<version>" -> "px ms at": pixels done and time that slots
+--                                  took for them, both decayed until that time of the queue's clock
+--   P:schema             string    number of this layout; redis_schema.py checks it
 -- Channel P:job:<id> tells watchers that a job has changed.
 --
--- A token is "<id>/<index>/<turn>/<consumer>": who knows a token holds a lease.
+-- A token is "<id>/<index>/<turn>.<begin ms of the queue's clock>/<consumer>": who knows a token
+-- holds a lease.
 -- ARGV[1] is the prefix in every script. Times come from Redis itself: one clock for all.
 redis.replicate_commands()
 
@@ -39,10 +46,11 @@ local P = ARGV[1]
 local LEASES, DELAYED, BACKLOG, CLOCK = P .. ":leases", P .. ":delayed", P .. ":backlog", P .. ":clock"
 local BUSY, CAPPED, OPEN, BELL = P .. ":busy", P .. ":capped", P .. ":open", P .. ":bell"
 local EXPIRY, LITTER, DEAD, OWNERS = P .. ":expiry", P .. ":litter", P .. ":dead", P .. ":owners"
-local HOLDERS = P .. ":holders"
+local HOLDERS, WORK, PACE = P .. ":holders", P .. ":work", P .. ":pace"
 local PLAN, JOIN = -1, -2
 local LONGEST_TICK_MS = 5000
 local MOST_RINGS = 64
+local PACE_HALF_LIFE_MS = 300000  -- as in queue_policy.py
 
 local function raw_ms()
   local t = redis.call("TIME")
@@ -148,8 +156,41 @@ local function open_parts(id, change)
 end
 
 local function count_open_jobs(owner, change)
-  redis.call("HINCRBY", BACKLOG, "jobs", change)
+  -- With nothing open all counts are zero, also where a kiosk that did not know them yet took part.
+  if redis.call("HINCRBY", BACKLOG, "jobs", change) <= 0 then redis.call("DEL", WORK) end
   if redis.call("HINCRBY", OPEN, owner, change) <= 0 then redis.call("HDEL", OPEN, owner) end
+end
+
+-- Pixels of a job that are not done, those of each part, and its model. What the division leaves
+-- over goes when the job closes. Without a model the work of the job is not known.
+local function work_of(id)
+  local job = redis.call("HMGET", job_key(id), "px", "model", "total", "done")
+  if not job[1] then return 0, 0, nil end
+  local px, total = tonumber(job[1]), tonumber(job[3] or "0")
+  local share = total > 0 and math.floor(px / total) or 0
+  return px - share * tonumber(job[4] or "0"), share, job[2]
+end
+
+local function count_work(model, change_px)
+  if not model or change_px == 0 then return end
+  if redis.call("HINCRBY", WORK, model, change_px) <= 0 then redis.call("HDEL", WORK, model) end
+end
+
+-- Pixels done for a model and milliseconds that slots took for them, as they weigh now.
+local function pace_of(model, now)
+  local px, ms, at = string.match(redis.call("HGET", PACE, model) or "0 0 0", "(%S+) (%S+) (%S+)")
+  local weight = 2 ^ ((tonumber(at) - now) / PACE_HALF_LIFE_MS)
+  return tonumber(px) * weight, tonumber(ms) * weight
+end
+
+-- A lease has ended well, after so many pixels of its job's model.
+local function count_pace(token, model, done_px)
+  local begin_ms = string.match(token, "^[^/]*/[^/]*/%d+%.(%d+)/")
+  if not (model and begin_ms) then return end  -- an older kiosk began it
+  local now = clock_ms()
+  local px, ms = pace_of(model, now)
+  px, ms = px + done_px, ms + (now - tonumber(begin_ms))
+  redis.call("HSET", PACE, model, string.format("%.17g %.17g %.0f", px, ms, now))
 end
 
 -- Close a job: state, counters, leases, and everything that only an open job needs.
@@ -163,6 +204,8 @@ local function close(id, state, reason, message, litter_ms)
   end
   redis.call("DEL", key .. ":parts", key .. ":done", key .. ":attempts", key .. ":again")
   redis.call("HDEL", key .. ":said", "waiting_for")
+  local left_px, _, model = work_of(id)
+  count_work(model, -left_px)
   open_parts(id, -tonumber(job[1] or "0"))
   count_open_jobs(job[2], -1)
   redis.call("HSET", key, "state", state, "stage", "finished", "end_ms", now)

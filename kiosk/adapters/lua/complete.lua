@@ -7,6 +7,9 @@ redis.call("HDEL", key .. ":attempts", index, index .. "!", index .. "~")
 redis.call("HDEL", key .. ":said", "waiting_for")
 if redis.call("SETBIT", key .. ":done", index, 1) == 0 then
   open_parts(id, -1)
+  local _, share_px, model = work_of(id)
+  count_work(model, -share_px)
+  count_pace(ARGV[2], model, share_px)
   local done = redis.call("HINCRBY", key, "done", 1)
   if done == tonumber(redis.call("HGET", key, "total")) then
     redis.call("HSET", key, "stage", "joining")

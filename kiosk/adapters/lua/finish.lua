@@ -5,9 +5,13 @@
 local id, index = end_lease(ARGV[2])
 if not id then return 0 end
 local key = job_key(id)
+if ARGV[3] == "succeeded" then
+  local left_px, _, model = work_of(id)
+  count_pace(ARGV[2], model, left_px)
+end
+close(id, ARGV[3], ARGV[4], ARGV[5], tonumber(ARGV[6]))  -- by what was done before these parts
 if ARGV[7] ~= "" then
   redis.call("HSET", key, "total", ARGV[7], "done", ARGV[7])
   if ARGV[8] ~= "[]" then redis.call("HSET", key .. ":said", "notes", ARGV[8]) end
 end
-close(id, ARGV[3], ARGV[4], ARGV[5], tonumber(ARGV[6]))
 return 1

@@ -82,7 +82,7 @@ local function begin(id, index)
 end
 
 local function hold(id, index, owner, turn)
-  local token = id .. "/" .. index .. "/" .. turn .. "/" .. consumer
+  local token = string.format("%s/%d/%d.%.0f/%s", id, index, turn, now, consumer)
   redis.call("ZADD", LEASES, now + lease_ms, token)
   redis.call("SADD", job_key(id) .. ":held", token)
   redis.call("HSET", HOLDERS, consumer, token)

@@ -9,6 +9,8 @@ redis.call("HSET", key, "stage", "parts", "total", count, "done", 0, "next", 0)
 redis.call("DEL", key .. ":attempts")
 redis.call("HSET", key .. ":said", "notes", ARGV[4])
 redis.call("HDEL", key .. ":said", "waiting_for")
+local _, _, model = work_of(id)
+count_pace(ARGV[2], model, 0)
 open_parts(id, count)  -- the plan part itself becomes the join part
 if count == 0 then
   redis.call("HSET", key, "stage", "joining")
