@@ -28,6 +28,8 @@ _States = Mapping[str, Mapping[str, str]]
 # A folder that is being copied to a replica is looked for again after this long.
 LOOK_EVERY_S = 2.0
 PAGE = 500
+# Servers may go by what they knew a moment ago, about rollouts and about versions that are ready.
+HEARD_S = 6.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -225,14 +227,30 @@ class ModelControl:
             force: also while there are jobs for it, or while it is to get new ones.
 
         Raises:
-            WrongState: without `force` in such a case.
+            WrongState: without `force` in such a case; also for jobs that a server accepts at this
+                very moment, and then all is loaded as it was.
         """
         state = await self.state(model)
         if version and version not in state.versions:
             raise NotFound(f"No Triton has a version {version} of '{model}'.")
-        if not force:
-            _check_idle(state, version)
+        if force:
+            return await self._unload(state, version)
+        _check_idle(state, version)
+        await asyncio.sleep(HEARD_S)
+        await self._check_done(model, version)
+        await self._unload(state, version)
+        await asyncio.sleep(HEARD_S)
+        try:
             await self._check_done(model, version)
+        except WrongState:
+            for replica in self._replicas:
+                await replica.load(model)
+            self._say(f"Jobs came for it meanwhile, so '{model}' is loaded again.")
+            raise
+        return None
+
+    async def _unload(self, state: ModelState, version: str) -> None:
+        model = state.model
         for replica in self._replicas:
             ready = [v for v, w in state.versions.items() if replica.address in w.ready]
             left = [v for v in ready if version and v != version]

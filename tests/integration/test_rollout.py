@@ -15,7 +15,7 @@ from spots import spots, tiff
 from tritons import SECRET, Triton, add_version
 from typer.testing import CliRunner
 
-from kiosk import admission
+from kiosk import admission, model_control
 from kiosk.adapters.image_files import ImageFileReader
 from kiosk.adapters.model_source import ObstoreModelSource
 from kiosk.adapters.redis_queue import RedisQueue
@@ -158,6 +158,7 @@ async def site(
     monkeypatch.setenv("KIOSK_TRITON__SECRET", SECRET)
     monkeypatch.setenv("COLUMNS", "200")
     monkeypatch.setattr(admission, "ROLLOUTS_KEPT_S", 0.0)
+    monkeypatch.setattr(model_control, "HEARD_S", 0.2)
     site = Site(pair.address, redis.url)
     yield site
     await site.close()

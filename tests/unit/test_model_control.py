@@ -41,7 +41,8 @@ class Site:
 
 
 @pytest.fixture
-async def site() -> Site:
+async def site(monkeypatch: pytest.MonkeyPatch) -> Site:
+    monkeypatch.setattr(model_control, "HEARD_S", 0.0)
     return Site()
 
 
@@ -172,6 +173,20 @@ async def test_what_jobs_wait_for_is_not_unloaded(site: Site) -> None:
     await site.control.unload("nuclei", "1")
     await site.control.unload("nuclei")
     assert site.one.ready["nuclei"] == set()
+
+
+async def test_a_job_that_comes_at_the_last_moment_is_not_left_alone(site: Site) -> None:
+    unload = site.other.keep
+
+    async def keep(model: str, versions: Any) -> None:
+        await unload(model, versions)
+        await site.submit("1")  # by a server that has not heard of it
+
+    site.other.keep = keep  # type: ignore[method-assign]
+    with pytest.raises(WrongState, match="1 unfinished job needs nuclei:1"):
+        await site.control.unload("nuclei", "1")
+    assert site.one.ready == site.other.ready == {"nuclei": {"1", "2"}}
+    assert "loaded again" in site.said[-1]
 
 
 async def test_the_linking_network_is_needed_by_jobs_that_link(site: Site) -> None:
