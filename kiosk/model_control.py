@@ -121,7 +121,8 @@ class ModelControl:
             version = await self._load_on(replica, model, version, patience_s)
         if canary_ratio:
             await self._book.update(model, lambda r: _canary(r, model, version, canary_ratio))
-            self._say(f"{canary_ratio:.3g} of new jobs for '{model}' go to version {version}.")
+            share = f"{100 * canary_ratio:.3g} %"
+            self._say(f"{share} of new jobs for '{model}' go to version {version}.")
         return version
 
     async def _pin(self, model: str) -> None:
