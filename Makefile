@@ -10,7 +10,7 @@ SERVERS := .servers
 export GRPC_ENABLE_FORK_SUPPORT := 0
 
 .DEFAULT_GOAL := help
-.PHONY: page test-page test-browser screenshots help setup setup-formats setup-train test-train demo up test test-all lint bench bench-measure bench-slide bench-volumes bench-linking chaos chaos-short compare fuzz fuzz-coverage audit protos lock train clean
+.PHONY: burst test-monitoring page test-page test-browser screenshots help setup setup-formats setup-train test-train demo up test test-all lint bench bench-measure bench-slide bench-volumes bench-linking chaos chaos-short compare fuzz fuzz-coverage audit protos lock train clean simulate
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -89,6 +89,18 @@ bench-volumes: setup ## a z-stack of 5,000 cells joined to volumes and measured:
 
 bench-linking: setup ## linking of sequences with truth: DATA=folder of sequences; speed of long made-up movies
 	@$(BIN)/python -m tests.benchmarks.linking --growth --model model_repository/linking/1/model.onnx $(if $(DATA),--data $(DATA))
+
+burst: setup ## the autoscaler follows a burst of jobs on this machine: burst.csv and burst.png
+	@$(BIN)/python -m tests.burst
+
+test-monitoring: ## dashboard and alert rules against a real Prometheus that watches a real kiosk
+	@test -x $(BIN)/python -a -e $(SERVERS)/servers.json || { echo "The kiosk is not set up: make setup"; exit 1; }
+	@for tool in prometheus promtool; do command -v $$tool >/dev/null \
+	  || { echo "$$tool is missing. On Debian and Ubuntu: apt-get install prometheus (and stop its service)"; exit 1; }; done
+	@$(BIN)/python -m pytest tests/guards/test_monitoring.py tests/integration/test_alerts.py tests/integration/test_prometheus.py
+
+simulate: setup ## four days and weeks of work under five scaling policies: waits, GPU hours, dollars, pictures in simulation/
+	@$(BIN)/kiosk simulate --out simulation
 
 load: setup ## jobs per second, latency under watchers, memory of 100,000 jobs; arq and taskiq beside it
 	@test -d .venv-load || $(PYTHON) -m venv .venv-load

@@ -6,6 +6,7 @@ from kiosk.callers import Caller, Scope
 from kiosk.errors import NotFound, WrongState
 from kiosk.job_search import JobSearch
 from kiosk.jobs import Job, JobState, page_token
+from kiosk.logs import note_job
 from kiosk.ports import JobQueue
 
 # For one page no more jobs are looked at than this, which takes about 0.2 s; the caller goes on.
@@ -28,6 +29,7 @@ async def job_of(queue: JobQueue, job_id: str, *, caller: Caller, scope: Scope =
         raise _no_job(job_id) from None
     if not caller.sees_job(job.id, job.owner):
         raise _no_job(job_id)
+    note_job(job.id)
     return job
 
 

@@ -10,11 +10,14 @@ import platform
 import secrets
 import signal
 import tempfile
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import BinaryIO
 
 from kiosk.adapters.decoder.decoding_files import DecodingImageFiles
+from kiosk.adapters.kubernetes_api import connect, own_namespace
+from kiosk.adapters.kubernetes_cluster import KubernetesCluster, KubernetesLeaderRecords
 from kiosk.adapters.model_source import ObstoreModelSource
 from kiosk.adapters.object_store import ObstoreObjectStore
 from kiosk.adapters.oidc import OidcProvider
@@ -25,7 +28,9 @@ from kiosk.adapters.triton import TritonInference
 from kiosk.allocator import keep_few_arenas
 from kiosk.audit import configure_audit
 from kiosk.authentication import Authentication, ClaimNames
+from kiosk.autoscaler import Autoscaler
 from kiosk.certificate import Certificate
+from kiosk.conditions import autoscaler_condition, consumer_condition, server_condition
 from kiosk.consumer import Consumer
 from kiosk.disk_room import DiskRoom
 from kiosk.errors import KioskError, PermanentError
@@ -33,19 +38,26 @@ from kiosk.exposure import check_exposure, is_loopback
 from kiosk.folder_zip import zipped_folder
 from kiosk.grpc_api import GrpcServer
 from kiosk.inspection import inspect_file
+from kiosk.leadership import Leadership
+from kiosk.logs import configure_logging
 from kiosk.model_control import ModelControl, Say
 from kiosk.model_sync import ModelSync
 from kiosk.pipelines.context import SegmentationOptions
-from kiosk.ports import ImageFiles, KeyRing
+from kiosk.ports import ImageFiles, InferenceClient, KeyRing, ObjectStore, Role
+from kiosk.queue_gauges import QueueGauges
 from kiosk.queue_policy import QueuePolicy
 from kiosk.reading import InspectedImage, ReadOptions
+from kiosk.remembered_models import RememberedModels
+from kiosk.scaling import ScalingPolicy
 from kiosk.schema_check import schema_checked
 from kiosk.scratch import choose_scratch, sweep_scratch
 from kiosk.service import KioskService
 from kiosk.settings import Settings
 from kiosk.shares import Shares
-from kiosk.telemetry import configure_logging
+from kiosk.status_port import Condition, status_port
+from kiosk.telemetry import tell_role
 from kiosk.tiles import Tiles
+from kiosk.tracing import configure_tracing, stop_tracing
 from kiosk.uploads import Uploads
 from kiosk.web import WebServer
 
@@ -77,6 +89,13 @@ def make_queue(settings: Settings) -> RedisQueue:
 def make_inference(settings: Settings) -> TritonInference:
     triton = settings.triton
     return TritonInference(triton.address, triton.timeout_s, triton.secret.get_secret_value())
+
+
+def known_models(
+    settings: Settings, inference: TritonInference, store: ObjectStore
+) -> InferenceClient:
+    """The models of Triton, also while it is scaled to zero where that may be."""
+    return RememberedModels(inference, store) if settings.triton.may_sleep else inference
 
 
 def make_store(settings: Settings) -> ObstoreObjectStore:
@@ -159,35 +178,23 @@ def make_certificate(settings: Settings) -> Certificate | None:
 async def sync_models(
     settings: Settings, source: str, folder: Path, every_s: float, say: Say
 ) -> None:
-    """Keep a folder like a model repository elsewhere, until SIGTERM; once, where `every_s` is 0.
+    """`kiosk models sync`, see `ModelSync.run`; SIGTERM ends it. Raises KioskError."""
+    found = ObstoreModelSource(source, settings.store.retry_s)
+    await ModelSync(found, folder, say).run(every_s, _stop_on_signals())
 
-    Raises KioskError; not where it goes on with the next time.
-    """
-    stopping = asyncio.create_task(_stop_on_signals().wait())
-    sync = ModelSync(ObstoreModelSource(source, settings.store.retry_s), folder, say)
-    while not stopping.done():
-        once = asyncio.create_task(sync.once())
-        await asyncio.wait({once, stopping}, return_when=asyncio.FIRST_COMPLETED)
-        if not once.done():
-            once.cancel()
-            await asyncio.wait({once})
-            return
-        try:
-            once.result()
-        except KioskError as error:
-            if not every_s:
-                raise
-            say(error.message)
-        if not every_s:
-            return
-        await asyncio.wait({stopping}, timeout=every_s)
+
+def begin_role(settings: Settings, role: str) -> None:
+    """What every role does first: how it logs, what it tells those who look at it."""
+    keep_few_arenas()
+    configure_logging(settings.log_level, settings.log_format, role)
+    tell_role(role)
+    configure_tracing(role, settings.tracing.endpoint, settings.tracing.sample_ratio)
 
 
 async def run_server(settings: Settings) -> None:
     """The server role: gRPC API, web page and sweeping, until SIGTERM. Raises PermanentError."""
+    begin_role(settings, "server")
     check_exposure(settings)
-    keep_few_arenas()
-    configure_logging(settings.log_level)
     configure_audit(settings.listen.audit_file)
     choose_scratch(settings.scratch_dir)
     stopping = _stop_on_signals()
@@ -200,14 +207,6 @@ async def _serve(settings: Settings, queue: RedisQueue, stopping: asyncio.Event)
     inference, store = make_inference(settings), make_store(settings)
     keys, rollouts = make_keys(settings), make_rollouts(settings)
     images = make_images(settings)
-    room = make_disk_room(settings)
-    uploads = Uploads(
-        store,
-        settings.limits.upload_bytes,
-        settings.listen.retention_s,
-        settings.image_urls,
-        room,
-    )
     shares = Shares(
         queue=queue,
         store=store,
@@ -215,11 +214,13 @@ async def _serve(settings: Settings, queue: RedisQueue, stopping: asyncio.Event)
         longest_s=settings.listen.longest_share_s,
         public_url=settings.listen.public_url,
     )
+    room = make_disk_room(settings)
+    uploads = _make_uploads(settings, store, room)
     service = KioskService(
         queue=queue,
         store=store,
         images=images,
-        inference=inference,
+        inference=known_models(settings, inference, store),
         rollouts=rollouts,
         uploads=uploads,
         shares=shares,
@@ -229,9 +230,33 @@ async def _serve(settings: Settings, queue: RedisQueue, stopping: asyncio.Event)
         room=room,
     )
     tiles = Tiles(queue=queue, store=store, images=images, uploads=uploads)
-    listen = settings.listen
     await asyncio.to_thread(images.prepare)
-    authentication = make_authentication(settings, keys, shares)
+    await _listen(settings, service, tiles, make_authentication(settings, keys, shares), stopping)
+    for connection in (queue, keys, rollouts, inference):
+        await connection.close()
+    images.close()
+    stop_tracing()
+
+
+def _make_uploads(settings: Settings, store: ObstoreObjectStore, room: DiskRoom) -> Uploads:
+    return Uploads(
+        store,
+        settings.limits.upload_bytes,
+        settings.listen.retention_s,
+        settings.image_urls,
+        room,
+    )
+
+
+async def _listen(
+    settings: Settings,
+    service: KioskService,
+    tiles: Tiles,
+    authentication: Authentication,
+    stopping: asyncio.Event,
+) -> None:
+    """Answer on all ports until told to stop; then say so, and let calls in hand end."""
+    listen = settings.listen
     certificate = make_certificate(settings)
     grpc_server = _make_grpc_server(
         service, authentication, listen.host, listen.grpc_port, certificate
@@ -250,20 +275,22 @@ async def _serve(settings: Settings, queue: RedisQueue, stopping: asyncio.Event)
     )
     await grpc_server.start()
     await web_server.start()
-    log.info("serving gRPC on port %d and HTTP on port %d", grpc_server.port, web_server.port)
-    sweeper = asyncio.create_task(_sweep(service, listen.sweep_s))
-    await stopping.wait()
-    sweeper.cancel()
-    await asyncio.gather(grpc_server.stop(SERVER_GRACE_S), web_server.stop())
-    for connection in (queue, keys, rollouts, inference):
-        await connection.close()
-    images.close()
+    gauges = service.gauges
+
+    async def condition() -> Condition:
+        return await server_condition(gauges, is_draining=stopping.is_set())
+
+    async with status_port(settings.status, "server", condition, gauges.exposition):
+        log.info("serving gRPC on port %d and HTTP on port %d", grpc_server.port, web_server.port)
+        sweeper = asyncio.create_task(_sweep(service, listen.sweep_s))
+        await stopping.wait()
+        sweeper.cancel()
+        await asyncio.gather(grpc_server.stop(SERVER_GRACE_S), web_server.stop())
 
 
 async def run_consumer(settings: Settings) -> bool:
     """The consumer role, until SIGTERM. Returns False when a hung part made it stop."""
-    keep_few_arenas()
-    configure_logging(settings.log_level)
+    begin_role(settings, "consumer")
     choose_scratch(settings.scratch_dir)
     sweep_scratch()  # what the process before this one left when it was killed
     stopping = _stop_on_signals()
@@ -275,13 +302,35 @@ async def run_consumer(settings: Settings) -> bool:
 async def _consume(settings: Settings, queue: RedisQueue, stopping: asyncio.Event) -> bool:
     inference, images = make_inference(settings), make_images(settings)
     await asyncio.to_thread(images.prepare)
-    consumer = Consumer(
-        # A restarted process must not pass for the one before it.
-        name=f"{platform.node()}-{os.getpid()}-{secrets.token_hex(4)}",
+    consumer = _make_consumer(settings, queue, inference, images)
+    gauges = QueueGauges(queue)
+
+    async def condition() -> Condition:
+        return await consumer_condition(gauges, consumer)
+
+    async with status_port(settings.status, "consumer", condition):
+        running = asyncio.create_task(consumer.run())
+        told = asyncio.create_task(stopping.wait())
+        await asyncio.wait({running, told}, return_when=asyncio.FIRST_COMPLETED)
+        consumer.stop()
+        await running
+    await queue.close()
+    await inference.close()
+    images.close()
+    stop_tracing()
+    return not consumer.has_hung_thread
+
+
+def _make_consumer(
+    settings: Settings, queue: RedisQueue, inference: TritonInference, images: DecodingImageFiles
+) -> Consumer:
+    store = make_store(settings)
+    return Consumer(
+        name=_process_name(),
         queue=queue,
-        store=make_store(settings),
+        store=store,
         images=images,
-        inference=inference,
+        inference=known_models(settings, inference, store),
         options=SegmentationOptions(
             tiles_in_flight=settings.consumer.tiles_in_flight,
             block_px=settings.consumer.block_px,
@@ -295,15 +344,73 @@ async def _consume(settings: Settings, queue: RedisQueue, stopping: asyncio.Even
         join_part_timeout_s=settings.consumer.join_part_timeout_s,
         stop_grace_s=settings.consumer.stop_grace_s,
     )
-    running = asyncio.create_task(consumer.run())
-    told = asyncio.create_task(stopping.wait())
-    await asyncio.wait({running, told}, return_when=asyncio.FIRST_COMPLETED)
-    consumer.stop()
-    await running
-    await queue.close()
-    await inference.close()
-    images.close()
-    return not consumer.has_hung_thread
+
+
+def make_scaling_policy(settings: Settings) -> ScalingPolicy:
+    """Raises InvalidRequest where limits contradict each other."""
+    ours = settings.autoscaler.model_dump(include=set(ScalingPolicy.__dataclass_fields__))
+    return ScalingPolicy(
+        **ours,
+        slots_per_consumer=settings.consumer.parts_in_flight,
+        parts_per_job=settings.queue.window_parts,
+    )
+
+
+async def run_autoscaler(
+    settings: Settings, *, dry_run: bool, once: bool, say: Callable[[str], None]
+) -> None:
+    """The autoscaler role, until SIGTERM. Raises PermanentError where it cannot begin.
+
+    Args:
+        dry_run: change nothing, nor take part in who leads; decisions go to `say`.
+        once: one round instead of one every few seconds.
+    """
+    begin_role(settings, "autoscaler")
+    stopping = _stop_on_signals()
+    ours, policy = settings.autoscaler, make_scaling_policy(settings)
+    api = await connect(ours.kubeconfig, ours.answer_s)
+    namespace = ours.namespace or own_namespace()
+    deployments = {
+        Role.TRITON: ours.triton_deployment,
+        Role.CONSUMERS: ours.consumer_deployment,
+    }
+    leadership = Leadership(
+        KubernetesLeaderRecords(api, namespace, ours.lease_name),
+        _process_name(),
+        ours.lease_duration_s,
+        time.monotonic,
+        time.time,
+    )
+    queue = make_queue(settings)
+    autoscaler = Autoscaler(
+        queue=queue,
+        cluster=KubernetesCluster(api, namespace, deployments),
+        policy=policy,
+        leadership=None if dry_run else leadership,
+        poll_s=ours.poll_s,
+        answer_s=ours.answer_s,
+        monotonic=time.monotonic,
+        dry_run=dry_run,
+        tell=say if dry_run or once else log.info,
+    )
+
+    async def condition() -> Condition:
+        return autoscaler_condition(is_stopping=stopping.is_set())
+
+    try:
+        async with (
+            schema_checked(queue.check_schema, stopping),
+            status_port(settings.status, "autoscaler", condition),
+        ):
+            await (autoscaler.run_once() if once else autoscaler.run(stopping))
+    finally:
+        await queue.close()
+        await api.close()
+
+
+def _process_name() -> str:
+    """A restarted process must not pass for the one before it."""
+    return f"{platform.node()}-{os.getpid()}-{secrets.token_hex(4)}"
 
 
 def _make_grpc_server(

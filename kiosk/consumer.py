@@ -23,10 +23,12 @@ from kiosk.errors import (
     PermanentError,
     TransientError,
 )
-from kiosk.jobs import Lease, PartKind, results_prefix
+from kiosk.job_ends import count_end, count_success
+from kiosk.jobs import JobState, Lease, PartKind, results_prefix
 from kiosk.lease_keeper import LeaseKeeper, Step
 from kiosk.missing_models import MissingModels
 from kiosk.models import NO_MODEL, ModelCard
+from kiosk.observed_parts import ObservedPart, count_pixels, observed, step
 from kiosk.outages import Outages
 from kiosk.pipelines import PIPELINES
 from kiosk.pipelines.context import JobContext, OpenImages, SegmentationOptions
@@ -34,7 +36,7 @@ from kiosk.pipelines.result_files import are_complete
 from kiosk.ports import ImageFiles, InferenceClient, JobQueue, ObjectStore
 from kiosk.scratch import check_scratch
 from kiosk.slots import Slots
-from kiosk.telemetry import PART_SECONDS, PARTS
+from kiosk.telemetry import SLOTS, STAGE_SECONDS
 
 log = logging.getLogger(__name__)
 
@@ -106,7 +108,22 @@ class Consumer:
         """Take no new part; `run` returns when the parts in hand are done or given back."""
         self._stop.set()
 
+    @property
+    def is_stopping(self) -> bool:
+        return self._stop.is_set()
+
+    @property
+    def parts_in_hand(self) -> int:
+        """How many parts it is doing."""
+        return self._leases.held
+
+    @property
+    def waits_for(self) -> tuple[str, ...]:
+        """Reasons of the outages because of which it takes no part."""
+        return self._outages.reasons
+
     async def run(self) -> None:
+        SLOTS.set(self._parts_in_flight)
         slots = [
             asyncio.create_task(self._slot(f"{self._name}-{number}"))
             for number in range(self._parts_in_flight)
@@ -166,8 +183,10 @@ class Consumer:
 
     async def work(self, lease: Lease) -> None:
         """Do one leased part and report its outcome to the queue."""
-        started = time.perf_counter()
-        kind = lease.part.kind.value
+        with observed(lease) as part:
+            await self._work(lease, part)
+
+    async def _work(self, lease: Lease, part: ObservedPart) -> None:
         work = asyncio.create_task(self._perform(lease))
         keeper = asyncio.create_task(self._leases.keep(lease, work))
         try:
@@ -184,8 +203,7 @@ class Consumer:
             await self._leases.report(lease, report)
         else:
             await self._leases.tidy(lease)
-        PARTS.labels(kind, outcome).inc()
-        PART_SECONDS.labels(kind).observe(time.perf_counter() - started)
+        part.outcome = outcome
 
     async def _outcome(self, lease: Lease, work: asyncio.Task[Step]) -> tuple[Step | None, str]:
         """Wait for the work; the step of the queue that ends the part, and its name."""
@@ -245,23 +263,35 @@ class Consumer:
             options=self._options,
         )
         pipeline = PIPELINES[lease.job.pipeline]
+        started = time.perf_counter()
         if lease.part.kind is PartKind.PLAN:
-            parts, notes = await pipeline.plan(context)
+            with step("plan"):
+                parts, notes = await pipeline.plan(context)
+            planning_s = time.perf_counter() - started
+            STAGE_SECONDS.labels("planning").observe(planning_s)
             if len(parts) != 1:
                 return partial(self._queue.planned, lease, parts, notes)
             # One part: nobody could do it sooner, so it is not sent through the queue.
             job = lease.job.evolve(parts_total=1, notes=tuple(notes))
             context = replace(context, job=job)
             await pipeline.run(context, parts[0])
-            await self._join(context)
-            return partial(self._succeed, lease, 1, notes)
+            joining_s = await self._join(context)
+            count_pixels(lease, 1)
+            return partial(self._succeed, lease, 1, notes, planning_s, joining_s)
         if lease.part.kind is PartKind.PART:
             await pipeline.run(context, lease.part)
+            count_pixels(lease, 1)
             return partial(self._queue.complete, lease)
-        await self._join(context)
-        return partial(self._succeed, lease)
+        return partial(self._succeed, lease, joining_s=await self._join(context))
 
-    async def _join(self, context: JobContext) -> None:
+    async def _join(self, context: JobContext) -> float:
+        """Put the results together; returns how long it took."""
+        started = time.perf_counter()
+        with step("join"):
+            await self._joined(context)
+        return time.perf_counter() - started
+
+    async def _joined(self, context: JobContext) -> None:
         try:
             await PIPELINES[context.job.pipeline].join(context)
         except NotFound:
@@ -285,10 +315,19 @@ class Consumer:
             reason=MODEL_NOT_LOADED,
         )
 
-    async def _succeed(self, lease: Lease, parts: int = 0, notes: Sequence[str] = ()) -> None:
+    async def _succeed(
+        self,
+        lease: Lease,
+        parts: int = 0,
+        notes: Sequence[str] = (),
+        planning_s: float = 0.0,
+        joining_s: float = 0.0,
+    ) -> None:
         await self._queue.succeed(lease, parts, notes)
+        await count_success(self._queue, lease.job, planning_s=planning_s, joining_s=joining_s)
         await self._leases.clean(lease)
 
     async def _fail(self, lease: Lease, reason: str, message: str) -> None:
         await self._queue.fail(lease, reason, message)
+        count_end(lease.job.evolve(state=JobState.FAILED))
         await self._leases.clean(lease)

@@ -16,10 +16,17 @@ from kiosk._proto import kiosk_pb2_grpc as pb_grpc
 from kiosk.authentication import Authentication
 from kiosk.callers import Caller
 from kiosk.certificate import Certificate
-from kiosk.grpc_calls import MESSAGE_BYTES, Context, Incoming, mutating, streaming, unary
+from kiosk.grpc_calls import (
+    MESSAGE_BYTES,
+    SERVICE,
+    Context,
+    Incoming,
+    mutating,
+    streaming,
+    unary,
+)
 from kiosk.service import KioskService
 
-SERVICE = "kiosk.v1.Kiosk"
 DOWNLOAD_CHUNK_BYTES = 1024 * 1024
 # What one connection may hold. gRPC itself refuses headers of more than 16 KiB and connections that
 # ping without end.

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
 from functools import wraps
 from typing import Any
 
 import grpc
 
-from kiosk import audit, wire
+from kiosk import audit, tracing, wire
 from kiosk._proto import kiosk_pb2 as pb
 from kiosk.errors import InvalidRequest, KioskError, TooLarge, WrongState
+from kiosk.logs import about_job
+from kiosk.telemetry import GRPC_REQUESTS, GRPC_SECONDS
 
 log = logging.getLogger(__name__)
 
+SERVICE = "kiosk.v1.Kiosk"
 MESSAGE_BYTES = 4 * 1024 * 1024 + 64 * 1024  # 4 MiB of data and its envelope
 
 Context = grpc.aio.ServicerContext
@@ -28,17 +32,56 @@ async def abort(context: Context, error: Exception) -> None:
     await context.abort(wire.status_of(error)[0], error.message, (details,))
 
 
+@contextmanager
+def counted(method: str, context: Context) -> Iterator[None]:
+    """Around a call, for the metrics."""
+    code = "CANCELLED"  # if its caller goes away
+    try:
+        yield
+        code = "OK"
+    except grpc.aio.AbortError:
+        code = grpc_code(context)
+        raise
+    finally:
+        GRPC_REQUESTS.labels(method, code).inc()
+
+
+def grpc_code(context: Context) -> str:
+    """Name of the status with which a call was ended."""
+    code: Any = context.code()
+    names = {status.value[0]: status.name for status in grpc.StatusCode}
+    return code.name if isinstance(code, grpc.StatusCode) else names.get(code, "UNKNOWN")
+
+
+@contextmanager
+def observed(method: str, context: Context, *, is_traced: bool = False) -> Iterator[None]:
+    """Around a call with one answer: its log lines, metrics and span.
+
+    Calls that only look come by the thousand; they are spans where their caller is traced.
+    """
+    brought: dict[str, Any] = dict(context.invocation_metadata() or ())
+    traceparent = str(brought.get("traceparent", ""))
+    attributes = {"rpc.system": "grpc", "rpc.service": SERVICE, "rpc.method": method}
+    with about_job(""), counted(method, context), GRPC_SECONDS.labels(method).time():
+        if not is_traced and not traceparent:
+            yield
+            return
+        with tracing.served(f"{SERVICE}/{method}", traceparent, attributes):
+            yield
+
+
 def unary(method: Callable[..., Any]) -> Callable[..., Any]:
     """The caller of a call with one answer, and its errors as gRPC statuses."""
 
     @wraps(method)
     async def call(self: Any, request: Any, context: Context) -> Any:
-        try:
-            return sendable(await method(self, request, await self.caller(context)))
-        except Exception as error:
-            if isinstance(error, grpc.aio.AbortError):
-                raise
-            await abort(context, error)
+        with observed(method.__name__, context):
+            try:
+                return sendable(await method(self, request, await self.caller(context)))
+            except Exception as error:
+                if isinstance(error, grpc.aio.AbortError):
+                    raise
+                await abort(context, error)
 
     return call
 
@@ -46,8 +89,7 @@ def unary(method: Callable[..., Any]) -> Callable[..., Any]:
 def mutating(method: Callable[..., Any]) -> Callable[..., Any]:
     """As `unary`, for a call that changes something: it leaves a line in the audit log."""
 
-    @wraps(method)
-    async def call(self: Any, request: Any, context: Context) -> Any:
+    async def audited(self: Any, request: Any, context: Context) -> Any:
         request = Incoming(request) if hasattr(request, "__aiter__") else request
         caller, answer, error = None, None, None
         try:
@@ -64,6 +106,11 @@ def mutating(method: Callable[..., Any]) -> Callable[..., Any]:
         elif error is not None:
             raise error
         return answer
+
+    @wraps(method)
+    async def call(self: Any, request: Any, context: Context) -> Any:
+        with observed(method.__name__, context, is_traced=True):
+            return await audited(self, request, context)
 
     return call
 
@@ -90,15 +137,16 @@ def streaming(method: Callable[..., Any]) -> Callable[..., Any]:
 
     @wraps(method)
     async def call(self: Any, request: Any, context: Context) -> AsyncIterator[Any]:
-        try:
-            caller = await self.caller(context)
-            answers = method(self, request, caller)
-            async for answer in self.authentication.while_known(caller, answers):
-                yield answer
-        except Exception as error:
-            if isinstance(error, grpc.aio.AbortError):
-                raise
-            await abort(context, error)
+        with counted(method.__name__, context):
+            try:
+                caller = await self.caller(context)
+                answers = method(self, request, caller)
+                async for answer in self.authentication.while_known(caller, answers):
+                    yield answer
+            except Exception as error:
+                if isinstance(error, grpc.aio.AbortError):
+                    raise
+                await abort(context, error)
 
     return call
 

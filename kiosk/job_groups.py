@@ -1,4 +1,4 @@
-"""Jobs that were asked for together, as one zip of images, and are told of as one.
+"""Jobs that were asked for together, most often as one zip of images, and are told of as one.
 
 The group goes by the id of its first job; its record lies among what belongs to that job and goes
 with it. A job without a record is a group of its own.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from kiosk.access import job_of
 from kiosk.callers import Caller
@@ -24,12 +24,14 @@ class JobGroup:
     Attributes:
         jobs: the first one gives the group its id; those deleted meanwhile are left out.
         refused: name of an image -> why it became no job.
-        is_zip: they were asked for as one zip, be it with one image.
+        is_zip: there may be several jobs, be it that a zip had one image.
+        nuclei: job -> that whose cells have the nuclei that it finds.
     """
 
     jobs: Sequence[Job]
     refused: Mapping[str, str]
     is_zip: bool
+    nuclei: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def id(self) -> str:
@@ -50,9 +52,19 @@ class JobGroups:
     def __init__(self, *, queue: JobQueue, store: ObjectStore) -> None:
         self._queue, self._store = queue, store
 
-    async def keep(self, jobs: Sequence[Job], refused: Mapping[str, str]) -> None:
-        """Note that jobs, which the caller has just submitted, belong together."""
-        record = {"jobs": [job.id for job in jobs], "refused": dict(refused)}
+    async def keep(
+        self, jobs: Sequence[Job], refused: Mapping[str, str], nuclei: Mapping[str, str]
+    ) -> None:
+        """Note that jobs, which the caller has just submitted, belong together.
+
+        Args:
+            refused, nuclei: as in `JobGroup`.
+        """
+        record = {
+            "jobs": [job.id for job in jobs],
+            "refused": dict(refused),
+            "nuclei": dict(nuclei),
+        }
         await self._store.put(_key(jobs[0].id), json.dumps(record).encode())
 
     async def get(self, group_id: str, *, caller: Caller) -> JobGroup:
@@ -68,7 +80,12 @@ class JobGroups:
                 jobs.append(await job_of(self._queue, job_id, caller=caller))
             except NotFound:
                 continue
-        return JobGroup(jobs=jobs, refused=record["refused"], is_zip=True)
+        return JobGroup(
+            jobs=jobs,
+            refused=record["refused"],
+            is_zip=True,
+            nuclei=record.get("nuclei", {}),
+        )
 
 
 def _key(group_id: str) -> str:

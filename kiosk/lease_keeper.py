@@ -25,15 +25,26 @@ class LeaseKeeper:
 
     Args:
         lease_s: as in the queue's policy; leases are renewed three times within it.
+
+    Attributes:
+        held: leases that are kept at present.
     """
 
     def __init__(self, queue: JobQueue, store: ObjectStore, lease_s: float) -> None:
         self._queue = queue
         self._store = store
         self._lease_s = lease_s
+        self.held = 0
 
     async def keep(self, lease: Lease, work: asyncio.Task[Step]) -> None:
         """Renew a lease; when it is lost, cancel the work."""
+        self.held += 1
+        try:
+            await self._keep(lease, work)
+        finally:
+            self.held -= 1
+
+    async def _keep(self, lease: Lease, work: asyncio.Task[Step]) -> None:
         kept = time.monotonic()
         while True:
             await asyncio.sleep(self._lease_s / 3)

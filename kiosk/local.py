@@ -16,9 +16,9 @@ import socket
 import ssl
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import grpc
@@ -28,12 +28,13 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from kiosk.connection import TLS_SCHEME
 from kiosk.errors import PermanentError
 from kiosk.exposure import check_exposure, is_loopback
+from kiosk.local_metrics import PROMETHEUS_FILE, write_prometheus_config
 from kiosk.local_redis import redis_password, redis_spec, redis_url
 from kiosk.machine import (
     RunningKiosk,
     ServerFiles,
     find_redis_server,
-    free_port,
+    free_ports,
     port_is_free,
     process_is_alive,
     running,
@@ -55,7 +56,11 @@ LEFTOVERS_S = 30.0
 
 @dataclass(frozen=True, kw_only=True)
 class Addresses:
-    """Where everything listens; the same for as long as the supervisor lives."""
+    """Where everything listens; the same for as long as the supervisor lives.
+
+    Attributes:
+        metrics_ports: of Triton, the server and the consumers, by their names as children.
+    """
 
     host: str
     web_port: int
@@ -65,6 +70,7 @@ class Addresses:
     redis_password: str
     triton_secret: str
     has_tls: bool
+    metrics_ports: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def local_host(self) -> str:
@@ -79,6 +85,13 @@ class Addresses:
     @property
     def triton_address(self) -> str:
         return f"127.0.0.1:{self.triton_port}"
+
+    @property
+    def metrics_urls(self) -> dict[str, str]:
+        """Where the metrics of each process are."""
+        return {
+            name: f"http://127.0.0.1:{port}/metrics" for name, port in self.metrics_ports.items()
+        }
 
     @property
     def grpc_address(self) -> str:
@@ -139,7 +152,8 @@ def up(settings: Settings, roles: Roles | None = None, say: Say | None = None) -
                     ):
                         supervisor.run()
             finally:
-                (home / "run" / "kiosk.json").unlink(missing_ok=True)
+                for name in ("kiosk.json", PROMETHEUS_FILE):
+                    (home / "run" / name).unlink(missing_ok=True)
                 supervisor.stop()
     say("Kiosk has stopped.")
     return 0
@@ -161,9 +175,12 @@ def announce(home: Path, addresses: Addresses, say: Say) -> None:
         redis_url=addresses.redis_url,
         triton_address=addresses.triton_address,
         triton_secret=addresses.triton_secret,
+        metrics=addresses.metrics_urls,
     )
     write_running(home, kiosk)
     say(f"Kiosk is ready: web {kiosk.web_url}  gRPC {kiosk.grpc_address}")
+    config = write_prometheus_config(home, addresses.metrics_ports)
+    say(f"Metrics: {kiosk.metrics['server']}; of all: prometheus --config.file={config}")
 
 
 def make_folders(home: Path) -> None:
@@ -242,12 +259,15 @@ def choose_addresses(settings: Settings) -> Addresses:
             )
     if ports["web"] and ports["web"] == ports["grpc"]:
         raise PermanentError("The web page and gRPC need two different ports.")
+    watched = ["triton", "server", *consumer_names(settings)]
+    web_port, grpc_port, redis_port, triton_port, *metrics_ports = free_ports(4 + len(watched))
     return Addresses(
         host=host,
-        web_port=ports["web"] or free_port(),
-        grpc_port=ports["grpc"] or free_port(),
-        redis_port=free_port(),
-        triton_port=free_port(),
+        web_port=ports["web"] or web_port,
+        grpc_port=ports["grpc"] or grpc_port,
+        redis_port=redis_port,
+        triton_port=triton_port,
+        metrics_ports=dict(zip(watched, metrics_ports, strict=True)),
         redis_password=redis_password(settings.home.absolute() / "redis" / "password"),
         triton_secret=settings.triton.secret.get_secret_value() or secrets.token_urlsafe(32),
         has_tls=settings.listen.tls_cert_file is not None,
@@ -255,7 +275,7 @@ def choose_addresses(settings: Settings) -> Addresses:
 
 
 def triton_spec(settings: Settings, addresses: Addresses, files: ServerFiles) -> ChildSpec:
-    """Triton on loopback, gRPC only; a model that fails to load does not keep it down."""
+    """Triton on loopback, without HTTP; a model that fails to load does not keep it down."""
     environment = child_environment(
         settings,
         LD_LIBRARY_PATH=":".join(files.library_path),
@@ -282,7 +302,7 @@ def triton_spec(settings: Settings, addresses: Addresses, files: ServerFiles) ->
             f"--grpc-port={addresses.triton_port}",
             restriction(addresses.triton_secret),
             "--allow-http=false",
-            "--allow-metrics=false",
+            *metrics_options(addresses.metrics_ports.get("triton")),
         ],
         environment=environment,
         cwd=settings.home.absolute() / "triton",
@@ -290,6 +310,13 @@ def triton_spec(settings: Settings, addresses: Addresses, files: ServerFiles) ->
         ready_timeout_s=180.0,
         prepare=lambda: remove_shared_memory(shared_memory),
     )
+
+
+def metrics_options(port: int | None) -> list[str]:
+    """Have Triton tell its metrics there; None = to nobody."""
+    if port is None:
+        return ["--allow-metrics=false"]
+    return ["--metrics-address=127.0.0.1", f"--metrics-port={port}"]
 
 
 def shared_memory_prefix(home: Path) -> str:
@@ -384,21 +411,31 @@ def kiosk_roles(settings: Settings, addresses: Addresses) -> list[ChildSpec]:
         KIOSK_AUTH__INSECURE=str(settings.auth.insecure).lower(),
     )
     command = [sys.executable, "-m", "kiosk.cli"]
+
+    def watched(name: str) -> dict[str, str]:
+        """With a status port; on loopback, since it asks nobody who they are."""
+        port = str(addresses.metrics_ports[name])
+        return {**environment, "KIOSK_STATUS__HOST": "127.0.0.1", "KIOSK_STATUS__PORT": port}
+
     server = ChildSpec(
         name="server",
         role="server",
         argv=[*command, "server"],
-        environment=environment,
+        environment=watched("server"),
         ready=lambda: server_is_ready(addresses),
     )
     consumers = [
         ChildSpec(
-            name=f"consumer-{number}",
+            name=name,
             role="consumer",
             argv=[*command, "consumer"],
-            environment=environment,
+            environment=watched(name),
             grace_s=20.0,
         )
-        for number in range(1, settings.local.consumers + 1)
+        for name in consumer_names(settings)
     ]
     return [server, *consumers]
+
+
+def consumer_names(settings: Settings) -> list[str]:
+    return [f"consumer-{number}" for number in range(1, settings.local.consumers + 1)]

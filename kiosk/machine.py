@@ -10,7 +10,9 @@ import re
 import shutil
 import socket
 import subprocess
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from kiosk.errors import PermanentError
@@ -33,7 +35,11 @@ class ServerFiles:
 
 @dataclass(frozen=True, kw_only=True)
 class RunningKiosk:
-    """Where the kiosk of a home folder listens; `run/kiosk.json` while it is up."""
+    """Where the kiosk of a home folder listens; `run/kiosk.json` while it is up.
+
+    Attributes:
+        metrics: address of the metrics of each of its processes, by their names.
+    """
 
     pid: int
     web_url: str
@@ -41,6 +47,7 @@ class RunningKiosk:
     redis_url: str
     triton_address: str
     triton_secret: str
+    metrics: Mapping[str, str] = field(default_factory=dict)
 
 
 def server_files(folder: Path) -> ServerFiles:
@@ -120,8 +127,14 @@ def port_is_free(host: str, port: int) -> bool:
 
 def free_port(host: str = "127.0.0.1") -> int:
     """A port that nobody uses at present."""
-    with socket.create_server((host, 0)) as probe:
-        return int(probe.getsockname()[1])
+    return free_ports(1, host)[0]
+
+
+def free_ports(count: int, host: str = "127.0.0.1") -> list[int]:
+    """As many different ports that nobody uses at present."""
+    with ExitStack() as probes:
+        found = [probes.enter_context(socket.create_server((host, 0))) for _ in range(count)]
+        return [int(probe.getsockname()[1]) for probe in found]
 
 
 def process_is_alive(pid: int) -> bool:

@@ -6,6 +6,7 @@ config.pbtxt, come after them. Only what an earlier sync has brought is removed.
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import json
 import shutil
@@ -13,7 +14,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
-from kiosk.errors import DISK_FULL, Outage, PermanentError, TransientError
+from kiosk.errors import DISK_FULL, KioskError, Outage, PermanentError, TransientError
 from kiosk.jobs import plain_name
 from kiosk.ports import ModelSource, SourceFile
 
@@ -39,6 +40,29 @@ class ModelSync:
         self._brought: dict[str, str] = {}
         self._seen: dict[str, str] | None = None
         self._left_out: set[str] = set()
+
+    async def run(self, every_s: float, stopping: asyncio.Event) -> None:
+        """Do it again and again until told to stop; once, where `every_s` is 0.
+
+        Raises KioskError where it is done once; else the next time may be better.
+        """
+        told = asyncio.create_task(stopping.wait())
+        while not told.done():
+            once = asyncio.create_task(self.once())
+            await asyncio.wait({once, told}, return_when=asyncio.FIRST_COMPLETED)
+            if not once.done():
+                once.cancel()
+                await asyncio.wait({once})
+                return
+            try:
+                once.result()
+            except KioskError as error:
+                if not every_s:
+                    raise
+                self._say(error.message)
+            if not every_s:
+                return
+            await asyncio.wait({told}, timeout=every_s)
 
     async def once(self) -> int:
         """Bring the folder up to date; returns how many files were copied or removed.

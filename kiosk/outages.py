@@ -10,6 +10,7 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping
 
 from kiosk.errors import KioskError, Outage
+from kiosk.telemetry import OUTAGES
 
 log = logging.getLogger(__name__)
 
@@ -30,6 +31,8 @@ class Outages:
     def __init__(self, checks: Mapping[str, Check]) -> None:
         self._checks = checks
         self._lookouts: dict[str, asyncio.Task[None]] = {}
+        for reason in checks:
+            OUTAGES.labels(reason).set(0)
 
     def met(self, outage: Outage) -> None:
         """A part has met an outage."""
@@ -37,10 +40,16 @@ class Outages:
         if reason in self._checks and reason not in self._lookouts:
             log.warning("No new parts are taken: %s", outage.message)
             self._lookouts[reason] = asyncio.create_task(self._look_out(reason))
+            OUTAGES.labels(reason).set(1)
 
     @property
     def is_any(self) -> bool:
         return bool(self._lookouts)
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """What is away, by the reason words of the outages."""
+        return tuple(sorted(self._lookouts))
 
     async def over(self) -> None:
         """Returns when nothing is away."""
@@ -70,3 +79,4 @@ class Outages:
                 return
         finally:
             del self._lookouts[reason]
+            OUTAGES.labels(reason).set(0)

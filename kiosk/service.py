@@ -11,6 +11,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
+from kiosk import tracing
 from kiosk.access import finished_job_of, found_jobs, job_of
 from kiosk.admission import OPEN_TIMEOUT_S, Admission, patience
 from kiosk.callers import Caller, Scope
@@ -20,6 +21,7 @@ from kiosk.exports import kind_of
 from kiosk.exports.tracks import kind_of_track_file
 from kiosk.figures import Figures
 from kiosk.inspection import inspect_file
+from kiosk.job_ends import GIVEN_UP, count_end
 from kiosk.job_groups import JobGroups
 from kiosk.job_search import JobSearch
 from kiosk.jobs import (
@@ -36,13 +38,15 @@ from kiosk.jobs import (
     plain_name,
     results_prefix,
 )
+from kiosk.logs import note_job
 from kiosk.models import SEGMENTATION, ModelCard
 from kiosk.pipelines.context import OpenImages, open_upload
 from kiosk.ports import Backlog, ImageFiles, InferenceClient, JobQueue, ObjectStore, RolloutBook
+from kiosk.queue_gauges import QueueGauges
 from kiosk.reading import InspectedImage, ReadOptions
 from kiosk.request import SegmentationRequest
 from kiosk.shares import Shares
-from kiosk.telemetry import BACKLOG_JOBS, BACKLOG_PARTS, JOBS
+from kiosk.telemetry import JOBS_ACCEPTED
 from kiosk.tracking_request import TrackingRequest
 from kiosk.uploads import LONGEST_FILE_NAME, Uploads
 
@@ -99,6 +103,7 @@ class KioskService:
         self.shares = shares
         self.groups = JobGroups(queue=queue, store=store)
         self._longest_retention_s = longest_retention_s
+        self.gauges = QueueGauges(queue)
         self.figures = Figures(queue=queue, store=store, images=images, uploads=uploads)
         self._new_watchers = asyncio.Semaphore(NEW_WATCHERS_AT_A_TIME)
 
@@ -211,10 +216,12 @@ class KioskService:
             upload_id=upload.id,
             # The name of a member of a zip says more than that of the zip.
             file_name=plain_name(reading.member or upload.file_name)[-LONGEST_FILE_NAME:],
+            trace=tracing.traceparent(),
             **fields,
         )
+        note_job(job.id)
         accepted = await self._submit(job, others)
-        JOBS.labels(job.pipeline).inc()
+        JOBS_ACCEPTED.labels(job.pipeline).inc()
         return accepted
 
     async def _submit(self, job: Job, others: Sequence[str]) -> Job:
@@ -335,10 +342,16 @@ class KioskService:
         return await self._queue.jobs_ahead(job_id) if job.state is JobState.QUEUED else None
 
     async def cancel_job(self, job_id: str, *, caller: Caller) -> Job:
-        await job_of(self._queue, job_id, caller=caller, scope=Scope.WRITE)
-        job = await self._queue.cancel(job_id)
+        before = await job_of(self._queue, job_id, caller=caller, scope=Scope.WRITE)
+        job = await self._cancelled(before)
         if job.state is JobState.CANCELLED:
             await self._store.delete_prefix(parts_prefix(job_id))
+        return job
+
+    async def _cancelled(self, before: Job) -> Job:
+        job = await self._queue.cancel(before.id)
+        if job.state is JobState.CANCELLED and not before.state.is_final:
+            count_end(job)
         return job
 
     async def extend_job(self, job_id: str, expire_time_s: float, *, caller: Caller) -> Job:
@@ -417,12 +430,14 @@ class KioskService:
     # ------------------------------------------------------------------ upkeep
 
     async def backlog(self, *, caller: Caller) -> Backlog:
-        """How much work there is; also sets the gauges."""
+        """How much work there is."""
         caller.require(Scope.READ, Scope.METRICS)
-        backlog = await self._queue.backlog()
-        BACKLOG_PARTS.set(backlog.parts)
-        BACKLOG_JOBS.set(backlog.jobs)
-        return backlog
+        return await self._queue.backlog()
+
+    async def metrics(self, *, caller: Caller) -> bytes:
+        """The metrics of this server and of the queue, as Prometheus reads them."""
+        caller.require(Scope.READ, Scope.METRICS)
+        return await self.gauges.exposition()
 
     async def sweep(self) -> None:
         """Delete what has expired: jobs with their results, and uploads."""
@@ -431,7 +446,7 @@ class KioskService:
             going_on = False
             for job_id in expired:
                 try:
-                    await self._forget(await self._queue.cancel(job_id))
+                    await self._forget(await self._cancelled(await self._queue.get(job_id)))
                     going_on = True
                 except KioskError as error:
                     log.warning("job %s could not be swept: %s", job_id, error)
@@ -440,7 +455,15 @@ class KioskService:
             for job_id in litter:
                 await self._store.delete_prefix(parts_prefix(job_id))
                 await self._queue.cleaned(job_id)
+                await self._count_given_up(job_id)
         await self.uploads.sweep()
+
+    async def _count_given_up(self, job_id: str) -> None:
+        """Nobody else has seen the end of a job whose consumers died; see `job_ends`."""
+        with suppress(NotFound):
+            job = await self._queue.get(job_id)
+            if job.error_reason == GIVEN_UP:
+                count_end(job)
 
 
 def _owner_to_list(caller: Caller, all_owners: bool) -> str | None:

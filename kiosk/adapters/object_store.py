@@ -12,12 +12,11 @@ from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 import obstore
-from obstore.exceptions import BaseError
 from obstore.store import LocalStore, from_url
 
-from kiosk.adapters.store_errors import translated
+from kiosk.adapters.store_errors import asking
 from kiosk.adapters.store_reader import buffered
-from kiosk.errors import DISK_FULL, Outage
+from kiosk.errors import DISK_FULL, NotFound, Outage
 
 # Large enough that a round trip to a bucket does not dominate, small enough to hold several.
 READ_CHUNK_BYTES = 4 * 1024 * 1024
@@ -48,30 +47,22 @@ class ObstoreObjectStore:
             self._store = LocalStore(str(self._folder), automatic_cleanup=True)
 
     async def put(self, key: str, data: bytes) -> None:
-        try:
+        with asking("put", key):
             await obstore.put_async(self._store, key, data)
-        except (BaseError, OSError) as error:
-            raise translated(error, key) from error
 
     async def put_file(self, key: str, file: BinaryIO) -> None:
-        try:
+        with asking("put", key):
             file.seek(0)
             await obstore.put_async(self._store, key, file)
-        except (BaseError, OSError) as error:
-            raise translated(error, key) from error
 
     async def get(self, key: str) -> bytes:
-        try:
+        with asking("get", key):
             answer = await obstore.get_async(self._store, key)
             return bytes(await answer.bytes_async())
-        except (BaseError, OSError) as error:
-            raise translated(error, key) from error
 
     async def size(self, key: str) -> int:
-        try:
+        with asking("size", key):
             return int((await obstore.head_async(self._store, key))["size"])
-        except (BaseError, OSError) as error:
-            raise translated(error, key) from error
 
     async def read(
         self, key: str, offset: int = 0, length: int | None = None
@@ -80,22 +71,18 @@ class ObstoreObjectStore:
         end = total if length is None else min(total, offset + length)
         while offset < end:
             count = min(READ_CHUNK_BYTES, end - offset)
-            try:
+            with asking("read", key):
                 data = await obstore.get_range_async(self._store, key, start=offset, length=count)
-            except (BaseError, OSError) as error:
-                raise translated(error, key) from error
             yield bytes(data)
             offset += count
 
     async def list(self, prefix: str) -> list[tuple[str, int]]:
-        try:
+        with asking("list", prefix):
             found = [
                 (str(item["path"]), int(item["size"]))
                 async for batch in obstore.list(self._store, prefix)
                 for item in batch
             ]
-        except (BaseError, OSError) as error:
-            raise translated(error, prefix) from error
         return sorted(found)
 
     async def delete_prefix(self, prefix: str) -> None:
@@ -104,29 +91,23 @@ class ObstoreObjectStore:
             keys.append(prefix)  # a listing has only what lies below
         try:
             if keys:
-                await obstore.delete_async(self._store, keys)
-        except FileNotFoundError:
+                with asking("delete", prefix):
+                    await obstore.delete_async(self._store, keys)
+        except NotFound:
             # Somebody else swept at the same time: delete what is left one by one.
             await asyncio.gather(*(self._delete_quietly(key) for key in keys))
-        except (BaseError, OSError) as error:
-            raise translated(error, prefix) from error
         if self._folder is not None and prefix.endswith("/"):
             await asyncio.to_thread(_remove_folder, self._folder, prefix)
 
     async def _delete_quietly(self, key: str) -> None:
-        try:
-            with contextlib.suppress(FileNotFoundError):
-                await obstore.delete_async(self._store, key)
-        except (BaseError, OSError) as error:
-            raise translated(error, key) from error
+        with contextlib.suppress(NotFound), asking("delete", key):
+            await obstore.delete_async(self._store, key)
 
     async def flush(self, prefix: str) -> None:
         if self._folder is None:
             return  # a bucket answers when it has made sure
-        try:
+        with asking("flush", prefix):
             await asyncio.to_thread(_flush_folder, self._folder / prefix)
-        except OSError as error:
-            raise translated(error, prefix) from error
 
     async def check(self) -> None:
         if self._folder is not None:
@@ -136,10 +117,8 @@ class ObstoreObjectStore:
         await self.list("check/")
 
     def open(self, key: str) -> BinaryIO:
-        try:
+        with asking("open", key):
             reader = obstore.open_reader(self._store, key)
-        except (BaseError, OSError) as error:
-            raise translated(error, key) from error
         name = str(self._folder / key) if self._folder is not None else ""
         return buffered(reader, key, name)
 

@@ -10,13 +10,15 @@ from redis.exceptions import OutOfMemoryError, RedisError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from kiosk.errors import Overloaded, TransientError
+from kiosk.telemetry import REDIS_ERRORS
 
 
 @asynccontextmanager
 async def translated() -> AsyncIterator[None]:
-    """Errors of the Redis library as errors of the kiosk."""
+    """Errors of the Redis library as errors of the kiosk, and how often there are some."""
     try:
-        yield
+        with REDIS_ERRORS.count_exceptions((RedisError, OSError)):
+            yield
     except (RedisConnectionError, RedisTimeoutError, OSError) as error:
         raise TransientError("Redis does not answer. Try again soon.") from error
     except ResponseError as error:

@@ -3,16 +3,30 @@
 from __future__ import annotations
 
 import errno
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from obstore.exceptions import BaseError, PermissionDeniedError, UnauthenticatedError
 
 from kiosk.errors import DISK_FULL, STORE_AWAY, KioskError, NotFound, Outage
+from kiosk.telemetry import STORE_REQUESTS
 
 # obstore tells these by the number of the operating system alone, at the end of a sentence.
 _FULL = tuple(f"(os error {number})" for number in (errno.ENOSPC, errno.EDQUOT))
 _REFUSED = (PermissionError, PermissionDeniedError, UnauthenticatedError)
 
-__all__ = ["BaseError", "translated"]
+
+@contextmanager
+def asking(operation: str, key: str) -> Iterator[None]:
+    """Around a request for a key: its error as one of the kiosk, its outcome for the metrics."""
+    outcome = "ok"
+    try:
+        yield
+    except (BaseError, OSError) as error:
+        outcome = "missing" if isinstance(error, FileNotFoundError) else "error"
+        raise translated(error, key) from error
+    finally:
+        STORE_REQUESTS.labels(operation, outcome).inc()
 
 
 def translated(error: Exception, key: str) -> KioskError:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from typing import Any, BinaryIO
 
-from kiosk.adapters.store_errors import BaseError, translated
+from kiosk.adapters.store_errors import asking
 
 READ_AHEAD_BYTES = 256 * 1024
 
@@ -28,10 +28,8 @@ class _Reader(io.RawIOBase):
 
     def readinto(self, buffer: Any) -> int:
         view = memoryview(buffer).cast("B")
-        try:
+        with asking("read", self._key):
             data = bytes(self._reader.read(len(view)))
-        except (BaseError, OSError) as error:
-            raise translated(error, self._key) from error
         view[: len(data)] = data
         return len(data)
 

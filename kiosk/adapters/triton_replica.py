@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import numpy as np
 import tritonclient.grpc.aio as triton
 from tritonclient.utils import InferenceServerException, np_to_triton_dtype
 
+from kiosk import tracing
 from kiosk.errors import (
     MODEL_NOT_LOADED,
     MODEL_SERVER_AWAY,
@@ -23,6 +25,7 @@ from kiosk.errors import (
     WrongState,
 )
 from kiosk.models import ModelCard, card_from_config
+from kiosk.telemetry import TRITON_REQUESTS, TRITON_SECONDS
 from kiosk.triton_secret import TritonSecret
 
 T = TypeVar("T")
@@ -125,11 +128,16 @@ class TritonReplica:
             tensors.append(tensor)
         self.in_flight += 1
         try:
-            answer = await _asked(
-                self._connected().infer(
-                    model, tensors, model_version=version, client_timeout=self._timeout_s
+            with _observed(model, version):
+                traceparent = tracing.traceparent()
+                answer = await self._connected().infer(
+                    model,
+                    tensors,
+                    model_version=version,
+                    client_timeout=self._timeout_s,
+                    # Triton's own spans, where it traces, are then part of the job's trace.
+                    headers={"traceparent": traceparent} if traceparent else None,
                 )
-            )
         finally:
             self.in_flight -= 1
         names = [output.name for output in answer.get_response().outputs]
@@ -205,6 +213,31 @@ class TritonReplica:
             if self._secret:
                 self._client.register_plugin(TritonSecret(self._secret))
         return self._client
+
+
+@contextmanager
+def _observed(model: str, version: str) -> Iterator[None]:
+    """Around a request to a model: its span, time and code, and its error as ours."""
+    attributes = {
+        "rpc.system": "grpc",
+        "rpc.service": "inference.GRPCInferenceService",
+        "rpc.method": "ModelInfer",
+        "kiosk.model": f"{model}:{version}",
+    }
+    code, started = "OK", time.perf_counter()
+    try:
+        with tracing.step("infer", attributes, kind="CLIENT"):
+            try:
+                yield
+            except InferenceServerException as error:
+                code = str(error.status()).removeprefix("StatusCode.")
+                raise _translated(error) from error
+    except asyncio.CancelledError:
+        code = "CANCELLED"
+        raise
+    finally:
+        TRITON_REQUESTS.labels(model, version, code).inc()
+        TRITON_SECONDS.labels(model, version).observe(time.perf_counter() - started)
 
 
 async def _asked(call: Awaitable[T]) -> T:

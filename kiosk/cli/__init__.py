@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import sys
+
+from kiosk import logs
 
 # The modules add their commands to the application, in the order in which help lists them.
 from kiosk.cli import (  # noqa: F401
@@ -13,6 +16,7 @@ from kiosk.cli import (  # noqa: F401
     rollouts,
     scoring,
     sharing,
+    simulating,
     tracking,
     upkeep,
     work,
@@ -22,6 +26,8 @@ from kiosk.cli.terminal import say
 from kiosk.errors import KioskError
 from kiosk.settings import leave_children_alone
 
+log = logging.getLogger(__name__)
+
 
 def main() -> None:
     """Run the command; a known error is one sentence and exit code 1, not a traceback."""
@@ -29,7 +35,15 @@ def main() -> None:
     try:
         app()
     except KioskError as error:
-        say(error.message)
+        if logs.are_json():
+            log.critical("%s", error.message)
+        else:
+            say(error.message)
+        sys.exit(1)
+    except Exception:
+        if not logs.are_json():
+            raise
+        log.critical("the command has failed", exc_info=True)
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)

@@ -1,4 +1,4 @@
-"""Commands that run a part of the kiosk: `kiosk up`, `server`, `consumer`."""
+"""Commands that run a part of the kiosk: `kiosk up`, `server`, `consumer`, `autoscaler`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from kiosk.cli.terminal import app
+from kiosk.cli.terminal import app, console
 from kiosk.settings import Settings
 
 Insecure = Annotated[
@@ -74,3 +74,23 @@ def consumer() -> None:
     # A thread that hangs, or is still busy with a part that was given back, must not delay the
     # end of the process.
     os._exit(0 if clean else 75)
+
+
+@app.command()
+def autoscaler(
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would be done, and change nothing.")
+    ] = False,
+    once: Annotated[bool, typer.Option("--once", help="Decide once and end.")] = False,
+) -> None:
+    """Run the autoscaler role: as many replicas of Triton and consumers as the work needs.
+
+    For clusters (Kubernetes). Several may run, one of them leads. `kiosk autoscaler --dry-run`
+    shows on your own machine what it would do with the cluster that kubectl uses.
+    """
+    from kiosk.bootstrap import run_autoscaler
+
+    def say(sentence: str) -> None:
+        console.print(sentence, markup=False, highlight=False, soft_wrap=True)
+
+    asyncio.run(run_autoscaler(Settings(), dry_run=dry_run, once=once, say=say))

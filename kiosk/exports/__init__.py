@@ -11,6 +11,7 @@ from typing import Protocol
 from kiosk.errors import InvalidRequest
 from kiosk.exports.anndata_file import AnnDataFile
 from kiosk.exports.geojson import QuPathGeoJson
+from kiosk.exports.grown_tiff import GROWTH_PX, GROWTH_UM, GrownTiff
 from kiosk.exports.label_tiff import LabelTiff
 from kiosk.exports.ome_zarr import OmeZarr
 from kiosk.exports.overlay import OverlayPicture
@@ -49,6 +50,13 @@ class Format:
         return bool(self.package) and find_spec(self.package) is None
 
 
+GROWN = "grown"
+_GROWTH = f"{GROWTH_UM:g} µm ({GROWTH_PX:g} px where no pixel size is known)"
+GROWN_NOTE = (
+    f"The grown label image has the instances grown by {_GROWTH}, as whole cells around nuclei; no"
+    " network looked for the edges of cells."
+)
+
 FORMATS: dict[str, Format] = {
     "labels": Format(
         ending="_labels.tif",
@@ -73,6 +81,14 @@ FORMATS: dict[str, Format] = {
         opens_with="Look at it in any picture viewer",
         writer=OverlayPicture,
         is_default=True,
+    ),
+    GROWN: Format(
+        ending="_grown.tif",
+        media_type="image/tiff",
+        description="Second label image (OME-TIFF): each instance with the same number, grown by"
+        f" {_GROWTH}, as whole cells around nuclei.",
+        opens_with="Open in Fiji, napari or QuPath",
+        writer=GrownTiff,
     ),
     "parquet": Format(
         ending="_instances.parquet",

@@ -34,6 +34,8 @@ MICROMETRE = "\u00b5m"
 class LabelTiff(Writer):
     """Axes as in the image, without channels; zlib; uint16 or uint32; pixel size kept."""
 
+    name = "labels"
+
     def __init__(self, path: Path, image: ResultImage) -> None:
         super().__init__(path, image)
         sizes = image.sizes
@@ -47,7 +49,14 @@ class LabelTiff(Writer):
         big = raw * 4 // 3 > 2**32 - 2**25
         self._tiff = tifffile.TiffWriter(path, bigtiff=big, ome=False)
         # Only the first page carries the description of the whole file.
-        self._first: dict[str, Any] = {"description": _ome_xml(image), "software": "kiosk"}
+        self._first: dict[str, Any] = {
+            "description": _ome_xml(image, self.name),
+            "software": "kiosk",
+        }
+
+    def labels_of(self, plane: LabelPlane, window: Window | None = None) -> np.ndarray:
+        """(y, x) uint32 labels to be written, of the plane or of a window of it."""
+        return plane.labels(window)
 
     def add_plane(self, plane: LabelPlane) -> None:
         dtype = self.image.label_dtype
@@ -55,14 +64,15 @@ class LabelTiff(Writer):
         options |= ZLIB
         first, self._first = self._first, {}
         if max(self._shape) <= LARGE_PX:
-            labels = plane.labels().astype(dtype, copy=False)
+            labels = self.labels_of(plane).astype(dtype, copy=False)
             self._tiff.write(labels, **options, **first)
             return
         options |= {"tile": self._tile}
         levels = level_count(self._shape, SMALLEST_PX)
         touched = self.image.touched
         if touched is not None and max(side.stop - side.start for side in touched) <= LARGE_PX:
-            few = _FewLabels(plane.labels(touched).astype(dtype, copy=False), touched, self._tile)
+            held = self.labels_of(plane, touched).astype(dtype, copy=False)
+            few = _FewLabels(held, touched, self._tile)
             for level in range(levels):
                 shape = level_shape(self._shape, level)
                 own = {"subfiletype": 1} if level else {"subifds": levels - 1, **first}
@@ -89,7 +99,7 @@ class LabelTiff(Writer):
         (height, width), (tile_height, tile_width) = self._shape, self._tile
         for top in range(0, height, tile_height):
             window = slice(top, min(top + tile_height, height)), slice(0, width)
-            band = plane.labels(window).astype(self.image.label_dtype, copy=False)
+            band = self.labels_of(plane, window).astype(self.image.label_dtype, copy=False)
             smaller.push(band)
             yield from _cut(band, tile_width)
             del band  # or it would be there while the next one is read
@@ -180,11 +190,11 @@ def _cut(band: np.ndarray, width_px: int) -> Iterator[np.ndarray]:
         yield np.ascontiguousarray(band[:, left : left + width_px])
 
 
-def _ome_xml(image: ResultImage) -> bytes:
+def _ome_xml(image: ResultImage, name: str) -> bytes:
     """The description that tifffile would write, for planes that are written one by one."""
     sizes = image.sizes
     axes = [axis for axis in "tz" if sizes[axis] > 1] + ["y", "x"]
-    metadata: dict[str, Any] = {"axes": "".join(axes).upper(), "Name": "labels"}
+    metadata: dict[str, Any] = {"axes": "".join(axes).upper(), "Name": name}
     if image.pixel_size_um is not None:
         size_y, size_x = image.pixel_size_um
         metadata |= {"PhysicalSizeY": size_y, "PhysicalSizeYUnit": MICROMETRE}
@@ -194,10 +204,10 @@ def _ome_xml(image: ResultImage) -> bytes:
     if image.frame_interval_s and sizes["t"] > 1:
         metadata |= {"TimeIncrement": image.frame_interval_s, "TimeIncrementUnit": "s"}
     names = [image.channel_names[channel] for channel in image.channels]
-    metadata["Channel"] = {"Name": f"labels of {', '.join(names)}"}
+    metadata["Channel"] = {"Name": f"{name} of {', '.join(names)}"}
     # A join that is done twice leaves the same bytes.
     job = (image.about or {}).get("job", "")
-    number = uuid.uuid5(uuid.NAMESPACE_URL, f"{job}/{image.stem}")
+    number = uuid.uuid5(uuid.NAMESPACE_URL, f"{job}/{image.stem}/{name}")
     xml = tifffile.OmeXml(Creator="kiosk", UUID=str(number))
     shape = tuple(sizes[axis] for axis in axes)
     stored = (sizes["t"] * sizes["z"], 1, 1, sizes["y"], sizes["x"], 1)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import math
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -18,13 +17,14 @@ from typing import Any
 import numpy as np
 
 from kiosk.errors import InvalidRequest
-from kiosk.exports import chosen_formats
+from kiosk.exports import GROWN, GROWN_NOTE, chosen_formats
 from kiosk.imaging.intensity import Limits, plane_limits
 from kiosk.imaging.measurements import measure
 from kiosk.imaging.postprocessing import label_maps
 from kiosk.imaging.scaling import alignment_px
 from kiosk.jobs import Part, PartKind
 from kiosk.models import ModelCard
+from kiosk.observed_parts import step
 from kiosk.pipelines.channels import choose_channels
 from kiosk.pipelines.context import JobContext
 from kiosk.pipelines.cutting import cutting
@@ -53,6 +53,7 @@ from kiosk.pipelines.planes import plane_places
 from kiosk.pipelines.prediction import predicted_maps
 from kiosk.pipelines.results import write_results
 from kiosk.pipelines.sizing import size_instances, sizing_note
+from kiosk.pipelines.stopwatch import Stopwatch
 from kiosk.ports import ImageSource, Window
 from kiosk.request import SegmentationRequest
 
@@ -100,8 +101,9 @@ def check_image(
 
 async def plan(context: JobContext) -> tuple[list[Part], list[str]]:
     """The parts of a job and what its owner should know about how the image was read."""
-    chosen_formats(context.request.result_formats)
-    return await plan_parts(context)
+    formats = chosen_formats(context.request.result_formats)
+    parts, notes = await plan_parts(context)
+    return parts, [*notes, *([GROWN_NOTE] if GROWN in formats else [])]
 
 
 async def plan_parts(
@@ -174,7 +176,8 @@ async def run(context: JobContext, part: Part) -> None:
     """One plane, or one block of a plane: pixels to labels, left for the join."""
     done = await segmented(context, part)
     place = context.store, context.job.id, part.index
-    await write_part(*place, done.labels, done.table, done.report)
+    with step("write"):
+        await write_part(*place, done.labels, done.table, done.report)
 
 
 async def segmented(context: JobContext, part: Part, parameters: Any = None) -> Segmented:
@@ -187,23 +190,24 @@ async def segmented(context: JobContext, part: Part, parameters: Any = None) -> 
     clock = Stopwatch()
     record = await read_plan(context.store, job.id)
     parameters = parameters or instance_parameters(card, context.request)
-    read = await _read(context, record, part)
-    clock.lap("read")
+    with clock.step("read"):
+        read = await _read(context, record, part)
     # Heads whose maps have directions in them are seen in one orientation only.
     views = int(getattr(parameters, "orientations", 1))
-    if is_blank(read.pixels, read.limits):
+    maps = None
+    if not is_blank(read.pixels, read.limits):
+        with clock.step("inference"):
+            maps = await predicted_maps(
+                context, read.pixels, read.limits, scale=record.sizing.scale, views=views
+            )
+    with clock.step("instances"):
         labels = np.zeros(read.pixels.shape[1:], np.uint32)
-    else:
-        maps = await predicted_maps(
-            context, read.pixels, read.limits, scale=record.sizing.scale, views=views
-        )
-        clock.lap("inference")
-        labels = await asyncio.to_thread(label_maps, card.head, maps, parameters)
-        del maps
-    if read.mask is not None:
-        labels = await asyncio.to_thread(inside_of, labels, read.mask)
-    table = await _table(context, part, read, labels) if read.is_measured else None
-    clock.lap("instances")
+        if maps is not None:
+            labels = await asyncio.to_thread(label_maps, card.head, maps, parameters)
+            del maps
+        if read.mask is not None:
+            labels = await asyncio.to_thread(inside_of, labels, read.mask)
+        table = await _table(context, part, read, labels) if read.is_measured else None
     report = PartReport(instances=int(labels.max(initial=0)), seconds=clock.seconds)
     return Segmented(pixels=read.pixels, labels=labels, table=table, report=report)
 
@@ -314,16 +318,3 @@ def is_blank(pixels: np.ndarray, limits: Limits) -> bool:
         return False
     # Nearly always the first row tells already.
     return bool((pixels[:, :1] == first).all() and (pixels == first).all())
-
-
-class Stopwatch:
-    """Seconds per step of a part."""
-
-    def __init__(self) -> None:
-        self.seconds: dict[str, float] = {}
-        self._since = time.perf_counter()
-
-    def lap(self, name: str) -> None:
-        now = time.perf_counter()
-        self.seconds[name] = round(now - self._since, 4)
-        self._since = now

@@ -20,6 +20,7 @@ from kiosk.imaging.detections import Detections, detect
 from kiosk.imaging.shared_labels import split_shared
 from kiosk.jobs import Part, PartKind
 from kiosk.models import ModelCard
+from kiosk.observed_parts import step
 from kiosk.pipelines import segmentation
 from kiosk.pipelines.channels import shown_channels
 from kiosk.pipelines.context import JobContext
@@ -42,6 +43,7 @@ from kiosk.pipelines.job_size import check_job_size, check_parts
 from kiosk.pipelines.lineages import check_table
 from kiosk.pipelines.parameters import movie_parameters
 from kiosk.pipelines.sizing import Sizing
+from kiosk.pipelines.stopwatch import Stopwatch
 from kiosk.pipelines.track_results import write_track_results
 from kiosk.pipelines.tracked_frames import grey
 from kiosk.ports import ImageSource
@@ -157,9 +159,10 @@ async def run(context: JobContext, part: Part) -> None:
             ) from error
         frame = await _empty(context, part, error.message)
     place = context.store, context.job.id, part.index
-    await write_part(*place, frame.labels, frame.table, frame.report)
-    if frame.detections is not None:
-        await write_detections(*place, frame.detections.columns())
+    with step("write"):
+        await write_part(*place, frame.labels, frame.table, frame.report)
+        if frame.detections is not None:
+            await write_detections(*place, frame.detections.columns())
 
 
 async def _segmented(context: JobContext, part: Part) -> _Frame:
@@ -173,24 +176,24 @@ async def _segmented(context: JobContext, part: Part) -> _Frame:
 
 
 async def _given(context: JobContext, part: Part) -> _Frame:
-    clock = segmentation.Stopwatch()
+    clock = Stopwatch()
     t, record = part.payload["t"], await read_plan(context.store, context.job.id)
-    async with context.image() as source:
-        sizes, z_step = dict(source.sizes), _z_step_px(source)
-    async with open_labels(context) as given:
-        labels = await asyncio.to_thread(read_frame_labels, given, t, sizes)
     separated = 0
-    if context.tracking.is_linked:
-        labels, separated = await asyncio.to_thread(split_shared, labels, z_step)
+    with clock.step("read"):
+        async with context.image() as source:
+            sizes, z_step = dict(source.sizes), _z_step_px(source)
+        async with open_labels(context) as given:
+            labels = await asyncio.to_thread(read_frame_labels, given, t, sizes)
+        if context.tracking.is_linked:
+            labels, separated = await asyncio.to_thread(split_shared, labels, z_step)
     async with context.image() as source:
-        clock.lap("read")
-        table = await asyncio.to_thread(measure_frame, source, t, labels)
-        clock.lap("instances")
+        with clock.step("instances"):
+            table = await asyncio.to_thread(measure_frame, source, t, labels)
         # Where the movie is the labels, there is no picture of the cells.
         channels = record.channels if context.tracking.labels != context.job.upload_id else []
         patches = context.tracking.wants_patches
-        found = await asyncio.to_thread(_detect, source, t, labels, channels, patches)
-    clock.lap("detections")
+        with clock.step("detections"):
+            found = await asyncio.to_thread(_detect, source, t, labels, channels, patches)
     report = PartReport(instances=len(found), seconds=clock.seconds, separated=separated)
     return _Frame(labels=labels, table=table, detections=found, report=report)
 

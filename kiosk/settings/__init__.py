@@ -17,6 +17,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from kiosk.settings.access import DEEPCELL_MODELS as DEEPCELL_MODELS
 from kiosk.settings.access import AuthSettings, ServerSettings
+from kiosk.settings.autoscaling import AutoscalerSettings as AutoscalerSettings
 from kiosk.settings.group import GIB as GIB
 from kiosk.settings.group import MIB as MIB
 from kiosk.settings.limits import LimitSettings as LimitSettings
@@ -99,6 +100,7 @@ class Settings(BaseSettings):
     local: LocalSettings = LocalSettings()
     status: StatusSettings = StatusSettings()
     tracing: TracingSettings = TracingSettings()
+    autoscaler: AutoscalerSettings = AutoscalerSettings()
 
     @property
     def object_store_url(self) -> str:

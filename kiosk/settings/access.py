@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from kiosk.settings.group import Group
 
-DEEPCELL_MODELS = "segmentation=nuclei cytoplasm=cells caliban=nuclei"
+DEEPCELL_MODELS = "segmentation=nuclei cytoplasm=cells mesmer=nuclei caliban=nuclei"
 
 
 class ServerSettings(Group):
@@ -43,7 +43,9 @@ class ServerSettings(Group):
         DEEPCELL_MODELS,
         pattern=r"^( *[\w-]+=[\w.-]+)*$",
         description="Programs written for the DeepCell Kiosk may use this one: their types of jobs"
-        " and the models that do them. Empty: they may not.",
+        " and the models that do them. The model of `mesmer` finds whole cells, and that of"
+        " `segmentation` the nuclei in them; where both are the same, as here, which has no network"
+        " for cells of tissue, nuclei are grown. Empty: they may not.",
     )
     preview_s: float = Field(
         3600.0, gt=0, description="Previews of a region are deleted after this long (an hour)."

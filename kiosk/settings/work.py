@@ -136,6 +136,12 @@ class TritonSettings(Group):
         " with `--grpc-restricted-protocol`. `kiosk up` makes one up. Empty: none.",
     )
     timeout_s: float = Field(120.0, gt=0, description="Longest wait for one tile.")
+    may_sleep: bool = Field(
+        False,
+        description="Triton may be scaled to zero: jobs are accepted and planned while it is away,"
+        " for the models that it had last. For clusters with an autoscaler; elsewhere a Triton that"
+        " is away is out of order, and whoever submits is told so.",
+    )
 
 
 class StoreSettings(Group):

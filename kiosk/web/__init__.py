@@ -32,11 +32,12 @@ from kiosk.web.answers import add_headers, as_problems
 from kiosk.web.auditing import audited
 from kiosk.web.callers import Recognition
 from kiosk.web.deepcell import DeepCell
-from kiosk.web.deepcell_jobs import job_types
+from kiosk.web.deepcell_requests import job_types
 from kiosk.web.events import Events
 from kiosk.web.figures import FigureRoutes
 from kiosk.web.inspections import Inspections
 from kiosk.web.jobs import Jobs
+from kiosk.web.observing import observed
 from kiosk.web.open_zarr import OpenZarr
 from kiosk.web.openapi import OpenApi
 from kiosk.web.pace import DEFAULT_IDLE_S, IDLE_S, paced
@@ -123,7 +124,7 @@ def make_app(
     """The aiohttp application behind `WebServer`; tests use it without a port."""
     recognition = Recognition(authentication, public_url, is_local=is_local)
     app = web.Application(
-        middlewares=[as_problems, audited, paced, recognition.middleware],
+        middlewares=[observed, as_problems, audited, paced, recognition.middleware],
         client_max_size=BODY_BYTES,
     )
     app[IDLE_S] = idle_s

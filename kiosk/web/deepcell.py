@@ -7,12 +7,10 @@ of a hash is derived from the job: nobody gets at the queue's own records throug
 from __future__ import annotations
 
 import asyncio
-import csv
-import io
-import json
 import re
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -22,7 +20,7 @@ from kiosk.authentication import Authentication
 from kiosk.callers import Caller, Scope
 from kiosk.errors import InvalidRequest, NotFound
 from kiosk.job_groups import JobGroup
-from kiosk.jobs import Job, ResultFile, result_stem
+from kiosk.jobs import Job, result_stem
 from kiosk.reading import InspectedImage, ReadOptions
 from kiosk.request import SegmentationRequest
 from kiosk.service import KioskService
@@ -30,25 +28,24 @@ from kiosk.tracking_request import TrackingRequest
 from kiosk.web.answers import API, OLD_API, OLD_UPLOAD, UPLOADS
 from kiosk.web.bodies import body_of
 from kiosk.web.callers import caller_of
-from kiosk.web.deepcell_jobs import (
+from kiosk.web.deepcell_files import OldFiles
+from kiosk.web.deepcell_jobs import fields_of
+from kiosk.web.deepcell_requests import (
+    TWO_IMAGES,
     ExpireBody,
     FieldsBody,
     HashBody,
     PredictBody,
     Wanted,
-    fields_of,
+    axes_of,
+    notes_of,
     wanted,
 )
 from kiosk.web.forms import form_file
-from kiosk.web.zips import Member, send_zip
+from kiosk.web.zips import send_zip
 
 # Images of one zip: all are submitted before the answer, and looked at whenever somebody asks.
 MOST_IMAGES = 500
-# One row per track; a longer summary is left out of what is downloaded.
-LINEAGE_BYTES = 32 * 1024 * 1024
-# Frames of all tracks together, each of which is a number in lineage.json: 40 MB.
-MOST_PLACES = 5_000_000
-LABELS, SUMMARY = "_labels.tif", "_track_summary.csv"
 
 
 class DeepCell:
@@ -66,8 +63,8 @@ class DeepCell:
         models: Mapping[str, str],
         public_url: str = "",
     ) -> None:
-        self._service, self._authentication = service, authentication
-        self._models, self._public_url = models, public_url
+        self._service, self._models, self._public_url = service, models, public_url
+        self._files = OldFiles(service, authentication)
 
     def add_to(self, app: web.Application) -> None:
         app.router.add_get(f"{OLD_API}/health-check", self.health)
@@ -85,7 +82,8 @@ class DeepCell:
 
     async def job_types(self, request: web.Request) -> web.Response:
         caller_of(request).require(Scope.READ)
-        return web.json_response({"jobTypes": list(self._models)})
+        notes = notes_of(self._models)
+        return web.json_response({"jobTypes": list(self._models), "notes": notes})
 
     async def models(self, request: web.Request) -> web.Response:
         cards = await self._service.list_models(caller=caller_of(request))
@@ -129,30 +127,30 @@ class DeepCell:
             )
         upload_id = known.group(1)
         images = await self._service.inspect(upload_id, caller=caller, list_only=True)
-        names = {
-            "upload_id": upload_id,
-            **await self._model(body, asked, caller),
-            "caller": caller,
-        }
-        if not any(image.reading.member for image in images):
-            job = await self._submitted(names, asked, ReadOptions())
+        asked = await self._with_model(asked, body, caller)
+        if any(image.reading.member for image in images):
+            job = await self._submitted_all(upload_id, asked, images, caller)
+        elif len(asked.jobs) > 1:
+            whole = InspectedImage(reading=ReadOptions())
+            job = await self._submitted_all(upload_id, asked, [whole], caller)
         else:
-            job = await self._submitted_all(names, asked, images)
+            job = await self._submitted(upload_id, asked.jobs[0], ReadOptions(), caller)
         return web.json_response({"hash": job.id}, headers={"Location": f"{API}/jobs/{job.id}"})
 
-    async def _model(self, body: PredictBody, asked: Wanted, caller: Caller) -> dict[str, str]:
+    async def _with_model(self, asked: Wanted, body: PredictBody, caller: Caller) -> Wanted:
         """Programs name models of the other kiosk, which there are none of here; one of ours is
         taken."""
         cards = {card.name: card for card in await self._service.list_models(caller=caller)}
         card, version = cards.get(body.modelName), str(body.modelVersion)
         if card is None:
-            return {"model": asked.model}
-        return {"model": card.name, "model_version": version if version in card.versions else ""}
+            return asked
+        version = version if version in card.versions else ""
+        return replace(asked, model=card.name, model_version=version)
 
     async def _submitted_all(
-        self, names: Mapping[str, Any], asked: Wanted, images: list[InspectedImage]
+        self, upload_id: str, asked: Wanted, images: list[InspectedImage], caller: Caller
     ) -> Job:
-        """A job for each image of a zip; the first of them. Those that are none are noted."""
+        """The jobs of each image of a zip; the first of them. Images that are none are noted."""
         if len(images) > MOST_IMAGES:
             raise InvalidRequest(
                 f"The zip has {len(images)} images, and {MOST_IMAGES} are taken at a time in this"
@@ -160,52 +158,62 @@ class DeepCell:
                 reason="TOO_MANY_IMAGES",
             )
         jobs: list[Job] = []
+        nuclei: dict[str, str] = {}
         refused: dict[str, str] = {}
         try:
             for image in images:
+                of_image: list[Job] = []
                 try:
-                    jobs.append(await self._submitted(names, asked, image.reading))
+                    for item in asked.jobs:
+                        job = await self._submitted(upload_id, item, image.reading, caller)
+                        of_image.append(job)
+                        jobs.append(job)
                 except InvalidRequest as error:
+                    if not image.reading.member:
+                        raise
                     refused[image.reading.member] = error.message
+                nuclei |= {job.id: of_image[0].id for job in of_image[1:]}
         except BaseException:
             for job in jobs:  # all or none, or they would be asked for twice
-                await self._service.cancel_job(job.id, caller=names["caller"])
+                await self._service.cancel_job(job.id, caller=caller)
             raise
         if not jobs:
             name, reason = next(iter(refused.items()))
             raise InvalidRequest(
                 f"No image of the zip can be used. '{name}': {reason}", field="imageName"
             )
-        await self._service.groups.keep(jobs, refused)
+        await self._service.groups.keep(jobs, refused, nuclei)
         return jobs[0]
 
     async def _submitted(
-        self, names: Mapping[str, Any], asked: Wanted, reading: ReadOptions
+        self, upload_id: str, asked: Wanted, reading: ReadOptions, caller: Caller
     ) -> Job:
-        axes = await self._axes(names["upload_id"], asked.axes, reading, names["caller"])
         request = SegmentationRequest(
             channel=asked.channel,
-            reading=ReadOptions(
-                member=reading.member,
-                series=reading.series,
-                axes=axes,
+            formats=asked.formats,
+            reading=replace(
+                _only(reading),
+                axes=await self._axes(upload_id, asked, reading, caller),
                 pixel_size_um=asked.pixel_size_um,
             ),
         )
+        names: dict[str, Any] = {
+            "upload_id": upload_id,
+            "model": asked.model,
+            "model_version": asked.model_version,
+            "caller": caller,
+        }
         if asked.is_tracking:
             return await self._service.track(**names, request=TrackingRequest(segmentation=request))
         return await self._service.segment(**names, request=request)
 
-    async def _axes(self, upload_id: str, axes: str, reading: ReadOptions, caller: Caller) -> str:
-        """The axes to read a file by: as asked, unless that is what the file says anyway, or they
-        are not its number (the old page sent XYB with every image)."""
-        if len(axes) < 3:
+    async def _axes(
+        self, upload_id: str, asked: Wanted, reading: ReadOptions, caller: Caller
+    ) -> str:
+        if asked.kind not in TWO_IMAGES and len(asked.axes) < 3:
             return ""
         (image,) = await self._service.inspect(upload_id, _only(reading), caller=caller)
-        said = image.axes.replace("S", "C")
-        if image.format.startswith("OME") or len(said) != len(axes) or said == axes:
-            return ""
-        return axes
+        return axes_of(asked, image)
 
     # ------------------------------------------------------------------ what became of them
 
@@ -231,7 +239,8 @@ class DeepCell:
         group = await self._group(request, request.match_info["id"])
         if not group.succeeded:
             raise NotFound("There are no results of this hash yet.", reason="NO_RESULTS")
-        return await send_zip(request, _zip_name(group), self._members(request, group))
+        members = self._files.members(group, caller_of(request))
+        return await send_zip(request, _zip_name(group), members)
 
     async def _told(self, request: web.Request, name: str) -> dict[str, str | None]:
         group = await self._group(request, name)
@@ -242,31 +251,6 @@ class DeepCell:
         """By its hash, before which programs may put words of their own. Raises NotFound."""
         job_id = re.split(r"[:/]", name)[-1]
         return await self._service.groups.get(job_id, caller=caller_of(request))
-
-    async def _members(self, request: web.Request, group: JobGroup) -> AsyncIterator[Member]:
-        caller, taken = caller_of(request), set[str]()
-        for job in group.succeeded:
-            stem, number = result_stem(job.file_name), 2
-            while stem in taken:
-                stem = f"{result_stem(job.file_name)}_{number}"
-                number += 1
-            taken.add(stem)
-            for result in await self._service.list_results(job.id, caller=caller):
-                if result.file_name.endswith(LABELS):
-                    yield f"{stem}_feature_0.tif", await self._bytes(result, caller)
-                elif result.file_name.endswith(SUMMARY) and result.size_bytes <= LINEAGE_BYTES:
-                    name = f"{stem}_lineage.json" if group.is_zip else "lineage.json"
-                    if lineage := await self._lineage(result, caller):
-                        yield name, _at_once(lineage)
-
-    async def _lineage(self, result: ResultFile, caller: Caller) -> bytes:
-        """lineage.json of a tracked movie, from the table of its tracks; b"" if it is too long."""
-        text = b"".join([chunk async for chunk in await self._bytes(result, caller)]).decode()
-        return await asyncio.to_thread(lineage_json, text)
-
-    async def _bytes(self, result: ResultFile, caller: Caller) -> AsyncIterator[bytes]:
-        chunks = await self._service.read_result(result, caller=caller)
-        return self._authentication.while_known(caller, chunks)
 
     def _base(self, request: web.Request) -> str:
         return self._public_url or f"{request.scheme}://{request.host}"
@@ -280,27 +264,3 @@ def _zip_name(group: JobGroup) -> str:
     """Letters that need no escaping in an address."""
     stem = result_stem(group.jobs[0].file_name) if not group.is_zip else "results"
     return re.sub(r"[^A-Za-z0-9._-]", "_", stem) + ".zip"
-
-
-async def _at_once(data: bytes) -> AsyncIterator[bytes]:
-    yield data
-
-
-def lineage_json(summary: str) -> bytes:
-    """Track -> label, frames, mother, daughters, first frame after it; b"" beyond MOST_PLACES."""
-    tracks, places = {}, 0
-    for row in csv.DictReader(io.StringIO(summary)):
-        places += int(row["frames"])
-        if places > MOST_PLACES:
-            return b""
-        daughters = [int(row[f"daughter_{n}_id"]) for n in (1, 2)]
-        divides = row["divides"] == "1"
-        tracks[row["track_id"]] = {
-            "label": int(row["track_id"]),
-            "frames": list(range(int(row["first_frame"]), int(row["last_frame"]) + 1)),
-            "parent": int(row["parent_id"]) or None,
-            "daughters": [daughter for daughter in daughters if daughter],
-            "frame_div": int(row["last_frame"]) + 1 if divides else None,
-            "capped": divides,
-        }
-    return json.dumps(tracks).encode()

@@ -1,26 +1,13 @@
-"""Requests to the DeepCell Kiosk as jobs of this one, and jobs as that one told of them."""
+"""Jobs of this kiosk as the DeepCell Kiosk told of them."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from urllib.parse import urlencode
 
-from pydantic import BaseModel, ConfigDict
-
 from kiosk import wire
-from kiosk.errors import InvalidRequest
 from kiosk.job_groups import JobGroup
 from kiosk.jobs import Job, JobState, Stage
 
-# Types of jobs that follow cells through time.
-TRACKING = frozenset({"caliban", "tracking"})
-SEGMENTATION, CYTOPLASM = "segmentation", "cytoplasm"
-# How a request for segmentation says that it means whole cells; numbers are the old labels.
-_WHOLE_CELL = frozenset({"cytoplasm", "cyto", "whole-cell", "phase", "1", "2"})
-# `scale` is relative to an objective of 20x: micrometres of a pixel at scale 1.
-UM_AT_SCALE_1 = 0.5
-SMALLEST_SCALE, LARGEST_SCALE = 0.1, 10.0
 # What a job of one plane was called while its parts were done.
 _STATUS_OF_STAGE = {
     Stage.WAITING: "started",
@@ -28,146 +15,6 @@ _STATUS_OF_STAGE = {
     Stage.PARTS: "predicting",
     Stage.JOINING: "saving-results",
 }
-
-
-class OldBody(BaseModel):
-    """A body as old programs send it: with fields that nobody reads."""
-
-    model_config = ConfigDict(extra="ignore")
-
-
-class JobForm(OldBody):
-    """Choices of the old page."""
-
-    scale: float | str | None = None
-    selectedChannels: Sequence[int | str | None] | str | None = None  # noqa: N815
-    dimensionOrder: str | None = None  # noqa: N815
-    segmentationType: str | None = None  # noqa: N815
-
-
-class PredictBody(OldBody):
-    """Body of POST /api/predict."""
-
-    jobType: str  # noqa: N815
-    imageName: str  # noqa: N815
-    uploadedName: str = ""  # noqa: N815
-    modelName: str = ""  # noqa: N815
-    modelVersion: str | int = ""  # noqa: N815
-    dataLabel: str | int | None = None  # noqa: N815
-    jobForm: JobForm | None = None  # noqa: N815
-
-
-class HashBody(OldBody):
-    """Body of POST /api/status."""
-
-    hash: str
-
-
-class FieldsBody(HashBody):
-    """Body of POST /api/redis."""
-
-    key: str | list[str]
-
-
-class ExpireBody(HashBody):
-    """Body of POST /api/redis/expire."""
-
-    expireIn: float | str | None = None  # noqa: N815
-
-
-@dataclass(frozen=True, kw_only=True)
-class Wanted:
-    """What a request asks for, in this kiosk's words.
-
-    Attributes:
-        channel: number of the channel, "" = not said.
-        axes: of the file, slowest first; "" = not said.
-        pixel_size_um: 0 = not said.
-    """
-
-    kind: str
-    model: str
-    channel: str = ""
-    axes: str = ""
-    pixel_size_um: float = 0.0
-
-    @property
-    def is_tracking(self) -> bool:
-        return self.kind in TRACKING
-
-
-def job_types(setting: str) -> dict[str, str]:
-    """Type of job -> model, of `KIOSK_LISTEN__DEEPCELL_MODELS`."""
-    pairs = [pair.partition("=") for pair in setting.split()]
-    return {kind: model for kind, _, model in pairs}
-
-
-def wanted(body: PredictBody, models: Mapping[str, str]) -> Wanted:
-    """What a request asks for. Raises InvalidRequest.
-
-    Args:
-        models: type of job -> the model that does it.
-    """
-    form = body.jobForm or JobForm()
-    kind = body.jobType.lower().removesuffix("-zip")
-    channels = _channels(form.selectedChannels)
-    if kind == SEGMENTATION and CYTOPLASM in models:
-        asked = {str(form.segmentationType).lower(), str(body.dataLabel).lower()}
-        if asked & _WHOLE_CELL or (channels[0] == "" != channels[1]):
-            kind = CYTOPLASM
-    if kind not in models:
-        known = ", ".join(models)
-        raise InvalidRequest(
-            f"This kiosk has no job type '{body.jobType[:50]}'. The job types are: {known}. Whoever"
-            " runs it can name a model for another one with KIOSK_LISTEN__DEEPCELL_MODELS.",
-            reason="UNKNOWN_JOB_TYPE",
-            field="jobType",
-        )
-    first = channels[1] or channels[0] if kind == CYTOPLASM else channels[0] or channels[1]
-    return Wanted(
-        kind=kind,
-        model=models[kind],
-        channel=first,
-        axes=_axes(form.dimensionOrder or ""),
-        pixel_size_um=_scale(form.scale) * UM_AT_SCALE_1,
-    )
-
-
-def _channels(value: Sequence[int | str | None] | str | None) -> tuple[str, str]:
-    """Numbers of the channels of nuclei and of whole cells, "" where there is none."""
-    items = value.split(",") if isinstance(value, str) else list(value or ())
-    texts = ["" if item is None else str(item).strip() for item in items]
-    nuclei, cells = (*texts, "", "")[:2]
-    return nuclei, cells
-
-
-def _axes(order: str) -> str:
-    """Axes, slowest first: rows were called X there, frames B (batch)."""
-    letters = order.upper()
-    if not letters:
-        return ""
-    if not {"X", "Y"} <= set(letters) <= set("XYBC") or len(set(letters)) != len(letters):
-        raise InvalidRequest(
-            f"The dimension order '{order[:20]}' is none; take one such as XYB, XYC, BXY or CXY.",
-            field="jobForm.dimensionOrder",
-        )
-    return letters.translate(str.maketrans("XYB", "YXT"))
-
-
-def _scale(value: float | str | None) -> float:
-    """0 where nothing was said. Raises InvalidRequest."""
-    if value in (None, ""):
-        return 0.0
-    try:
-        scale = float(value)
-    except ValueError:
-        scale = -1.0
-    if not SMALLEST_SCALE <= scale <= LARGEST_SCALE:
-        raise InvalidRequest(
-            f"The scale must be a number from {SMALLEST_SCALE:g} to {LARGEST_SCALE:g}.",
-            field="jobForm.scale",
-        )
-    return scale
 
 
 def fields_of(group: JobGroup, output_url: str) -> dict[str, str | None]:
@@ -179,6 +26,7 @@ def fields_of(group: JobGroup, output_url: str) -> dict[str, str | None]:
     first, total = group.jobs[0], len(group.jobs) + len(group.refused)
     status = _status(group)
     failed = [job for job in group.jobs if _has_failed(job)]
+    notes = dict.fromkeys(note for job in group.jobs for note in job.notes)
     told: dict[str, str | None] = {
         "status": status,
         "progress": str(_progress(group)),
@@ -188,6 +36,7 @@ def fields_of(group: JobGroup, output_url: str) -> dict[str, str | None]:
         "model_name": first.model,
         "model_version": first.model_version,
         "dim_order": "",
+        "notes": " ".join(notes),
         "created_at": wire.rfc3339(first.create_time_s),
         "updated_at": wire.rfc3339(max(map(_changed_s, group.jobs))),
     }
@@ -196,7 +45,7 @@ def fields_of(group: JobGroup, output_url: str) -> dict[str, str | None]:
         told["identity_started"] = told["started_at"] = wire.rfc3339(min(begun))
     failures = {**group.refused, **{job.file_name: _reason(job) for job in failed}}
     if status == "failed":
-        told["reason"] = _reason(first) if not group.is_zip else "No image of the zip was done."
+        told["reason"] = _reason(first) if not group.is_zip else "No image was done; see failures."
     if group.is_zip:
         told["children"] = ",".join(job.id for job in group.jobs)
         told["children:done"] = ",".join(job.id for job in group.succeeded)

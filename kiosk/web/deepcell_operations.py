@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from kiosk.web.answers import OLD_API, OLD_UPLOAD
-from kiosk.web.deepcell_jobs import ExpireBody, FieldsBody, HashBody, PredictBody
+from kiosk.web.deepcell_requests import ExpireBody, FieldsBody, HashBody, PredictBody
 from kiosk.web.operation import (
     FORM,
     ID,
@@ -31,8 +31,14 @@ DEEPCELL_OPERATIONS = (
         method="get",
         path=f"{OLD_API}/jobtypes",
         id="oldJobTypes",
-        summary="As of the DeepCell Kiosk: types of jobs.",
-        answers={200: json_answer("The types.", jobTypes=_TEXTS)},
+        summary="As of the DeepCell Kiosk: types of jobs, with notes on some.",
+        answers={
+            200: json_answer(
+                "The types.",
+                jobTypes=_TEXTS,
+                notes={"type": "object", "additionalProperties": TEXT},
+            )
+        },
     ),
     Operation(
         method="get",
@@ -57,7 +63,7 @@ DEEPCELL_OPERATIONS = (
         method="post",
         path=f"{OLD_API}/predict",
         id="oldPredict",
-        summary="As of the DeepCell Kiosk: begin a job, or one for each image of a zip.",
+        summary="As of the DeepCell Kiosk: begin a job, or those of each image of a zip.",
         body=PredictBody,
         answers={200: json_answer("It has begun.", hash=TEXT)},
         errors=(404, 409),

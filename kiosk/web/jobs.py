@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import Any, Literal
 
 from aiohttp import web
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST
 from pydantic import Field, ValidationError
 
 from kiosk import wire
@@ -128,8 +128,8 @@ class Jobs:
         app.router.add_get(f"{API}/dead-letters", self.list_dead_letters)
 
     async def metrics(self, request: web.Request) -> web.Response:
-        await self._service.backlog(caller=caller_of(request))  # also sets its gauges
-        return web.Response(body=generate_latest(), headers={"Content-Type": CONTENT_TYPE_LATEST})
+        body = await self._service.metrics(caller=caller_of(request))
+        return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE_LATEST})
 
     async def health(self, request: web.Request) -> web.Response:
         """Whether the kiosk is well; how much there is to do is for those who are known."""

@@ -19,7 +19,19 @@ from kiosk.settings import Settings
 from kiosk.wire import STATUS_OF_ERROR
 
 ROOT = Path(__file__).resolve().parents[2]
-HEAVY = ("redis", "aiohttp", "tritonclient", "cv2", "skimage", "scipy", "imagecodecs", "obstore")
+# Variables of tests, which no kiosk reads.
+OF_TESTS = {"KIOSK_TEST_KUBECONFIG"}
+HEAVY = (
+    "redis",
+    "aiohttp",
+    "tritonclient",
+    "cv2",
+    "skimage",
+    "scipy",
+    "imagecodecs",
+    "obstore",
+    "opentelemetry",
+)
 
 
 def run_python(*arguments: str) -> str:
@@ -40,6 +52,12 @@ def test_the_client_imports_nothing_heavy() -> None:
     loaded = run_python("-c", "import sys, kiosk.client; print(*sys.modules)").split()
     roots = {name.split(".")[0] for name in loaded}
     assert roots.isdisjoint(HEAVY), sorted(roots.intersection(HEAVY))
+
+
+def test_what_sends_spans_is_loaded_only_where_they_are_sent() -> None:
+    loaded = run_python("-c", "import sys, kiosk.bootstrap; print(*sys.modules)").split()
+    assert "kiosk.tracing" in loaded
+    assert not [name for name in loaded if name.startswith("opentelemetry.exporter")]
 
 
 def test_generated_code_is_fresh(tmp_path: Path) -> None:
@@ -96,7 +114,7 @@ def setting_names(group: BaseModel, prefix: str = "KIOSK_") -> set[str]:
 
 
 def test_every_kiosk_variable_that_is_named_is_a_setting() -> None:
-    known = setting_names(Settings())
+    known = setting_names(Settings()) | OF_TESTS
     files = [
         p
         for pattern in ("*.md", "docs/**/*.md", "kiosk/**/*.py", "deploy/**/*", "Makefile")

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import io
 import json
-import zipfile
 from collections.abc import AsyncIterator
 from datetime import datetime
 from typing import Any
@@ -15,21 +13,21 @@ import aiohttp
 import numpy as np
 import pytest
 import tifffile
+from old_kiosk import downloaded, finished, kiosk_of, post, serving, uploaded, working
+from spots import zipped
 
 from kiosk.adapters.image_files import ImageFileReader
-from kiosk.authentication import Authentication
 from kiosk.callers import LOCAL
 from kiosk.job_groups import JobGroup
 from kiosk.jobs import Job, JobState, Stage
-from kiosk.settings import CHECKOUT, LimitSettings
+from kiosk.settings import LimitSettings
 from kiosk.testing import FakeKiosk, MemoryQueue, make_card, make_kiosk
 from kiosk.testing.fake_inference import FakeInference
-from kiosk.web import WebServer
-from kiosk.web.deepcell import lineage_json
-from kiosk.web.deepcell_jobs import (
+from kiosk.web.deepcell_files import lineage_json
+from kiosk.web.deepcell_jobs import fields_of
+from kiosk.web.deepcell_requests import (
     JobForm,
     PredictBody,
-    fields_of,
     job_types,
     wanted,
 )
@@ -53,84 +51,15 @@ def tiff(image: np.ndarray, **options: Any) -> bytes:
     return file.getvalue()
 
 
-def zipped(files: dict[str, bytes]) -> bytes:
-    file = io.BytesIO()
-    with zipfile.ZipFile(file, "w") as archive:
-        for name, data in files.items():
-            archive.writestr(name, data)
-    return file.getvalue()
-
-
 @pytest.fixture
 def kiosk() -> FakeKiosk:
-    inference = FakeInference([make_card("nuclei"), make_card("cells")])
-    return make_kiosk(ImageFileReader(LimitSettings()), inference=inference)
-
-
-async def serving(kiosk: FakeKiosk, models: str) -> WebServer:
-    frontend = CHECKOUT / "frontend"
-    server = WebServer(
-        kiosk.service,
-        kiosk.tiles(),
-        Authentication(),
-        frontend,
-        "127.0.0.1",
-        0,
-        deepcell_models=models,
-    )
-    await server.start()
-    return server
+    return kiosk_of("nuclei", "cells")
 
 
 @pytest.fixture
 async def http(kiosk: FakeKiosk) -> AsyncIterator[aiohttp.ClientSession]:
-    server = await serving(kiosk, MODELS)
-    consumer = kiosk.consumer()
-    working = asyncio.create_task(consumer.run())
-    async with aiohttp.ClientSession(f"http://127.0.0.1:{server.port}") as session:
+    async with working(kiosk, MODELS) as session:
         yield session
-    consumer.stop()
-    working.cancel()
-    await asyncio.gather(working, return_exceptions=True)
-    await server.stop()
-
-
-async def post(http: aiohttp.ClientSession, path: str, status: int = 200, **body: Any) -> Any:
-    async with http.post(path, json=body) as answer:
-        assert answer.status == status, await answer.text()
-        return await answer.json(content_type=None)
-
-
-async def uploaded(http: aiohttp.ClientSession, data: bytes, name: str) -> str:
-    form = aiohttp.FormData()
-    form.add_field("file", data, filename=name, content_type="application/octet-stream")
-    async with http.post("/api/upload", data=form) as answer:
-        assert answer.status == 200, await answer.text()
-        told = await answer.json()
-    assert told["imageURL"].startswith("http://127.0.0.1:")
-    return str(told["uploadedName"])
-
-
-async def finished(http: aiohttp.ClientSession, name: str) -> str:
-    """As the command-line client waits, but more often."""
-    seen = []
-    async with asyncio.timeout(30):
-        while True:
-            status = (await post(http, "/api/redis", hash=name, key="status"))["value"]
-            seen.append(status)
-            if status in ("done", "failed"):
-                return str(status)
-            assert status in {"new", "started", "predicting", "saving-results", "waiting"}
-            await asyncio.sleep(0.02)
-
-
-async def downloaded(http: aiohttp.ClientSession, url: str) -> dict[str, bytes]:
-    async with http.get(url) as answer:
-        assert answer.status == 200
-        data = await answer.read()
-    with zipfile.ZipFile(io.BytesIO(data)) as archive:
-        assert archive.testzip() is None
-        return {name: archive.read(name) for name in archive.namelist()}
 
 
 async def test_the_command_line_client(http: aiohttp.ClientSession) -> None:
@@ -226,8 +155,10 @@ async def test_a_movie_is_followed_through_time(http: aiohttp.ClientSession) -> 
 async def test_what_cannot_be_done_is_said(http: aiohttp.ClientSession) -> None:
     name = await uploaded(http, tiff(picture(32, 40)), "cells.tif")
     asked = {"imageName": "cells.tif", "uploadedName": name}
-    problem = await post(http, "/api/predict", 400, jobType="mesmer", **asked)
-    assert "segmentation, cytoplasm, caliban" in problem["detail"]
+    for kind in ("polaris", "spot", "mesmer"):
+        problem = await post(http, "/api/predict", 400, jobType=kind, **asked)
+        assert f"no job type '{kind}'" in problem["detail"]
+        assert "segmentation, cytoplasm, caliban" in problem["detail"]
     await post(http, "/api/predict", 400, jobType="segmentation", imageName="cells.tif")
     await post(http, "/api/predict", 400, imageName="cells.tif")
     gone = {"imageName": "cells.tif", "uploadedName": "uploads/nosuchupload.tif"}
@@ -283,7 +214,10 @@ async def test_a_file_that_is_too_large_is_refused_and_not_kept(
 
 async def test_what_there_is(http: aiohttp.ClientSession) -> None:
     async with http.get("/api/jobtypes") as answer:
-        assert await answer.json() == {"jobTypes": ["segmentation", "cytoplasm", "caliban"]}
+        assert await answer.json() == {
+            "jobTypes": ["segmentation", "cytoplasm", "caliban"],
+            "notes": {},
+        }
     async with http.get("/api/models") as answer:
         assert set((await answer.json())["models"]) == {"nuclei", "cells"}
     async with http.get("/api/health-check") as answer:

@@ -25,10 +25,11 @@ from kiosk.reading import ReadOptions
 from kiosk.request import SegmentationRequest
 from kiosk.testing import FakeInference, make_card
 
-FORMATS = ("labels", "table", "overlay", "parquet", "rois", "geojson")
+FORMATS = ("labels", "grown", "table", "overlay", "parquet", "rois", "geojson")
 SMALL = {
     "kiosk.exports.label_tiff.LARGE_PX": 256,
     "kiosk.exports.label_tiff.TILE_PX": 64,
+    "kiosk.exports.grown_tiff.PIECE_PX": 64,
     "kiosk.exports.label_tiff.SMALLEST_PX": 256,
     "kiosk.exports.label_tiff.AT_A_TIME_BYTES": 2**16,
     "kiosk.exports.outlines.WINDOW_PIXELS": 2**14,

@@ -136,6 +136,14 @@ def test_units_are_in_the_names() -> None:
         "grpc_port",
         "web_port",
         "port",
+        "min_triton",
+        "max_triton",
+        "min_consumers",
+        "consumers_per_triton",
+        "most_cost_per_hour",  # in whatever currency
+        "triton_cost_per_hour",
+        "consumer_cost_per_hour",
+        "default_px_per_slot_s",
     }
     for _, group in groups():
         for name, info in group.model_fields.items():

@@ -1,0 +1,1 @@
+"""Scaling policies against arrivals: waits, GPU hours and dollars, without a cluster."""
