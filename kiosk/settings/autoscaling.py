@@ -16,8 +16,8 @@ class AutoscalerSettings(Group):
         600.0,
         gt=0,
         description="The backlog is to be done within this time, once new nodes are up. A node is"
-        " worth its start, which takes minutes and is paid, only if it then works for longer. Batches"
-        " of images every quarter of an hour cost twice as much with 300 s.",
+        " worth its start, which takes minutes and is paid, only if it then works for longer."
+        " Batches of images every quarter of an hour cost twice as much with 300 s.",
     )
     startup_s: float = Field(
         180.0,
