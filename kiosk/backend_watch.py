@@ -27,6 +27,7 @@ class Backends:
     Args:
         mark: first letters of the shared memory of this Triton, which stand in their command lines.
         is_ready: whether Triton serves a version of a model.
+        instances: how many processes Triton has for each version of a model.
         reload: unloads a model and loads it again.
     """
 
@@ -34,12 +35,14 @@ class Backends:
         self,
         mark: str,
         is_ready: Callable[[str, str], bool],
+        instances: Callable[[str], int],
         reload: Callable[[str], None],
         say: Callable[[str], None],
         processes: Path = Path("/proc"),
     ) -> None:
         self._mark, self._processes = mark, processes
-        self._is_ready, self._reload, self._say = is_ready, reload, say
+        self._is_ready, self._instances = is_ready, instances
+        self._reload, self._say = reload, say
         self._seen: Counter[Backend] = Counter()
 
     def look(self) -> None:
@@ -50,7 +53,8 @@ class Backends:
             if self._seen[backend] >= count or not (self._processes / str(triton)).exists():
                 continue
             try:
-                if self._is_ready(model, version):  # else it was unloaded by order
+                # Else it was unloaded by order, or has made room for one with a new configuration.
+                if self._is_ready(model, version) and self._seen[backend] < self._instances(model):
                     self._say(f"A process of model '{model}' has died; the model is loaded again.")
                     self._reload(model)
             except InferenceServerException as error:

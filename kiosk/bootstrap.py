@@ -11,17 +11,19 @@ import secrets
 import signal
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import BinaryIO
 
 from kiosk.adapters.decoder.decoding_files import DecodingImageFiles
 from kiosk.adapters.kubernetes_api import connect, own_namespace
 from kiosk.adapters.kubernetes_cluster import KubernetesCluster, KubernetesLeaderRecords
+from kiosk.adapters.model_source import ObstoreModelSource
 from kiosk.adapters.object_store import ObstoreObjectStore
 from kiosk.adapters.oidc import OidcProvider
 from kiosk.adapters.redis_keys import RedisKeyRing
 from kiosk.adapters.redis_queue import RedisQueue
+from kiosk.adapters.redis_rollouts import RedisRolloutBook
 from kiosk.adapters.triton import TritonInference
 from kiosk.allocator import keep_few_arenas
 from kiosk.audit import configure_audit
@@ -38,6 +40,8 @@ from kiosk.grpc_api import GrpcServer
 from kiosk.inspection import inspect_file
 from kiosk.leadership import Leadership
 from kiosk.logs import configure_logging
+from kiosk.model_control import ModelControl, Say
+from kiosk.model_sync import ModelSync
 from kiosk.pipelines.context import SegmentationOptions
 from kiosk.ports import ImageFiles, InferenceClient, KeyRing, ObjectStore, Role
 from kiosk.queue_gauges import QueueGauges
@@ -119,9 +123,24 @@ def local_files(settings: Settings) -> ImageFiles:
     return ImageFileReader(settings.limits)
 
 
-def make_keys(settings: Settings, redis_url: str = "") -> RedisKeyRing:
-    """The API keys, where the queue is unless another Redis is named."""
-    return RedisKeyRing(redis_url or settings.queue.redis_url.get_secret_value())
+def make_keys(settings: Settings) -> RedisKeyRing:
+    return RedisKeyRing(settings.queue.redis_url.get_secret_value())
+
+
+def make_rollouts(settings: Settings) -> RedisRolloutBook:
+    return RedisRolloutBook(settings.queue.redis_url.get_secret_value())
+
+
+@contextlib.asynccontextmanager
+async def model_control(settings: Settings, say: Say) -> AsyncIterator[ModelControl]:
+    """Rolling out models, over Triton and Redis themselves. Raises KioskError."""
+    inference, book, queue = make_inference(settings), make_rollouts(settings), make_queue(settings)
+    try:
+        yield ModelControl(await inference.replicas(), book, queue, say)
+    finally:
+        await inference.close()
+        await book.close()
+        await queue.close()
 
 
 def make_authentication(settings: Settings, keys: KeyRing, shares: Shares) -> Authentication:
@@ -156,6 +175,14 @@ def make_certificate(settings: Settings) -> Certificate | None:
     return None
 
 
+async def sync_models(
+    settings: Settings, source: str, folder: Path, every_s: float, say: Say
+) -> None:
+    """`kiosk models sync`, see `ModelSync.run`; SIGTERM ends it. Raises KioskError."""
+    found = ObstoreModelSource(source, settings.store.retry_s)
+    await ModelSync(found, folder, say).run(every_s, _stop_on_signals())
+
+
 def begin_role(settings: Settings, role: str) -> None:
     """What every role does first: how it logs, what it tells those who look at it."""
     keep_few_arenas()
@@ -178,7 +205,7 @@ async def run_server(settings: Settings) -> None:
 
 async def _serve(settings: Settings, queue: RedisQueue, stopping: asyncio.Event) -> None:
     inference, store = make_inference(settings), make_store(settings)
-    keys = make_keys(settings)
+    keys, rollouts = make_keys(settings), make_rollouts(settings)
     images = make_images(settings)
     shares = Shares(
         queue=queue,
@@ -194,6 +221,7 @@ async def _serve(settings: Settings, queue: RedisQueue, stopping: asyncio.Event)
         store=store,
         images=images,
         inference=known_models(settings, inference, store),
+        rollouts=rollouts,
         uploads=uploads,
         shares=shares,
         job_px=settings.limits.job_px,
@@ -204,9 +232,8 @@ async def _serve(settings: Settings, queue: RedisQueue, stopping: asyncio.Event)
     tiles = Tiles(queue=queue, store=store, images=images, uploads=uploads)
     await asyncio.to_thread(images.prepare)
     await _listen(settings, service, tiles, make_authentication(settings, keys, shares), stopping)
-    await queue.close()
-    await keys.close()
-    await inference.close()
+    for connection in (queue, keys, rollouts, inference):
+        await connection.close()
     images.close()
     stop_tracing()
 

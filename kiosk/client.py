@@ -124,7 +124,7 @@ class AsyncKiosk(JobCalls):
 
         Args:
             image: path of an image file, of an OME-Zarr folder, or an array (see `axes`).
-            model: name of a model, see `models()`, or NAME:VERSION; version: "" = the latest.
+            model: name of a model, see `models()`, or NAME:VERSION; version: "" = its default.
             channel: name or index from 0, needed when the image has several channels.
             parameters: post-processing parameters in place of the model's defaults.
             axes: order of the axes, letters of TCZYXS; for an array by default YX, TYX (ZYX for a

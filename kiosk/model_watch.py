@@ -97,8 +97,12 @@ def watching(
     def is_ready(name: str, version: str) -> bool:
         return bool(client.is_model_ready(name, version, client_timeout=ANSWER_S))
 
+    def instances(name: str) -> int:
+        answer = client.get_model_config(name, client_timeout=ANSWER_S)
+        return sum(group.count * max(1, len(group.gpus)) for group in answer.config.instance_group)
+
     folders = ModelFolders(repository, load, unload, say)
-    backends = Backends(mark, is_ready, reload, say)
+    backends = Backends(mark, is_ready, instances, reload, say)
     ended = threading.Event()
 
     def watch() -> None:

@@ -14,6 +14,7 @@ from typing import Any
 from kiosk.errors import PermanentError
 from kiosk.heads import HEADS
 from kiosk.parameters import Parameter, parameters_of
+from kiosk.rollouts import Rollout
 
 # What may stand in `parameters` of a config.pbtxt; a group goes on with a name or a version.
 KEYS = (
@@ -76,6 +77,7 @@ class ModelCard:
         network_diameter_px: diameter that instances have where the network finds them best; images
             are brought to it. 0 = images are left as they are.
         weights_sha256: version -> SHA-256 of its weights file.
+        rollout: which versions get its jobs; None = the newest, or nobody has looked.
     """
 
     name: str
@@ -99,10 +101,12 @@ class ModelCard:
     takes_limits: bool = True
     postprocessing: Mapping[str, float] = field(default_factory=dict)
     weights_sha256: Mapping[str, str] = field(default_factory=dict)
+    rollout: Rollout | None = None
 
     @property
-    def latest(self) -> str:
-        return self.versions[-1]
+    def default_version(self) -> str:
+        """What does the jobs that name no version, a canary's share left aside."""
+        return self.rollout.promoted if self.rollout else self.versions[-1]
 
     @property
     def parameters(self) -> tuple[Parameter, ...]:

@@ -6,7 +6,7 @@ them in memory. Pipelines and the service know nothing else.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, BinaryIO, Protocol, runtime_checkable
@@ -17,6 +17,7 @@ from kiosk.api_keys import ApiKey
 from kiosk.jobs import DeadLetter, Job, JobEvent, Lease, Part
 from kiosk.models import ModelCard
 from kiosk.reading import ReadOptions
+from kiosk.rollouts import Rollout
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -182,6 +183,24 @@ class KeyRing(Protocol):
         """The secret that all servers of this kiosk share; made at the first call."""
 
 
+# What becomes of a rollout; None = the model has none.
+RolloutChange = Callable[[Rollout | None], Rollout | None]
+
+
+class RolloutBook(Protocol):
+    """The rollouts of all models."""
+
+    async def list(self) -> list[Rollout]:
+        """All rollouts, by the name of the model. Raises TransientError."""
+
+    async def update(self, model: str, change: RolloutChange) -> Rollout | None:
+        """Change the rollout of a model as it stands at that moment, and return it.
+
+        `change` is called again when somebody else was quicker, so that no step is lost; what it
+        raises is raised, and then nothing has changed.
+        """
+
+
 class IdentityProvider(Protocol):
     """Vouches for people by tokens that it has signed (OpenID Connect)."""
 
@@ -225,6 +244,30 @@ class ObjectStore(Protocol):
 
     async def check(self) -> None:
         """Raises Outage while nothing can be read or stored."""
+
+
+@dataclass(frozen=True)
+class SourceFile:
+    """A file of a model repository elsewhere.
+
+    Attributes:
+        path: with / between its parts, as the source has it; not to be trusted.
+        mark: another text when the content has changed.
+    """
+
+    path: str
+    size_bytes: int
+    mark: str
+
+
+class ModelSource(Protocol):
+    """A model repository in a folder or a bucket, to be read only."""
+
+    async def files(self) -> list[SourceFile]:
+        """All files, by their paths. Raises Outage."""
+
+    async def fetch(self, file: SourceFile, target: BinaryIO) -> None:
+        """Write the bytes of a file to `target`. Raises NotFound, Outage."""
 
 
 # Rows and columns of a plane, both with start and stop.
@@ -346,6 +389,40 @@ class InferenceClient(Protocol):
         self, model: str, version: str, inputs: Mapping[str, np.ndarray]
     ) -> dict[str, np.ndarray]:
         """Run one request; batch axis first. Raises TransientError or PermanentError."""
+
+
+class ModelReplica(Protocol):
+    """One Triton, as administrators steer it. All methods raise KioskErrors as InferenceClient."""
+
+    @property
+    def address(self) -> str:
+        """Host and port."""
+
+    async def states(self) -> dict[str, dict[str, str]]:
+        """Model -> version -> "" where it is ready, else why it is not."""
+
+    async def card(self, model: str) -> ModelCard:
+        """Of a model that is ready. Raises PermanentError when it is none for the kiosk."""
+
+    async def load(self, model: str) -> None:
+        """Load what the folder of a model holds; versions that are ready go on answering.
+
+        Raises:
+            NotFound: this Triton has no such folder.
+            PermanentError: a version cannot be loaded.
+            WrongState: the model's configuration would have its ready versions unloaded.
+        """
+
+    async def keep(self, model: str, versions: Sequence[str]) -> None:
+        """Of a model that is loaded keep these versions only, until it is loaded anew."""
+
+    async def unload(self, model: str) -> None:
+        """Unload all versions; returns when they are gone."""
+
+    async def infer(
+        self, model: str, version: str, inputs: Mapping[str, np.ndarray]
+    ) -> dict[str, np.ndarray]:
+        """As `InferenceClient.infer`, on this Triton."""
 
 
 class Role(StrEnum):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
@@ -16,7 +16,7 @@ from kiosk.access import finished_job_of, found_jobs, job_of
 from kiosk.admission import OPEN_TIMEOUT_S, Admission, patience
 from kiosk.callers import Caller, Scope
 from kiosk.disk_room import ANY_ROOM, DiskRoom
-from kiosk.errors import InvalidRequest, KioskError, NotFound, Overloaded
+from kiosk.errors import AlreadyExists, InvalidRequest, KioskError, NotFound, Overloaded
 from kiosk.exports import kind_of
 from kiosk.exports.tracks import kind_of_track_file
 from kiosk.figures import Figures
@@ -41,7 +41,7 @@ from kiosk.jobs import (
 from kiosk.logs import note_job
 from kiosk.models import SEGMENTATION, ModelCard
 from kiosk.pipelines.context import OpenImages, open_upload
-from kiosk.ports import Backlog, ImageFiles, InferenceClient, JobQueue, ObjectStore
+from kiosk.ports import Backlog, ImageFiles, InferenceClient, JobQueue, ObjectStore, RolloutBook
 from kiosk.queue_gauges import QueueGauges
 from kiosk.reading import InspectedImage, ReadOptions
 from kiosk.request import SegmentationRequest
@@ -78,6 +78,7 @@ class KioskService:
         store: ObjectStore,
         images: ImageFiles,
         inference: InferenceClient,
+        rollouts: RolloutBook,
         uploads: Uploads,
         shares: Shares,
         job_px: int,
@@ -91,6 +92,7 @@ class KioskService:
         self._files = images
         self._admission = Admission(
             inference=inference,
+            rollouts=rollouts,
             images=OpenImages(store, images),
             job_px=job_px,
             frame_px=frame_px,
@@ -181,7 +183,10 @@ class KioskService:
             InvalidRequest: the image cannot go through this model as asked.
         """
         caller.require(Scope.WRITE)
-        card, version = await self._admission.model(model, model_version, SEGMENTATION)
+        job_id = new_id()
+        card, version = await self._admission.model(
+            model, model_version, SEGMENTATION, request_id or job_id
+        )
         upload = await self.uploads.get_complete(upload_id, caller=caller)
         if request.within:
             await self._check_mask(request.within, upload, caller)
@@ -189,6 +194,8 @@ class KioskService:
         return await self._accept(
             upload,
             request.reading,
+            others=() if model_version else card.versions,
+            id=job_id,
             pipeline=card.pipeline,
             model=card.name,
             model_version=version,
@@ -200,10 +207,12 @@ class KioskService:
             work_px=work_px,
         )
 
-    async def _accept(self, upload: Upload, reading: ReadOptions, **fields: Any) -> Job:
+    async def _accept(
+        self, upload: Upload, reading: ReadOptions, *, others: Sequence[str] = (), **fields: Any
+    ) -> Job:
+        """Submit a job. `others`: versions that it may have got when it was submitted before."""
         self._room.check()
         job = Job(
-            id=new_id(),
             upload_id=upload.id,
             # The name of a member of a zip says more than that of the zip.
             file_name=plain_name(reading.member or upload.file_name)[-LONGEST_FILE_NAME:],
@@ -211,9 +220,19 @@ class KioskService:
             **fields,
         )
         note_job(job.id)
-        accepted = await self._queue.submit(job)
+        accepted = await self._submit(job, others)
         JOBS_ACCEPTED.labels(job.pipeline).inc()
         return accepted
+
+    async def _submit(self, job: Job, others: Sequence[str]) -> Job:
+        try:
+            return await self._queue.submit(job)
+        except AlreadyExists:
+            # The same request, sent again after another version was promoted, is no other one.
+            for version in others:
+                with suppress(AlreadyExists):
+                    return await self._queue.submit(job.evolve(model_version=version))
+            raise
 
     async def _check_mask(self, within: str, upload: Upload, caller: Caller) -> None:
         if within == upload.id:
@@ -246,9 +265,11 @@ class KioskService:
             InvalidRequest: the movie cannot be tracked as asked.
         """
         caller.require(Scope.WRITE)
+        job_id = new_id()
+        key = request_id or job_id
         card, version = None, ""
         if not request.labels:
-            card, version = await self._admission.model(model, model_version, SEGMENTATION)
+            card, version = await self._admission.model(model, model_version, SEGMENTATION, key)
         upload = await self.uploads.get_complete(upload_id, caller=caller)
         labels, tracks = [
             await self.uploads.get_complete(name, caller=caller) if name else None
@@ -257,13 +278,15 @@ class KioskService:
         work_px = await self._admission.check_movie(upload, labels, card, request)
         request = replace(
             request,
-            linking_version=await self._admission.linking_version(request),
+            linking_version=await self._admission.linking_version(request, key),
             labels_name=plain_name(labels.file_name) if labels else request.labels_name,
             tracks_name=plain_name(tracks.file_name) if tracks else request.tracks_name,
         )
         return await self._accept(
             upload,
             request.segmentation.reading,
+            others=card.versions if card and not model_version else (),
+            id=job_id,
             pipeline="tracking",
             model=card.name if card else "",
             model_version=version,

@@ -222,6 +222,9 @@ def model_to_proto(card: ModelCard) -> pb.Model:
         default_parameters=dict(card.postprocessing),
         licence=card.licence,
         head=card.head,
+        default_version=card.default_version,
+        canary_version=card.rollout.canary if card.rollout else "",
+        canary_ratio=card.rollout.canary_ratio if card.rollout else 0.0,
         parameters=[
             pb.Parameter(
                 name=item.name,

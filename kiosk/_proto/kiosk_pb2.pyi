@@ -36,7 +36,7 @@ PRIORITY_INTERACTIVE: Priority
 PRIORITY_BATCH: Priority
 
 class Model(_message.Message):
-    __slots__ = ("name", "display_name", "description", "versions", "pipeline", "channels", "accepts_rgb", "min_object_diameter_px", "max_object_diameter_px", "default_parameters", "licence", "head", "parameters")
+    __slots__ = ("name", "display_name", "description", "versions", "pipeline", "channels", "accepts_rgb", "min_object_diameter_px", "max_object_diameter_px", "default_parameters", "licence", "head", "parameters", "default_version", "canary_version", "canary_ratio")
     class DefaultParametersEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -57,6 +57,9 @@ class Model(_message.Message):
     LICENCE_FIELD_NUMBER: _ClassVar[int]
     HEAD_FIELD_NUMBER: _ClassVar[int]
     PARAMETERS_FIELD_NUMBER: _ClassVar[int]
+    DEFAULT_VERSION_FIELD_NUMBER: _ClassVar[int]
+    CANARY_VERSION_FIELD_NUMBER: _ClassVar[int]
+    CANARY_RATIO_FIELD_NUMBER: _ClassVar[int]
     name: str
     display_name: str
     description: str
@@ -70,7 +73,10 @@ class Model(_message.Message):
     licence: str
     head: str
     parameters: _containers.RepeatedCompositeFieldContainer[Parameter]
-    def __init__(self, name: _Optional[str] = ..., display_name: _Optional[str] = ..., description: _Optional[str] = ..., versions: _Optional[_Iterable[str]] = ..., pipeline: _Optional[str] = ..., channels: _Optional[_Iterable[str]] = ..., accepts_rgb: _Optional[bool] = ..., min_object_diameter_px: _Optional[float] = ..., max_object_diameter_px: _Optional[float] = ..., default_parameters: _Optional[_Mapping[str, float]] = ..., licence: _Optional[str] = ..., head: _Optional[str] = ..., parameters: _Optional[_Iterable[_Union[Parameter, _Mapping]]] = ...) -> None: ...
+    default_version: str
+    canary_version: str
+    canary_ratio: float
+    def __init__(self, name: _Optional[str] = ..., display_name: _Optional[str] = ..., description: _Optional[str] = ..., versions: _Optional[_Iterable[str]] = ..., pipeline: _Optional[str] = ..., channels: _Optional[_Iterable[str]] = ..., accepts_rgb: _Optional[bool] = ..., min_object_diameter_px: _Optional[float] = ..., max_object_diameter_px: _Optional[float] = ..., default_parameters: _Optional[_Mapping[str, float]] = ..., licence: _Optional[str] = ..., head: _Optional[str] = ..., parameters: _Optional[_Iterable[_Union[Parameter, _Mapping]]] = ..., default_version: _Optional[str] = ..., canary_version: _Optional[str] = ..., canary_ratio: _Optional[float] = ...) -> None: ...
 
 class Parameter(_message.Message):
     __slots__ = ("name", "kind", "default_value", "minimum", "maximum", "unit", "meaning")

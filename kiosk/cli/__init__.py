@@ -13,6 +13,7 @@ from kiosk.cli import (  # noqa: F401
     keys,
     looking,
     roles,
+    rollouts,
     scoring,
     sharing,
     simulating,

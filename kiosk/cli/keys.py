@@ -16,10 +16,9 @@ from rich.table import Table
 
 from kiosk.api_keys import KEY_ID_LETTERS, ApiKey, new_api_key
 from kiosk.callers import Scope
+from kiosk.cli.here import settings_here
 from kiosk.cli.terminal import app, console, id_column, plain, say
 from kiosk.errors import TransientError
-from kiosk.machine import running
-from kiosk.settings import Settings
 
 if TYPE_CHECKING:
     from kiosk.ports import KeyRing
@@ -103,13 +102,8 @@ def _with_keys(question: Callable[[KeyRing], Awaitable[T]]) -> T:
     """Ask the keys of the kiosk that runs here, or of the Redis that the settings name."""
     from kiosk.bootstrap import make_keys
 
-    settings = Settings()
-    local = running(settings.home)
-    is_named = "redis_url" in settings.queue.model_fields_set
-    url = local.redis_url if local and not is_named else ""
-
     async def work() -> T:
-        keys = make_keys(settings, url)
+        keys = make_keys(settings_here())
         try:
             return await question(keys)
         except TransientError as error:

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 jobs_app = typer.Typer(help="List jobs; show, cancel or delete one.", invoke_without_command=True)
 app.add_typer(jobs_app, name="jobs")
 models_app = typer.Typer(
-    help="List the models; show one with its parameters; check a new one.",
+    help="List the models; show one; check, load, promote and unload versions.",
     invoke_without_command=True,
 )
 app.add_typer(models_app, name="models")
@@ -42,7 +42,7 @@ app.add_typer(models_app, name="models")
 
 @models_app.callback()
 def models(context: typer.Context, server: Server = "") -> None:
-    """List the models that are ready; or show or check one."""
+    """List the models that are ready; or show, check or roll out one."""
     if context.invoked_subcommand is not None:
         return
 
@@ -51,8 +51,19 @@ def models(context: typer.Context, server: Server = "") -> None:
         low, high = card.min_object_diameter_px, card.max_object_diameter_px
         size = f"{low:g}-{high:g}" if high else ""
         name = card.name.removeprefix("models/")
-        table.add_row(name, ", ".join(card.versions), card.description, size, card.licence)
+        table.add_row(name, _versions(card), card.description, size, card.licence)
     console.print(table)
+
+
+def _versions(card: pb.Model) -> str:
+    """Versions that are ready, and which of them gets the jobs."""
+    names = list(card.versions)
+    if card.default_version and card.default_version not in names:
+        names.append(f"{card.default_version} (promoted, not loaded)")
+    roles = {card.default_version: " (default)"} if len(names) > 1 else {}
+    if card.canary_version:
+        roles[card.canary_version] = f" (canary, {100 * card.canary_ratio:.3g} % of jobs)"
+    return ", ".join(f"{name}{roles.get(name, '')}" for name in names)
 
 
 @models_app.command("show")
@@ -60,6 +71,7 @@ def models_show(name: str, server: Server = "") -> None:
     """Show a model and every parameter that `--set` may change, with its range and meaning."""
     card = ask(server, lambda kiosk: kiosk.model(name))
     console.print(f"{card.display_name}: {card.description}", highlight=False)
+    console.print(f"Versions: {_versions(card)}.", highlight=False)
     table = Table("parameter", "default", "range", "unit", "meaning")
     for item in card.parameters:
         values = f"{item.minimum:g} to {item.maximum:g}"

@@ -146,7 +146,8 @@ Formats = Annotated[
         "--format",
         metavar="NAME,...",
         help="Result files: labels, table, overlay (these three are the default), parquet, rois"
-        " (Fiji), geojson (QuPath), ome-zarr, h5ad (scanpy), qc, qc-pdf; or all.",
+        " (Fiji), geojson (QuPath), ome-zarr, h5ad (scanpy), grown (whole cells around nuclei), qc,"
+        " qc-pdf; or all.",
         rich_help_panel=RESULTS,
     ),
 ]

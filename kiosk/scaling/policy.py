@@ -29,7 +29,7 @@ class ScalingPolicy:
         triton_cost_per_hour, consumer_cost_per_hour: of one replica.
     """
 
-    drain_s: float = 300.0
+    drain_s: float = 600.0
     startup_s: float = 180.0
     cool_down_s: float = 300.0
     idle_s: float = 600.0

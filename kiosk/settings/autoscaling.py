@@ -13,11 +13,11 @@ class AutoscalerSettings(Group):
     """`kiosk autoscaler`; a unit is one replica of Triton with the consumers that keep it busy."""
 
     drain_s: float = Field(
-        300.0,
+        600.0,
         gt=0,
-        description="The backlog is to be done within this time, once new nodes are up. Shorter"
-        " starts more nodes, each of which costs its start-up; five minutes is about what people"
-        " wait for a plate of images.",
+        description="The backlog is to be done within this time, once new nodes are up. A node is"
+        " worth its start, which takes minutes and is paid, only if it then works for longer."
+        " Batches of images every quarter of an hour cost twice as much with 300 s.",
     )
     startup_s: float = Field(
         180.0,

@@ -126,8 +126,9 @@ class TritonSettings(Group):
 
     address: str = Field(
         "127.0.0.1:8001",
-        description="Host and port of Triton's gRPC endpoint; dns:///NAME:PORT for all replicas"
-        " behind a name.",
+        description="Host and port of Triton's gRPC endpoint, by default on this machine."
+        " Of several Tritons: dns:///NAME:PORT for all addresses of a name, or"
+        " ipv4:HOST:PORT,HOST:PORT.",
     )
     secret: SecretStr = Field(
         SecretStr(""),

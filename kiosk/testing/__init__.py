@@ -17,10 +17,13 @@ from kiosk.service import KioskService
 from kiosk.shares import Shares
 from kiosk.testing.fake_inference import FakeInference as FakeInference
 from kiosk.testing.fake_inference import make_card as make_card
+from kiosk.testing.fake_replica import FakeReplica as FakeReplica
 from kiosk.testing.known_callers import make_caller as make_caller
 from kiosk.testing.memory_keys import MemoryKeyRing as MemoryKeyRing
+from kiosk.testing.memory_models import MemoryModelSource as MemoryModelSource
 from kiosk.testing.memory_plane import MemoryPlane as MemoryPlane
 from kiosk.testing.memory_queue import MemoryQueue as MemoryQueue
+from kiosk.testing.memory_rollouts import MemoryRolloutBook as MemoryRolloutBook
 from kiosk.testing.memory_store import MemoryStore as MemoryStore
 from kiosk.tiles import Tiles
 from kiosk.uploads import Uploads
@@ -39,6 +42,7 @@ class FakeKiosk:
     images: ImageFiles
     options: SegmentationOptions
     keys: MemoryKeyRing
+    rollouts: MemoryRolloutBook
 
     async def upload(
         self, data: bytes, file_name: str = "image.tif", *, caller: Caller = LOCAL
@@ -84,6 +88,7 @@ def make_kiosk(
     images: ImageFiles,
     *,
     queue: MemoryQueue | None = None,
+    rollouts: MemoryRolloutBook | None = None,
     inference: FakeInference | None = None,
     options: SegmentationOptions | None = None,
     upload_limit_bytes: int = 10_000_000,
@@ -92,6 +97,7 @@ def make_kiosk(
 ) -> FakeKiosk:
     """A whole kiosk over fakes; `images` is usually the real reader of image files."""
     queue, store, keys = queue or MemoryQueue(), MemoryStore(), MemoryKeyRing()
+    rollouts = rollouts or MemoryRolloutBook()
     inference = inference or FakeInference()
     options = options or SegmentationOptions()
     service = KioskService(
@@ -99,10 +105,11 @@ def make_kiosk(
         store=store,
         images=images,
         inference=inference,
+        rollouts=rollouts,
         shares=Shares(queue=queue, store=store, keys=keys, longest_s=30 * DAY_S),
         uploads=Uploads(store, upload_limit_bytes, 3600.0, image_urls),
         job_px=options.job_px,
         frame_px=frame_px,
         longest_retention_s=365 * DAY_S,
     )
-    return FakeKiosk(service, queue, store, inference, images, options, keys)
+    return FakeKiosk(service, queue, store, inference, images, options, keys, rollouts)

@@ -114,7 +114,9 @@ def run(images: int, rounds: int, console: Console) -> dict[str, object]:
         paths = make_images(folder, images)
         with started(folder / "home") as kiosk:
             card = asyncio.run(_card(kiosk))
-            weights = CHECKOUT / "model_repository" / card.name / card.latest / "model.onnx"
+            weights = (
+                CHECKOUT / "model_repository" / card.name / card.default_version / "model.onnx"
+            )
             options = onnxruntime.SessionOptions()
             options.intra_op_num_threads = os.cpu_count() or 1
             bare = Bare(onnxruntime.InferenceSession(weights, options), card)

@@ -178,7 +178,7 @@ def main() -> None:
         card, planes = real_planes(arguments.model, arguments.data, arguments.images)
         parameters = instance_parameters(card, SegmentationRequest())
         contest = Contest("distance", parameters, DISTANCE_ROUTES)
-        rows += compete(contest, planes, f"real, {card.name}:{card.latest}", console)
+        rows += compete(contest, planes, f"real, {card.name}:{card.default_version}", console)
     else:
         console.print("Without DATA=folder there are no real maps in the table.")
     console.print(table(rows))

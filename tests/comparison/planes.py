@@ -94,7 +94,7 @@ def real_planes(model: Path, data: Path, most: int) -> tuple[ModelCard, list[Pla
 
     versions = [path.parent.name for path in model.glob("[0-9]*/model.onnx")]
     card = card_from_config(read_config(model / "config.pbtxt"), versions)
-    session = onnxruntime.InferenceSession(model / card.latest / "model.onnx")
+    session = onnxruntime.InferenceSession(model / card.default_version / "model.onnx")
     paths = sorted((data / "test" / "images").glob("*.tif"))
     planes = []
     for path in paths[:: max(1, len(paths) // most)][:most]:

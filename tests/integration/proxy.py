@@ -45,6 +45,10 @@ class Proxy:
         if line is Line.CUT:
             self._break()
 
+    def turn_to(self, target_port: int) -> None:
+        """New connections go there; those that there are stay."""
+        self._target_port = target_port
+
     def _break(self) -> None:
         for task in self._tasks:
             task.cancel()

@@ -14,6 +14,7 @@ import redis
 
 from kiosk.adapters.redis_keys import RedisKeyRing
 from kiosk.adapters.redis_queue import RedisQueue
+from kiosk.adapters.redis_rollouts import RedisRolloutBook
 from kiosk.api_keys import new_api_key
 from kiosk.callers import Scope
 from kiosk.errors import TransientError
@@ -21,6 +22,7 @@ from kiosk.jobs import Job, JobState, Part, PartKind, new_id
 from kiosk.local_redis import redis_conf, redis_url
 from kiosk.machine import free_port
 from kiosk.queue_policy import QueuePolicy
+from kiosk.rollouts import Rollout
 
 PASSWORD = "secret-of-this-test"
 
@@ -108,6 +110,15 @@ async def test_keys_of_the_api(port: int) -> None:
     assert len(await ring.list()) == 1
     assert await ring.signing_secret()
     await ring.close()
+
+
+async def test_rollouts_of_models(port: int) -> None:
+    book = RedisRolloutBook(redis_url(port, PASSWORD))
+    pinned = Rollout(model="nuclei", promoted="1")
+    assert await book.update("nuclei", lambda _: pinned) == pinned
+    assert await book.list() == [pinned]
+    assert await book.update("nuclei", lambda _: None) is None
+    await book.close()
 
 
 # Redis 7 has a switch for DEBUG, which it asks before the user's rights.

@@ -10,15 +10,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import tritonclient.grpc as triton_client
+from tritons import SECRET, Triton, add_version
 
-from kiosk import local
 from kiosk.adapters.triton import TritonInference
 from kiosk.errors import MODEL_SERVER_AWAY, KioskError, Outage, PermanentError
-from kiosk.local import Addresses, shared_memory_prefix, triton_spec
-from kiosk.machine import free_port, server_files
+from kiosk.machine import server_files
 from kiosk.model_watch import watching
-from kiosk.processes import Child, Supervisor
 from kiosk.settings import Settings
 
 pytestmark = pytest.mark.servers
@@ -32,56 +29,7 @@ input { name: "image" data_type: TYPE_UINT16 dims: [ 1, -1, -1 ] }
 output { name: "halved" data_type: TYPE_UINT16 dims: [ 1, -1, -1 ] }
 output { name: "mean" data_type: TYPE_FP32 dims: [ 1 ] }
 """
-SECRET = "words-between-friends"
 TILE = {"image": np.ones((1, 1, 8, 8), np.uint16)}
-
-
-class Triton:
-    """One Triton with one model."""
-
-    def __init__(self, folder: Path) -> None:
-        (folder / "models" / "halve" / "1").mkdir(parents=True)
-        (folder / "models" / "halve" / "config.pbtxt").write_text(CONFIG)
-        (folder / "models" / "halve" / "1" / "model.onnx").write_bytes(WEIGHTS.read_bytes())
-        for name in ("home/triton", "logs"):
-            (folder / name).mkdir(parents=True)
-        settings = Settings(home=folder / "home", model_repository=folder / "models")
-        port = free_port()
-        addresses = Addresses(
-            host="127.0.0.1",
-            web_port=1,
-            grpc_port=2,
-            redis_port=3,
-            triton_port=port,
-            redis_password="",
-            triton_secret=SECRET,
-            has_tls=False,
-        )
-        spec = triton_spec(settings, addresses, server_files(settings.servers_dir))
-        self.repository = settings.model_repository
-        self.mark = shared_memory_prefix(settings.home)
-        self.address = addresses.triton_address
-        self.child = Child(spec, folder / "logs")
-        self._supervisor = Supervisor([self.child], print)
-        assert self._supervisor.start()
-
-    def stop(self) -> None:
-        self._supervisor.stop()
-
-    def client(self) -> triton_client.InferenceServerClient:
-        return local.triton(self.address, SECRET)
-
-    def backend(self) -> int:
-        """Process id of the backend that runs the model."""
-        for folder in Path("/proc").glob("[0-9]*"):
-            try:
-                parent = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
-                command = (folder / "cmdline").read_text()
-            except OSError:
-                continue
-            if parent == self.child.pid and "backend_stub" in command:
-                return int(folder.name)
-        raise AssertionError("there is no backend process")
 
 
 @pytest.fixture
@@ -90,6 +38,7 @@ def triton(tmp_path: Path) -> Iterator[Triton]:
         server_files(Settings().servers_dir)
     except KioskError as error:
         pytest.skip(error.message)
+    add_version(tmp_path / "models" / "halve", "1", CONFIG, WEIGHTS.read_bytes())
     triton = Triton(tmp_path)
     yield triton
     triton.stop()

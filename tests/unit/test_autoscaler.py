@@ -62,7 +62,7 @@ class Bench:
         return Autoscaler(
             queue=self.queue,
             cluster=self.cluster,
-            policy=ScalingPolicy(),
+            policy=ScalingPolicy(drain_s=300),
             leadership=self.leadership if leads else None,
             poll_s=POLL_S,
             answer_s=0.01,

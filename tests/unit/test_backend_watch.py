@@ -48,7 +48,10 @@ class Machine:
         def is_ready(model: str, version: str) -> bool:
             return (model, version) in self.ready
 
-        return Backends(MARK, is_ready, self.reload, self.said.append, self._folder)
+        def instances(model: str) -> int:
+            return {"nuclei": 1, "cells": 2}[model]
+
+        return Backends(MARK, is_ready, instances, self.reload, self.said.append, self._folder)
 
 
 @pytest.fixture
@@ -99,6 +102,18 @@ def test_a_model_that_was_loaded_anew_has_not_died(machine: Machine) -> None:
     machine.add_backend(105, "nuclei", "2")
     backends.look()
     assert machine.reloaded == []
+
+
+def test_a_process_that_has_made_room_for_another_has_not_died(machine: Machine) -> None:
+    backends = machine.backends()
+    machine.add_backend(105, "nuclei", "2")  # as after a change of the configuration
+    backends.look()
+    machine.end(102)
+    backends.look()
+    assert machine.reloaded == []
+    machine.end(105)
+    backends.look()
+    assert machine.reloaded == ["nuclei"]
 
 
 def test_a_triton_that_died_is_not_asked(machine: Machine) -> None:

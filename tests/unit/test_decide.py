@@ -31,7 +31,7 @@ from kiosk.scaling.decide import (
 )
 
 # Eight slots a unit; one unit does 8 million pixels per second.
-POLICY = ScalingPolicy()
+POLICY = ScalingPolicy(drain_s=300)
 UNIT_PX_PER_S = 8_000_000
 NOW_S = 10_000.0
 QUIET = Memory(since_s=0, busy_s=0, last_s=NOW_S - 10)

@@ -86,7 +86,7 @@ def test_everything_is_read() -> None:
 
 
 def test_latest_version_is_the_highest_number() -> None:
-    assert card_from_config(config(), ["9", "10", "8"]).latest == "10"
+    assert card_from_config(config(), ["9", "10", "8"]).default_version == "10"
 
 
 def test_what_may_be_left_out() -> None:

@@ -30,9 +30,17 @@ class FailingClient:
     infer = get_model_repository_index = is_server_ready = _fail
 
 
-async def told(status: str, text: str) -> KioskError:
+async def inference_over(client: object) -> TritonInference:
     inference = TritonInference("127.0.0.1:1", 1.0)
-    inference._client = FailingClient(InferenceServerException(text, f"StatusCode.{status}"))
+    (replica,) = await inference.replicas()
+    replica._client = client
+    return inference
+
+
+async def told(status: str, text: str) -> KioskError:
+    inference = await inference_over(
+        FailingClient(InferenceServerException(text, f"StatusCode.{status}"))
+    )
     with pytest.raises(KioskError) as error:
         await inference.infer("nuclei", "1", {"image": np.zeros((1, 1, 8, 8), np.uint16)})
     return error.value
@@ -73,9 +81,8 @@ async def test_what_nobody_knows_is_tried_again_and_counted() -> None:
 
 
 async def test_looking_whether_it_is_back_tells_an_outage_too() -> None:
-    inference = TritonInference("127.0.0.1:1", 1.0)
-    inference._client = FailingClient(
-        InferenceServerException("connection refused", "StatusCode.UNAVAILABLE")
+    inference = await inference_over(
+        FailingClient(InferenceServerException("connection refused", "StatusCode.UNAVAILABLE"))
     )
     for call in (inference.check, inference.models):
         with pytest.raises(Outage, match="does not answer"):
@@ -110,6 +117,5 @@ class Index:
 async def test_models_that_are_loaded_at_this_moment_are_named(
     entries: list[tuple[str, str, str]], absent: set[str]
 ) -> None:
-    inference = TritonInference("127.0.0.1:1", 1.0)
-    inference._client = Index(*entries)
+    inference = await inference_over(Index(*entries))
     assert await inference.absent() == absent

@@ -118,6 +118,8 @@ export interface Model {
   display_name: string;
   description: string;
   versions: string[];
+  default_version: string;
+  canary_version: string;
   pipeline: string;
   channels: string[];
   accepts_rgb: boolean;

@@ -76,15 +76,18 @@ function ModelField() {
 }
 
 function VersionField() {
-  const versions = settings.model.value?.versions.toReversed() ?? [];
+  const { versions = [], default_version = "", canary_version = "" } = settings.model.value ?? {};
+  const title = (version: string) => version === canary_version ? `${version} (on trial)`
+    : version !== default_version ? version
+    : version === versions.at(-1) ? `${version} (newest)` : `${version} (default)`;
   return (
     <div class="field inline">
       <label for="version">Version</label>
       <select id="version" value={settings.version.value}
         onChange={(event) => { settings.version.value = event.currentTarget.value; }}>
-        {versions.map((version, place) => (
-          <option key={version} value={place === 0 ? "" : version}>
-            {place === 0 ? `${version} (newest)` : version}
+        {versions.toReversed().map((version) => (
+          <option key={version} value={version === default_version ? "" : version}>
+            {title(version)}
           </option>
         ))}
       </select>

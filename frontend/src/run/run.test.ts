@@ -10,7 +10,7 @@ import { jobRequest, needsChannel, previewRequest } from "./request";
 import { BadSetting, RunSettings } from "./settings";
 
 const MODEL = {
-  name: "models/nuclei", display_name: "Nuclei", versions: ["1", "2"], channels: ["nuclei"],
+  name: "models/nuclei", display_name: "Nuclei", versions: ["1", "2"], default_version: "2", canary_version: "", channels: ["nuclei"],
   accepts_rgb: true, parameters: [
     { name: "min_area_px2", kind: "whole", default_value: 20, minimum: 0, maximum: 1000, unit: "px2", meaning: "" },
     { name: "threshold", kind: "number", default_value: 0.5, minimum: 0, maximum: 1, unit: "", meaning: "" },
@@ -105,6 +105,17 @@ test("the settings of a job fill the form as they were", () => {
   settings.fill("nuclei", "2", { tracking: { mend: false, ...{ linking_version: "1" } } });
   expect(settings.choice()).toMatchObject({ version: "", parameters: {} });
   expect(settings.choice().tracking).toEqual({ mend: false });
+});
+
+test("a job's version is named where leaving it open would mean another", () => {
+  settings.models.value = [{ ...MODEL, default_version: "1" }];
+  settings.fill("nuclei", "2", {});
+  expect(settings.choice().version).toBe("2");
+  settings.fill("nuclei", "1", {});
+  expect(settings.choice().version).toBe("");
+  settings.models.value = [{ ...MODEL, default_version: "1", canary_version: "2" }];
+  settings.fill("nuclei", "1", {});
+  expect(settings.choice().version).toBe("1");
 });
 
 test("a channel has to be named where the model takes fewer", () => {

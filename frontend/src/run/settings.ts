@@ -40,7 +40,7 @@ export const plainName = (model: Model): string => model.name.replace(/^models\/
 export class RunSettings {
   readonly models = signal<readonly Model[]>([]);
   readonly modelName = signal("");
-  /** "" = the newest. */
+  /** "" = the default of the model. */
   readonly version = signal("");
   /** What was typed for parameters, by name; the others have the model's value. */
   readonly typed = signal<Readonly<Record<string, string>>>({});
@@ -89,8 +89,9 @@ export class RunSettings {
     batch(() => {
       this.reset();
       if (model) this.chooseModel(model);
-      const newest = this.model.value?.versions.at(-1) ?? "";
-      this.version.value = version === newest ? "" : version;
+      const { default_version = "", canary_version = "" } = this.model.value ?? {};
+      // While a canary is on trial, leaving the version open may mean another one.
+      this.version.value = version === default_version && !canary_version ? "" : version;
       this.typed.value = Object.fromEntries(
         Object.entries(postprocessing).map(([name, value]) => [name, typed(value)]));
       this.isTracked.value = tracking !== undefined;

@@ -1,0 +1,1 @@
+import{K as e,U as t,X as n,et as r}from"./index-Bb21fuzW.js";function i(i){let a=n({answer:null,problem:``});return r(()=>{let n=new AbortController;return a.value={answer:null,problem:``},t(i,n.signal).then(e=>{a.value={answer:e,problem:``}},t=>{n.signal.aborted||(a.value={answer:null,problem:e(t)})}),()=>n.abort()},[i]),a.value}export{i as t};
