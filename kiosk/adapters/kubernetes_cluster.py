@@ -20,6 +20,9 @@ from kiosk.adapters.kubernetes_api import MERGE_PATCH, KubernetesApi
 from kiosk.errors import NotFound, Outage, WrongState
 from kiosk.ports import LeaderRecord, Role, RoleReplicas
 
+LOOKS = 2
+"""A status that is written between a look and its write is rare, and twice in a row rarer."""
+
 
 class KubernetesCluster:
     """`ports.Cluster`: one deployment for each role.
@@ -39,21 +42,32 @@ class KubernetesCluster:
             return RoleReplicas(
                 desired=int(seen["spec"].get("replicas", 1)),
                 ready=int(seen.get("status", {}).get("readyReplicas") or 0),
-                version=str(seen["metadata"]["resourceVersion"]),
             )
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise Outage(f"The API server sent no deployment for {role}.") from error
 
     async def scale(self, role: Role, replicas: int, seen: RoleReplicas) -> bool:
-        body = {
-            "metadata": {"resourceVersion": seen.version},
-            "spec": {"replicas": replicas},
-        }
-        try:
-            await self._api.ask("PATCH", f"{self._paths[role]}/scale", body, MERGE_PATCH)
-        except WrongState:
-            return False
-        return True
+        """The version of a deployment moves with its status too, so it is looked up just before."""
+        path = f"{self._paths[role]}/scale"
+        for _ in range(LOOKS):
+            desired, version = _desired(await self._api.ask("GET", path))
+            if desired != seen.desired:
+                return False
+            body = {"metadata": {"resourceVersion": version}, "spec": {"replicas": replicas}}
+            try:
+                await self._api.ask("PATCH", path, body, MERGE_PATCH)
+                return True
+            except WrongState:
+                continue
+        return False
+
+
+def _desired(scale: dict[str, Any]) -> tuple[int, str]:
+    """Replicas, which a Scale leaves out when they are zero, and its version."""
+    try:
+        return int(scale["spec"].get("replicas", 0)), str(scale["metadata"]["resourceVersion"])
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise Outage("The API server sent no scale of a deployment.") from error
 
 
 class KubernetesLeaderRecords:

@@ -21,12 +21,10 @@ class RoleReplicas:
     Attributes:
         desired: that it was told to have; those that are starting count.
         ready: that can work.
-        version: of what was seen, for `Cluster.scale`.
     """
 
     desired: int
     ready: int
-    version: str = ""
 
 
 class Cluster(Protocol):
@@ -36,7 +34,11 @@ class Cluster(Protocol):
         """What there is. Raises NotFound, PermissionDenied, Outage."""
 
     async def scale(self, role: Role, replicas: int, seen: RoleReplicas) -> bool:
-        """Set the replicas; False, and nothing is changed, when it changed since it was `seen`."""
+        """Set the replicas, unless somebody else has set them since they were `seen`.
+
+        False, and nothing is changed, when they have. Replicas that got ready meanwhile, which they
+        do all the time, are no reason.
+        """
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,8 +17,7 @@ class FakeCluster:
     """
 
     def __init__(self, **desired: int) -> None:
-        self._roles = {Role(name): RoleReplicas(n, n, "1") for name, n in desired.items()}
-        self._version = 1
+        self._roles = {Role(name): RoleReplicas(n, n) for name, n in desired.items()}
         self.failures: dict[Role, KioskError] = {}
         self.scaled: list[tuple[Role, int]] = []
 
@@ -28,7 +27,7 @@ class FakeCluster:
 
     async def scale(self, role: Role, replicas: int, seen: RoleReplicas) -> bool:
         self._check(role)
-        if seen.version != self._roles[role].version:
+        if seen.desired != self._roles[role].desired:
             return False
         self.change(role, desired=replicas)
         self.scaled.append((role, replicas))
@@ -39,8 +38,7 @@ class FakeCluster:
         before = self._roles[role]
         desired = before.desired if desired is None else desired
         ready = min(desired, before.ready if ready is None else ready)
-        self._version += 1
-        self._roles[role] = RoleReplicas(desired, ready, str(self._version))
+        self._roles[role] = RoleReplicas(desired, ready)
 
     def all_ready(self) -> None:
         """Everything that was asked for has started."""

@@ -33,9 +33,9 @@ class LocalCluster:
         if role is Role.TRITON:
             now_s = time.monotonic()
             ready = sum(ready_s <= now_s for ready_s in self._nodes)
-            return RoleReplicas(len(self._nodes), ready, str(len(self._nodes)))
+            return RoleReplicas(len(self._nodes), ready)
         living = sum(one.returncode is None for one in self._consumers + self._leaving)
-        return RoleReplicas(len(self._consumers), living, str(len(self._consumers)))
+        return RoleReplicas(len(self._consumers), living)
 
     async def scale(self, role: Role, replicas: int, seen: RoleReplicas) -> bool:
         if role is Role.TRITON:

@@ -162,7 +162,7 @@ class Stale(FakeCluster):
 
     async def scale(self, role: Role, replicas: int, seen: RoleReplicas) -> bool:
         if self.meddles:
-            self.change(role)
+            self.change(role, desired=seen.desired + 1)
         return await super().scale(role, replicas, seen)
 
 
