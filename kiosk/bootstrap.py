@@ -12,6 +12,7 @@ import signal
 import tempfile
 import time
 from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import BinaryIO
 
@@ -216,11 +217,12 @@ async def _serve(settings: Settings, queue: RedisQueue, stopping: asyncio.Event)
     )
     room = make_disk_room(settings)
     uploads = _make_uploads(settings, store, room)
+    known = known_models(settings, inference, store)
     service = KioskService(
         queue=queue,
         store=store,
         images=images,
-        inference=known_models(settings, inference, store),
+        inference=known,
         rollouts=rollouts,
         uploads=uploads,
         shares=shares,
@@ -231,11 +233,26 @@ async def _serve(settings: Settings, queue: RedisQueue, stopping: asyncio.Event)
     )
     tiles = Tiles(queue=queue, store=store, images=images, uploads=uploads)
     await asyncio.to_thread(images.prepare)
-    await _listen(settings, service, tiles, make_authentication(settings, keys, shares), stopping)
+    async with _looking_out(known):
+        authentication = make_authentication(settings, keys, shares)
+        await _listen(settings, service, tiles, authentication, stopping)
     for connection in (queue, keys, rollouts, inference):
         await connection.close()
     images.close()
     stop_tracing()
+
+
+@asynccontextmanager
+async def _looking_out(models: InferenceClient) -> AsyncIterator[None]:
+    """Where models are remembered, they are looked at also while nobody asks."""
+    if not isinstance(models, RememberedModels):
+        yield
+        return
+    lookout = asyncio.create_task(models.look_out())
+    try:
+        yield
+    finally:
+        lookout.cancel()
 
 
 def _make_uploads(settings: Settings, store: ObstoreObjectStore, room: DiskRoom) -> Uploads:

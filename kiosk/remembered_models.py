@@ -6,6 +6,8 @@ never be work again that starts it.
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import logging
 import time
 from collections.abc import Mapping
@@ -22,6 +24,8 @@ log = logging.getLogger(__name__)
 KEY = "models/cards.json"
 # So long it is not asked again: a thousand submissions need not find out one by one.
 AWAY_KEPT_S = 2.0
+LOOK_S = 15.0
+"""A Triton that is there for no longer than this may be missed."""
 
 _CARDS = TypeAdapter(list[ModelCard])
 
@@ -39,6 +43,13 @@ class RememberedModels:
         self._known: list[ModelCard] = []
         self._away: Outage | None = None
         self._away_until_s = 0.0
+
+    async def look_out(self) -> None:
+        """Ask for ever: a Triton that goes before anybody wanted a job is remembered, too."""
+        while True:
+            with contextlib.suppress(KioskError):
+                await self.models()
+            await asyncio.sleep(LOOK_S)
 
     async def models(self) -> list[ModelCard]:
         """Raises Outage while Triton is away only if it was never seen."""

@@ -10,6 +10,11 @@ from kiosk.scaling.policy import ScalingPolicy
 from kiosk.scaling.snapshot import Memory, Snapshot, Want
 from kiosk.scaling.work import Work, work_of
 
+FIRST_START_S = 3600.0
+"""Whoever begins to lead leaves a Triton that is starting alone for so long. The first one of all
+copies an image of several GB and builds engines, which takes longer than anybody waits for work;
+nobody could submit a job before it was there once."""
+
 UNSEEN_BACKLOG = "The backlog cannot be read: everything stays as it is."
 UNSEEN_CLUSTER = "The cluster does not answer: everything stays as it is."
 LIMITED = "There is more work, but limits or costs allow no more replicas."
@@ -103,7 +108,7 @@ class _Look:
             reason=self._reason(triton, consumers, wanted, units),
             memory=self.before.seen(
                 Want(self.time_s, wanted, need),
-                is_busy=self.work.is_any,
+                is_busy=self.work.is_any or self._is_first_start,
                 kept_s=self.policy.cool_down_s,
             ),
             work_s=self.work.model_s,
@@ -113,6 +118,11 @@ class _Look:
     def is_idle(self) -> bool:
         """There was no work for long."""
         return not self.work.is_any and self.time_s - self.before.busy_s >= self.policy.idle_s
+
+    @property
+    def _is_first_start(self) -> bool:
+        is_early = self.time_s - self.before.since_s < FIRST_START_S
+        return is_early and self.triton.desired > 0 and not self.triton.ready
 
     @property
     def before_lately(self) -> list[Want]:

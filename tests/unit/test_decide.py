@@ -262,6 +262,41 @@ class TestBlind:
         assert replicas(decided(EMPTY, (1, 1), (4, 4), after)) == (1, 4)
 
 
+class TestTheFirstStart:
+    """Nobody can submit before Triton was there once; its first start takes long."""
+
+    def rounds(self, until_s: float, triton: tuple[int, int], memory: Memory) -> Decision:
+        """A decision each 10 s without work; the last one."""
+        time_s = memory.last_s
+        while True:
+            time_s += 10.0
+            seen = RoleReplicas(*triton), RoleReplicas(1, 1)
+            decision = decide(
+                Snapshot(
+                    time_s=time_s, backlog=EMPTY, triton=seen[0], consumers=seen[1], memory=memory
+                ),
+                POLICY,
+            )
+            memory = decision.memory
+            if time_s >= until_s:
+                return decision
+
+    def test_it_is_left_alone_and_then_waits_for_work_as_any(self) -> None:
+        starting = self.rounds(3000.0, (1, 0), Memory.fresh(0.0))
+        assert (*replicas(starting), starting.reason) == (1, 1, WAITING)
+        ready = self.rounds(3590.0, (1, 1), starting.memory)
+        assert replicas(ready) == (1, 1)
+        assert replicas(self.rounds(3600.0, (1, 1), ready.memory)) == (1, 0)
+
+    def test_what_does_not_start_in_an_hour_does_not_start(self) -> None:
+        assert replicas(self.rounds(4180.0, (1, 0), Memory.fresh(0.0))) == (1, 1)
+        assert replicas(self.rounds(4190.0, (1, 0), Memory.fresh(0.0))) == (1, 0)
+
+    def test_later_starts_are_for_work(self) -> None:
+        memory = self.rounds(5000.0, (1, 1), Memory.fresh(0.0)).memory
+        assert replicas(self.rounds(5010.0, (1, 0), memory)) == (1, 0)
+
+
 def test_a_quiet_time_is_told_as_such() -> None:
     assert decided(work(100, leased=8), (1, 1), (4, 4)).reason == ENOUGH
 

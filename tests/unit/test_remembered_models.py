@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 from segmented import spots, tiff
 
@@ -66,6 +68,33 @@ async def test_it_is_known_after_a_restart(triton: Sleeping, store: MemoryStore)
     cards = await RememberedModels(triton, store).models()
     triton.asleep = AWAY
     assert await RememberedModels(triton, store).models() == cards
+
+
+async def test_a_triton_that_was_there_while_nobody_asked_is_known(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class ComesUp(Sleeping):
+        async def models(self) -> list[ModelCard]:
+            self.asleep = AWAY if self.asked < 3 else None
+            return await super().models()
+
+    class Tells(MemoryStore):
+        def __init__(self) -> None:
+            super().__init__()
+            self.kept = asyncio.Event()
+
+        async def put(self, key: str, data: bytes) -> None:
+            await super().put(key, data)
+            self.kept.set()
+
+    monkeypatch.setattr(remembered_models, "LOOK_S", 0.0)
+    triton, store = ComesUp(), Tells()
+    lookout = asyncio.create_task(RememberedModels(triton, store).look_out())
+    async with asyncio.timeout(10.0):
+        await store.kept.wait()
+    lookout.cancel()
+    triton.asked = 0
+    assert await RememberedModels(triton, store).models() == triton.cards
 
 
 async def test_what_was_never_seen_is_not_known(triton: Sleeping, store: MemoryStore) -> None:
