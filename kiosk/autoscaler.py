@@ -43,8 +43,11 @@ class Round:
         backlog = self.snapshot.backlog
         if backlog is None:
             return "Backlog unknown."
+        counts = f"{backlog.jobs} jobs, {backlog.parts} parts, {backlog.leased} at work"
+        if self.is_held:
+            return f"{counts}."
         work = f"{self.decision.work_s:.0f} s of work for one unit, {self.decision.units} wanted"
-        return f"{backlog.jobs} jobs, {backlog.parts} parts, {backlog.leased} at work: {work}."
+        return f"{counts}: {work}."
 
     @property
     def is_change(self) -> bool:
@@ -104,6 +107,7 @@ class Autoscaler:
         self._memory: Memory | None = None
         self._reason = ""
         self._complaints: dict[str, str] = {}
+        self._led = False
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Until `stopping` is set; then step down, so that another can go on at once."""
@@ -165,6 +169,9 @@ class Autoscaler:
     def _leads(self) -> bool:
         leads = self._leadership is None or self._leadership.is_leader
         LEADER.set(leads)
+        if leads != self._led and self._leadership is not None:
+            log.info("This autoscaler %s.", "leads" if leads else "leads no longer")
+        self._led = leads
         return leads
 
     async def _look(self) -> Snapshot:

@@ -58,6 +58,7 @@ class Leadership:
         self._seen: LeaderRecord | None = None
         self._seen_s: float | None = None
         self._lead_until_s = float("-inf")
+        self._complaint = ""
 
     @property
     def is_leader(self) -> bool:
@@ -80,11 +81,17 @@ class Leadership:
         return self._seen.holder if self._seen else ""
 
     async def step(self) -> bool:
-        """One try to lead, or to go on leading; to be called every few seconds."""
+        """One try to lead, or to go on leading; to be called every few seconds.
+
+        The same complaint is logged once until there is an answer.
+        """
         try:
             await self._step()
+            self._complaint = ""
         except KioskError as error:
-            log.warning("Who leads cannot be looked up: %s", error)
+            if str(error) != self._complaint:
+                log.warning("Who leads cannot be looked up: %s", error)
+            self._complaint = str(error)
         return self.is_leader
 
     async def _step(self) -> None:

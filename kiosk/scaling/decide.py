@@ -121,8 +121,10 @@ class _Look:
 
     @property
     def _is_first_start(self) -> bool:
+        """Triton is starting, and there was no pause in which anybody saw it idle."""
+        is_starting = self.triton.desired > 0 and not self.triton.ready
         is_early = self.time_s - self.before.since_s < FIRST_START_S
-        return is_early and self.triton.desired > 0 and not self.triton.ready
+        return is_starting and is_early and math.isclose(self.before.busy_s, self.before.last_s)
 
     @property
     def before_lately(self) -> list[Want]:

@@ -238,6 +238,30 @@ async def test_it_stops_when_told_and_steps_down(bench: Bench) -> None:
     assert bench.records.record.holder == ""
 
 
+async def test_the_log_says_who_leads_from_when_to_when(
+    bench: Bench, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "kiosk.autoscaler")
+    autoscaler = bench.autoscaler(leads=True)
+    await bench.rounds(autoscaler, 2)
+    await bench.leadership.step()
+    await bench.rounds(autoscaler, 3)
+    assert [record.message for record in caplog.records] == [
+        "This autoscaler leads.",
+        "This autoscaler leads no longer.",
+    ]
+
+
+async def test_what_cannot_be_known_is_not_told(bench: Bench) -> None:
+    bench.queue.told = work(1200)
+    bench.cluster.failures[Role.TRITON] = Outage("away")
+    await bench.rounds(bench.autoscaler(), 1)
+    assert bench.lines == [
+        "Triton unknown; consumers 0. 999 jobs, 999 parts, 0 at work. The cluster does not answer:"
+        " everything stays as it is."
+    ]
+
+
 async def test_once_is_one_round_of_a_leader(bench: Bench) -> None:
     bench.queue.told = work(1200)
     await bench.autoscaler(leads=True).run_once()

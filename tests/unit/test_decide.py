@@ -292,6 +292,11 @@ class TestTheFirstStart:
         assert replicas(self.rounds(4180.0, (1, 0), Memory.fresh(0.0))) == (1, 1)
         assert replicas(self.rounds(4190.0, (1, 0), Memory.fresh(0.0))) == (1, 0)
 
+    def test_what_somebody_starts_by_hand_later_is_set_back(self) -> None:
+        idle = self.rounds(610.0, (1, 1), Memory.fresh(0.0))
+        assert replicas(idle) == (1, 0)
+        assert replicas(self.rounds(630.0, (1, 0), idle.memory)) == (1, 0)
+
     def test_later_starts_are_for_work(self) -> None:
         memory = self.rounds(5000.0, (1, 1), Memory.fresh(0.0)).memory
         assert replicas(self.rounds(5010.0, (1, 0), memory)) == (1, 0)

@@ -96,6 +96,17 @@ async def test_a_leader_that_cannot_write_stops_before_others_begin(
     assert not await a.step()
 
 
+async def test_an_outage_is_logged_once(
+    records: MemoryLeaderRecords, time: Time, caplog: pytest.LogCaptureFixture
+) -> None:
+    a = process(records, "a", time)
+    for failure in (Outage("away"), Outage("away"), None, Outage("away"), Outage("ill")):
+        records.failure = failure
+        await a.step()
+    told = [record.message.rpartition(" ")[2] for record in caplog.records]
+    assert told == ["away", "away", "ill"]
+
+
 async def test_who_steps_down_is_followed_at_once(records: MemoryLeaderRecords, time: Time) -> None:
     a, b = process(records, "a", time), process(records, "b", time)
     await a.step()
