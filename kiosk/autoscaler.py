@@ -17,7 +17,14 @@ from kiosk.errors import KioskError, WrongState
 from kiosk.leadership import Leadership
 from kiosk.ports import Backlog, Cluster, JobQueue, Role, RoleReplicas
 from kiosk.scaling import Decision, Memory, ScalingPolicy, Snapshot, decide
-from kiosk.telemetry import DECISIONS, LEADER, REPLICAS, WANTED_UNITS, WORK_SECONDS
+from kiosk.telemetry import (
+    DECISIONS,
+    LEADER,
+    REPLICAS,
+    STARTUP_SECONDS,
+    WANTED_UNITS,
+    WORK_SECONDS,
+)
 
 log = logging.getLogger(__name__)
 
@@ -108,6 +115,7 @@ class Autoscaler:
         self._reason = ""
         self._complaints: dict[str, str] = {}
         self._led = False
+        self._is_slow = False
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Until `stopping` is set; then step down, so that another can go on at once."""
@@ -231,6 +239,20 @@ class Autoscaler:
             if seen is not None:
                 REPLICAS.labels(role, "desired").set(seen.desired)
                 REPLICAS.labels(role, "ready").set(seen.ready)
+        self._watch_starts(done.decision.memory.starts.average_s or self._policy.startup_s)
         if not done.is_held:
             WANTED_UNITS.set(done.decision.units)
             WORK_SECONDS.set(done.decision.work_s)
+
+    def _watch_starts(self, startup_s: float) -> None:
+        """Tell once when starts begin to take much longer than was thought."""
+        STARTUP_SECONDS.set(startup_s)
+        was_slow, self._is_slow = self._is_slow, startup_s > 2 * self._policy.startup_s
+        if self._is_slow and not was_slow:
+            log.warning(
+                "Triton takes %.0f s to start, more than twice KIOSK_AUTOSCALER__STARTUP_S (%.0f)."
+                " Decisions go by what was measured, but whoever leads next knows only the setting."
+                ' What makes starts quick: docs/cluster.md, "Quick starts".',
+                startup_s,
+                self._policy.startup_s,
+            )

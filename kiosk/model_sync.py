@@ -1,7 +1,8 @@
 """`kiosk models sync`: keep a folder like a model repository elsewhere, for Triton to load from.
 
 A version appears in the folder complete or not at all, and the files beside the versions, such as
-config.pbtxt, come after them. Only what an earlier sync has brought is removed.
+config.pbtxt, come after them. Only what an earlier sync has brought is removed. Copies differ from
+their source in one thing: networks are called by their contents (`kiosk.graph_name`).
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
 from kiosk.errors import DISK_FULL, KioskError, Outage, PermanentError, TransientError
+from kiosk.graph_name import RENAMING_BYTES, is_network, name_networks
 from kiosk.jobs import plain_name
 from kiosk.ports import ModelSource, SourceFile
 
@@ -121,7 +123,7 @@ class ModelSync:
         prefix = f"{model}/{version}/"
         gone = {path for path in self._brought if path.startswith(prefix)}
         gone -= {file.path for file in files}
-        if not gone and all(self._is_there(file) for file in files):
+        if not gone and all(self._is_there(file, is_of_version=True) for file in files):
             return 0
         target = self._place(prefix + "_").parent
         partial, old = (target.with_name(f".{version}.{word}") for word in ("partial", "old"))
@@ -131,6 +133,7 @@ class ModelSync:
             place = partial / file.path.removeprefix(prefix)
             place.parent.mkdir(parents=True, exist_ok=True)
             await self._fetch(file, place)
+        name_networks(partial)
         if target.exists():
             target.rename(old)
         partial.rename(target)
@@ -158,10 +161,12 @@ class ModelSync:
         if size_bytes != file.size_bytes:
             raise TransientError(f"'{file.path}' changed while it was copied; it is left for now.")
 
-    def _is_there(self, file: SourceFile) -> bool:
+    def _is_there(self, file: SourceFile, *, is_of_version: bool = False) -> bool:
         place = self._place(file.path)
-        is_known = self._brought.get(file.path) == file.mark
-        return is_known and place.is_file() and place.stat().st_size == file.size_bytes
+        if self._brought.get(file.path) != file.mark or not place.is_file():
+            return False
+        added_bytes = RENAMING_BYTES if is_of_version and is_network(place) else 0
+        return place.stat().st_size == file.size_bytes + added_bytes
 
     def _remove(self, paths: Iterable[str]) -> int:
         """Remove files that were brought and are gone from the source; Triton's entry first."""

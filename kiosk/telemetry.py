@@ -105,6 +105,10 @@ WANTED_UNITS = Gauge(
 WORK_SECONDS = Gauge(
     "kiosk_autoscaler_work_seconds", "Time that one unit would take for the backlog."
 )
+STARTUP_SECONDS = Gauge(
+    "kiosk_autoscaler_startup_seconds",
+    "Time from asking for replicas of Triton until they are ready, measured; at first the setting.",
+)
 DECISIONS = Counter(
     "kiosk_autoscaler_decisions",
     "Decisions: changed, kept, held (something could not be seen), conflict, failed.",
@@ -149,7 +153,10 @@ def software_version() -> str:
 
 
 # Gauges without labels are there from the start, as 0. In another role that would say something.
-_OF_ROLES = {"consumer": (SLOTS, PARTS_IN_HAND), "autoscaler": (WANTED_UNITS, WORK_SECONDS, LEADER)}
+_OF_ROLES = {
+    "consumer": (SLOTS, PARTS_IN_HAND),
+    "autoscaler": (WANTED_UNITS, WORK_SECONDS, STARTUP_SECONDS, LEADER),
+}
 
 
 def tell_role(role: str) -> None:

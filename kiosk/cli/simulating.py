@@ -10,16 +10,13 @@ import typer
 
 from kiosk.cli.terminal import app, console, errors
 from kiosk.errors import InvalidRequest
-from kiosk.settings import CHECKOUT, Settings
+from kiosk.settings import Settings
 
 if TYPE_CHECKING:
     from kiosk.scaling import ScalingPolicy
     from kiosk.simulation.arrivals import Trace
     from kiosk.simulation.engine import Run
     from kiosk.simulation.scenario import Scenario
-
-PRICES = CHECKOUT / "deploy" / "prices.toml"
-
 
 Traces = Annotated[
     list[str] | None,
@@ -41,10 +38,11 @@ Policies = Annotated[
     ),
 ]
 PriceFile = Annotated[
-    Path,
+    Path | None,
     typer.Option(
-        help="Rates and prices; copy this file and put in yours.",
-        show_default="deploy/prices.toml",
+        metavar="FILE.toml",
+        help="Rates and prices. Default: the examples that come with the kiosk; --show-prices"
+        " prints them, to be copied and filled with yours.",
     ),
 ]
 Rates = Annotated[str, typer.Option(metavar="TABLE", help="Table of the price file.")]
@@ -76,7 +74,7 @@ Out = Annotated[
 def simulate(
     trace: Traces = None,
     policy: Policies = None,
-    prices: PriceFile = PRICES,
+    prices: PriceFile = None,
     rates: Rates = "published",
     max_gpus: Annotated[int, typer.Option(min=1, help="Most GPU nodes.")] = 8,
     startup_s: StartupText = "90-600",
@@ -85,6 +83,9 @@ def simulate(
     between_zones: BetweenZones = 0.0,
     seed: Annotated[int, typer.Option(help="The same seed gives the same figures.")] = 1,
     out: Out = None,
+    show_prices: Annotated[
+        bool, typer.Option("--show-prices", help="Print the examples of prices, nothing else.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
 ) -> None:
     """Try scaling policies against arrivals: waits, GPU hours and dollars, without a cluster.
@@ -101,16 +102,21 @@ def simulate(
 
     `KIOSK_AUTOSCALER__DRAIN_S=60 kiosk simulate --trace screen --policy kiosk`
 
+    `kiosk simulate --show-prices > my.toml`
+
     `kiosk simulate --trace week.csv --prices my.toml --rates mine --out simulation`, where week.csv
     has lines as `3600,25,1.4,interactive` below `time_s,images,megapixels,priority`.
     """
     from kiosk.bootstrap import make_scaling_policy
     from kiosk.simulation.policies import default_names, policy_named
-    from kiosk.simulation.prices import read_prices
+    from kiosk.simulation.prices import SHIPPED, read_prices
     from kiosk.simulation.scenario import Scenario
 
+    if show_prices:
+        print(SHIPPED.read_text(encoding="utf-8"), end="")
+        return
     scenario = Scenario(
-        prices=read_prices(prices, rates),
+        prices=read_prices(prices or SHIPPED, rates),
         max_gpus=max_gpus,
         start_s=_seconds(startup_s),
         preemptions_per_node_h=preemptions_per_h,

@@ -10,3 +10,4 @@ from kiosk.scaling.policy import ScalingPolicy as ScalingPolicy
 from kiosk.scaling.snapshot import Memory as Memory
 from kiosk.scaling.snapshot import Snapshot as Snapshot
 from kiosk.scaling.snapshot import Want as Want
+from kiosk.scaling.starts import Starts as Starts

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from kiosk.ports import RoleReplicas
 from kiosk.scaling.policy import ScalingPolicy
@@ -50,16 +50,18 @@ class Decision:
 def decide(snapshot: Snapshot, policy: ScalingPolicy) -> Decision:
     """The replicas that the policy asks for; what could not be asked stays as it is.
 
-    Triton and consumers make sense only together, so both are held when one cannot be asked.
+    Triton and consumers make sense only together, so both are held when one cannot be asked. Where
+    starts of Triton are measured to take longer than the policy's `startup_s`, that counts.
     """
     if snapshot.backlog is None:
         return _held(snapshot, UNSEEN_BACKLOG)
     if snapshot.triton is None or snapshot.consumers is None:
         return _held(snapshot, UNSEEN_CLUSTER)
+    starts = snapshot.memory.starts.looked(snapshot.time_s, snapshot.triton)
+    memory = replace(snapshot.memory, starts=starts)
+    policy = replace(policy, startup_s=starts.startup_s(policy.startup_s))
     work = work_of(snapshot.backlog, policy)
-    look = _Look(
-        snapshot.time_s, snapshot.memory, work, snapshot.triton, snapshot.consumers, policy
-    )
+    look = _Look(snapshot.time_s, memory, work, snapshot.triton, snapshot.consumers, policy)
     return look.decision()
 
 
@@ -108,6 +110,7 @@ class _Look:
             reason=self._reason(triton, consumers, wanted, units),
             memory=self.before.seen(
                 Want(self.time_s, wanted, need),
+                self.before.starts.asked_for(self.time_s, self.triton, triton),
                 is_busy=self.work.is_any or self._is_first_start,
                 kept_s=self.policy.cool_down_s,
             ),

@@ -16,7 +16,7 @@ class ScalingPolicy:
 
     Attributes:
         drain_s: the backlog is to be done within this time, once new nodes are up.
-        startup_s: from asking for a replica of Triton until it is ready.
+        startup_s: from asking for a replica of Triton until it is ready; more where it is measured.
         cool_down_s: replicas fall only to the most that was wanted in this time.
         idle_s: they fall to the least only when there was no work for this time.
         tolerance_ratio: so much more than is there may be wanted before another unit is started.

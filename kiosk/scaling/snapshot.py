@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from kiosk.ports import Backlog, RoleReplicas
+from kiosk.scaling.starts import Starts
 
 __all__ = ["Memory", "RoleReplicas", "Snapshot", "Want"]
 
@@ -29,12 +30,14 @@ class Memory:
         busy_s: when there was work last; at first `since_s`, as if there had been until then.
         last_s: when the last decision was made.
         wants: of the cool-down, the oldest first.
+        starts: of Triton, and how long they take.
     """
 
     since_s: float
     busy_s: float
     last_s: float
     wants: tuple[Want, ...] = ()
+    starts: Starts = field(default_factory=Starts)
 
     @classmethod
     def fresh(cls, time_s: float) -> Memory:
@@ -46,17 +49,22 @@ class Memory:
         gap_s = time_s - self.last_s
         moved = tuple(replace(want, time_s=want.time_s + gap_s) for want in self.wants)
         return Memory(
-            since_s=self.since_s + gap_s, busy_s=self.busy_s + gap_s, last_s=time_s, wants=moved
+            since_s=self.since_s + gap_s,
+            busy_s=self.busy_s + gap_s,
+            last_s=time_s,
+            wants=moved,
+            starts=self.starts.unseen(),
         )
 
-    def seen(self, want: Want, *, is_busy: bool, kept_s: float) -> Memory:
-        """With what is wanted now, and without what was wanted longer than `kept_s` ago."""
+    def seen(self, want: Want, starts: Starts, *, is_busy: bool, kept_s: float) -> Memory:
+        """With what is wanted and starts now, and without what was wanted `kept_s` ago."""
         young = tuple(w for w in self.wants if w.time_s >= want.time_s - kept_s)
         return Memory(
             since_s=self.since_s,
             busy_s=want.time_s if is_busy else self.busy_s,
             last_s=want.time_s,
             wants=(*young, want),
+            starts=starts,
         )
 
 

@@ -24,7 +24,7 @@ class AutoscalerSettings(Group):
         ge=0,
         description="From asking for a replica of Triton until it is ready: a GPU node starts,"
         " pulls the image and loads the models. What ready replicas get done meanwhile needs no new"
-        " node.",
+        " node. The least to go by: where starts are measured to take longer, that counts.",
     )
     cool_down_s: float = Field(
         300.0,

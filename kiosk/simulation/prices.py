@@ -9,9 +9,12 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from kiosk.errors import InvalidRequest
 
+SHIPPED = Path(__file__).with_name("prices.toml")
+"""Examples, to be copied; part of the package, so that they are wherever the kiosk is."""
+
 
 class Prices(BaseModel):
-    """One table of the file; `deploy/prices.toml` says where its numbers come from."""
+    """One table of the file; that of `SHIPPED` says where its numbers come from."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from kiosk.exposure import check_exposure
-from kiosk.local_redis import COMMANDS, PREFIX, USER
+from kiosk.local_redis import COMMANDS, NOBODY, PREFIX, USER
 from kiosk.settings import Settings
 from kiosk.triton_secret import restriction
 from tests.deploy.rendering import BASE, DEPLOY
@@ -108,7 +108,7 @@ def test_redis_has_the_users_of_the_cluster() -> None:
     users = redis_users(SERVICES["redis"]["command"])
     rights = [f"~{PREFIX}*", "resetchannels", f"&{PREFIX}*", *COMMANDS.split()]
     assert users[USER] == ["on", ">${REDIS_PASSWORD}", *rights]
-    assert users["default"] == ["off"]
+    assert users["default"] == NOBODY.split()[2:]
     rights = ["-@all", "+ping", "+bgsave", "+lastsave", "+info"]
     assert users["backup"] == ["on", ">${REDIS_PASSWORD}", *rights]
 

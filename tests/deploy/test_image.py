@@ -42,6 +42,16 @@ def test_it_runs_as_a_user_by_number() -> None:
     assert re.findall(r"^USER (.+)$", TEXT, re.M) == ["10001:10001"]
 
 
+def test_the_package_has_all_that_is_no_python() -> None:
+    """What is installed in the image is no checkout."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    patterns = project["tool"]["setuptools"]["package-data"]["kiosk"]
+    shipped = {path for pattern in patterns for path in (ROOT / "kiosk").glob(pattern)}
+    files = {path for path in (ROOT / "kiosk").rglob("*") if path.is_file()}
+    code = {path for path in files if path.suffix in {".py", ".pyi", ".pyc"}}
+    assert shipped == files - code
+
+
 def test_its_variables_are_settings() -> None:
     names = set(re.findall(r"\b(KIOSK_\w+)=", TEXT))
     assert names <= setting_names(Settings())

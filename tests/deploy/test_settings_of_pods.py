@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from kiosk.exposure import check_exposure
-from kiosk.local_redis import COMMANDS, PREFIX, USER
+from kiosk.local_redis import COMMANDS, NOBODY, PREFIX, USER
 from kiosk.settings import Settings
 from kiosk.triton_secret import restriction
 from tests.deploy.rendering import (
@@ -210,7 +210,7 @@ def test_redis_is_set_up_as_kiosk_up_sets_up_its_own(objects: Objects) -> None:
         return
     container = pod_of(named(objects, "StatefulSet", "redis"))["containers"][0]
     users = redis_users(container["command"])
-    assert users["default"] == ["off"]
+    assert users["default"] == NOBODY.split()[2:]
     rights = [f"~{PREFIX}*", "resetchannels", f"&{PREFIX}*", *COMMANDS.split()]
     assert users[USER] == ["on", ">$(REDIS_PASSWORD)", *rights]
     volume = pod_of(named(objects, "StatefulSet", "redis"))["volumes"][0]

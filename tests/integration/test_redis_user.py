@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import subprocess
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,33 +19,40 @@ from kiosk.adapters.redis_queue import RedisQueue
 from kiosk.adapters.redis_rollouts import RedisRolloutBook
 from kiosk.api_keys import new_api_key
 from kiosk.callers import Scope
-from kiosk.errors import TransientError
+from kiosk.errors import PermanentError, TransientError
 from kiosk.jobs import Job, JobState, Part, PartKind, new_id
 from kiosk.local_redis import redis_conf, redis_url
-from kiosk.machine import free_port
+from kiosk.machine import free_port, server_files
 from kiosk.queue_policy import QueuePolicy
 from kiosk.rollouts import Rollout
+from kiosk.settings import CHECKOUT
 
 PASSWORD = "secret-of-this-test"
 
 
-@pytest.fixture(scope="module")
-def port(redis_binary: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
-    """Port of a Redis with the configuration of `kiosk up`."""
-    folder, port = tmp_path_factory.mktemp("a folder"), free_port()
+@contextmanager
+def running(binary: Path, folder: Path, port: int) -> Iterator[subprocess.Popen[bytes]]:
+    """A Redis with the configuration of `kiosk up`, ready."""
     (folder / "redis.conf").write_text(redis_conf(folder, port, PASSWORD, 2**30))
-    process = subprocess.Popen([redis_binary, folder / "redis.conf"], stdout=subprocess.DEVNULL)
+    process = subprocess.Popen([binary, folder / "redis.conf"], stdout=subprocess.DEVNULL)
     try:
         for _ in range(400):
             try:
                 redis.Redis.from_url(redis_url(port, PASSWORD)).ping()
                 break
-            except redis.ConnectionError:
+            except (redis.ConnectionError, redis.BusyLoadingError):
                 time.sleep(0.02)  # nothing to wait on but the port
-        yield port
+        yield process
     finally:
         process.terminate()
         process.wait(10)
+
+
+@pytest.fixture(scope="module")
+def port(redis_binary: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
+    folder, port = tmp_path_factory.mktemp("a folder"), free_port()
+    with running(redis_binary, folder, port):
+        yield port
 
 
 @pytest.fixture
@@ -98,6 +107,37 @@ async def test_the_whole_life_of_jobs(port: int) -> None:
     assert (await queue.backlog()).jobs == 0
     for job_id in (one.id, two.id, three.id):
         await queue.delete(job_id)
+    await queue.close()
+
+
+def binaries() -> list[Path]:
+    """That of `make setup` and the machine's own: they read their files in different ways."""
+    own = [Path(found)] if (found := shutil.which("redis-server")) else []
+    with suppress(PermanentError):
+        own.append(server_files(CHECKOUT / ".servers").redis_server)
+    return own
+
+
+def wait_until_written(job_id: str, folder: Path) -> None:
+    """Redis may let a second or two pass."""
+    for _ in range(500):
+        if any(job_id.encode() in file.read_bytes() for file in folder.rglob("*.aof")):
+            return
+        time.sleep(0.02)
+
+
+@pytest.mark.parametrize("binary", binaries(), ids=str)
+async def test_jobs_are_there_after_a_kill(binary: Path, tmp_path: Path) -> None:
+    """A job is written in one transaction, which Redis has to read back with somebody's rights."""
+    port = free_port()
+    with running(binary, tmp_path, port) as process:
+        queue = RedisQueue(redis_url(port, PASSWORD), QueuePolicy())
+        one = await queue.submit(job())
+        await asyncio.to_thread(wait_until_written, one.id, tmp_path)
+        process.kill()
+        process.wait(10)
+    with running(binary, tmp_path, port):
+        assert (await queue.get(one.id)).owner == one.owner
     await queue.close()
 
 

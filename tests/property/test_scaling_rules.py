@@ -9,10 +9,11 @@ from itertools import pairwise
 
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from small_fleet import Fleet, reversals
+from small_fleet import POLL_S, Fleet, reversals
 
 from kiosk.ports import Backlog, ModelLoad
-from kiosk.scaling import Memory, RoleReplicas, ScalingPolicy, Snapshot, Want, decide
+from kiosk.scaling import Memory, RoleReplicas, ScalingPolicy, Snapshot, Starts, Want, decide
+from kiosk.scaling.starts import MOST_S, Ask
 
 # As rarely as in a real backlog, some numbers are nonsense.
 PACES = st.one_of(st.just(0.0), st.floats(1e3, 1e8), st.just(math.inf), st.just(math.nan))
@@ -55,12 +56,25 @@ def policies(draw: st.DrawFn) -> ScalingPolicy:
     )
 
 
+MEASURED = st.one_of(st.none(), st.floats(0, MOST_S))
+
+
+@st.composite
+def starts(draw: st.DrawFn, times: list[float]) -> Starts:
+    """Some that are measured at these times, or were."""
+    asked = [Ask(time_s, draw(SIZES)) for time_s in times if draw(st.booleans())]
+    asked.sort(key=lambda ask: ask.replicas)
+    return Starts(average_s=draw(MEASURED), asked=tuple(asked), ready=draw(SIZES))
+
+
 @st.composite
 def memories(draw: st.DrawFn) -> Memory:
     times = sorted(draw(st.lists(TIMES, min_size=3, max_size=8)))
     wants = tuple(Want(time_s, draw(SIZES), draw(SIZES)) for time_s in times[1:-1])
     busy_s = draw(st.sampled_from(times))
-    return Memory(since_s=times[0], busy_s=busy_s, last_s=times[-1], wants=wants)
+    return Memory(
+        since_s=times[0], busy_s=busy_s, last_s=times[-1], wants=wants, starts=draw(starts(times))
+    )
 
 
 @st.composite
@@ -192,6 +206,35 @@ def test_a_constant_load_gets_constant_replicas(load: float, startup_s: int) -> 
     assert abs(fleet.wanted_triton[-1] - math.ceil(load)) <= 1
 
 
+@settings(max_examples=25)
+@given(load=st.floats(0.02, 7.5), startup_s=st.integers(10, 900), measured_s=MEASURED)
+def test_whatever_was_measured_before_replicas_are_constant(
+    load: float, startup_s: int, measured_s: float | None
+) -> None:
+    fleet = Fleet(ScalingPolicy(), startup_s)
+    fleet.memory = replace(fleet.memory, starts=Starts(average_s=measured_s))
+    fleet.run(9000, lambda _: load)
+    assert reversals(fleet.wanted_triton) <= 2
+    assert len(set(fleet.wanted_triton[-200:])) <= 2
+
+
+@given(snapshots(), policies())
+def test_what_was_measured_stays_within_reason(snapshot: Snapshot, policy: ScalingPolicy) -> None:
+    average_s = decide(snapshot, policy).memory.starts.average_s
+    assert average_s is None or 0 <= average_s <= MOST_S
+
+
+@settings(max_examples=20)
+@given(load=st.floats(0.5, 6.0), startup_s=st.integers(5, 900))
+def test_what_is_measured_is_what_starts_take(load: float, startup_s: int) -> None:
+    """To the next look, where no start is cut short."""
+    fleet = Fleet(ScalingPolicy(), startup_s)
+    fleet.run(3000, lambda _: load)
+    average_s = fleet.memory.starts.average_s
+    assert average_s is not None
+    assert startup_s <= average_s <= startup_s + POLL_S
+
+
 @settings(max_examples=20)
 @given(load=st.floats(0.5, 6.0), seed=st.integers(0, 1000))
 def test_a_pace_that_is_measured_badly_does_not_shake_replicas(load: float, seed: int) -> None:
@@ -229,7 +272,8 @@ def test_a_burst_is_always_done_and_leaves_nothing_running(
     policy = ScalingPolicy(max_triton=most, drain_s=drain_s)
     fleet = Fleet(policy, startup_s, open_parts=parts)
     work_s = parts / policy.slots_per_unit
-    longest_s = startup_s + max(work_s / most, drain_s + policy.startup_s) * 1.2 + 100
+    known_s = max(policy.startup_s, startup_s + POLL_S)  # set or measured
+    longest_s = startup_s + max(work_s / most, drain_s + known_s) * 1.2 + 100
     fleet.run(math.ceil(longest_s), lambda _: 0.0)
     assert fleet.open_parts == 0
     fleet.run(math.ceil(policy.cool_down_s + policy.idle_s) + 100, lambda _: 0.0)

@@ -301,6 +301,35 @@ async def test_metrics_say_what_is_wanted_and_what_is_there(bench: Bench) -> Non
     assert (decisions("changed"), decisions("kept")) == (changed + 1, kept + 1)
 
 
+async def test_starts_are_measured_and_slow_ones_are_told_once(
+    bench: Bench, caplog: pytest.LogCaptureFixture
+) -> None:
+    autoscaler = bench.autoscaler()
+    bench.queue.told = work(1200)
+    await bench.rounds(autoscaler, 1)
+    value = REGISTRY.get_sample_value
+    assert value("kiosk_autoscaler_startup_seconds") == 180  # the setting
+    await bench.rounds(autoscaler, 39)
+    bench.cluster.all_ready()
+    await bench.rounds(autoscaler, 5)
+    assert value("kiosk_autoscaler_startup_seconds") == 400
+    told = [record.message for record in caplog.records]
+    assert len(told) == 1
+    assert "takes 400 s to start, more than twice KIOSK_AUTOSCALER__STARTUP_S (180)" in told[0]
+
+
+async def test_a_start_during_which_something_was_unseen_is_not_measured(bench: Bench) -> None:
+    autoscaler = bench.autoscaler()
+    bench.queue.told = work(1200)
+    await bench.rounds(autoscaler, 2)
+    bench.queue.told = Outage("Redis is away.")
+    await bench.rounds(autoscaler, 1)
+    bench.queue.told = work(1200)
+    bench.cluster.all_ready()
+    await bench.rounds(autoscaler, 2)
+    assert REGISTRY.get_sample_value("kiosk_autoscaler_startup_seconds") == 180
+
+
 def test_the_policy_is_that_of_the_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     assert make_scaling_policy(Settings()) == ScalingPolicy()
     monkeypatch.setenv("KIOSK_AUTOSCALER__DRAIN_S", "60")

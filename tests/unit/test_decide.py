@@ -14,6 +14,7 @@ from kiosk.scaling import (
     RoleReplicas,
     ScalingPolicy,
     Snapshot,
+    Starts,
     Want,
     decide,
 )
@@ -82,6 +83,12 @@ def test_what_ready_ones_get_done_meanwhile_needs_no_new_one() -> None:
     # Two units do 360 s of it while others start, and 300 s each afterwards.
     assert decided(work(960), (2, 2), (8, 8)).triton == 2
     assert decided(work(1400), (2, 2), (8, 8)).triton == 4
+
+
+def test_slow_starts_that_were_measured_leave_more_time_to_ready_ones() -> None:
+    slow = replace(QUIET, starts=Starts(average_s=600))
+    assert decided(work(1400), (2, 2), (8, 8), slow).triton == 2  # 4 of them by the setting
+    assert decided(work(900), memory=slow).triton == 3  # from zero nothing is done meanwhile
 
 
 def test_replicas_that_are_starting_count() -> None:

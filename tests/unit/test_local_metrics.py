@@ -9,6 +9,7 @@ import yaml
 from kiosk.local import choose_addresses, kiosk_roles, make_folders
 from kiosk.local_metrics import prometheus_config
 from kiosk.settings import Settings
+from kiosk.settings.access import ServerSettings
 from kiosk.settings.local import LocalSettings
 
 
@@ -24,7 +25,11 @@ def test_each_kind_of_process_is_a_job_with_all_its_processes() -> None:
 
 
 def test_each_process_keeps_a_status_port_of_its_own(tmp_path: Path) -> None:
-    settings = Settings(home=tmp_path, local=LocalSettings(consumers=3))
+    settings = Settings(
+        home=tmp_path,
+        local=LocalSettings(consumers=3),
+        listen=ServerSettings(grpc_port=0, web_port=0),
+    )
     make_folders(tmp_path)
     addresses = choose_addresses(settings)
     told = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +72,15 @@ def test_our_policy_has_the_settings_of_the_autoscaler(
     monkeypatch.setenv("KIOSK_AUTOSCALER__DRAIN_S", "9999")
     slow = json.loads(simulate(*arguments).stdout)
     assert quick[0]["peak_gpus"] > slow[0]["peak_gpus"] == 1
+
+
+def test_the_examples_of_prices_are_a_price_file(short: Path, tmp_path: Path) -> None:
+    shown = simulate("--show-prices").stdout
+    assert "aim" in tomllib.loads(shown)
+    copied = tmp_path / "my.toml"
+    copied.write_text(shown)
+    arguments = ("--trace", short, "--policy", "kiosk", "--json")
+    assert simulate(*arguments, "--prices", copied).stdout == simulate(*arguments).stdout
 
 
 def test_files_and_a_picture(short: Path, tmp_path: Path) -> None:

@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 from kiosk.errors import InvalidRequest
-from kiosk.settings import CHECKOUT
 from kiosk.simulation.arrivals import DAY_S, TRACES, Arrival, Trace, read_trace
 from kiosk.simulation.engine import Run, run
 from kiosk.simulation.figures import figures_of
@@ -18,7 +17,7 @@ from kiosk.simulation.fleet import Fleet
 from kiosk.simulation.open_work import OpenWork
 from kiosk.simulation.pace import Pace
 from kiosk.simulation.policies import Fixed
-from kiosk.simulation.prices import Prices, read_prices
+from kiosk.simulation.prices import SHIPPED, Prices, read_prices
 from kiosk.simulation.scenario import Scenario
 from kiosk.simulation.view import Policy, View, Wanted
 
@@ -247,14 +246,14 @@ def test_a_file_that_is_no_trace_is_refused(tmp_path: Path, text: str) -> None:
 
 
 def test_the_shipped_prices_give_the_published_bill() -> None:
-    prices = read_prices(CHECKOUT / "deploy/prices.toml", "published")
+    prices = read_prices(SHIPPED, "published")
     assert prices.megapixels_per_gpu_s * 8 == pytest.approx(50.5, rel=0.01)
     hours = 1e6 / (8 * prices.megapixels_per_gpu_s) / 3600
     assert hours == pytest.approx(5.5, rel=0.01)
     bill = {"gpu_node_s": hours * 8 * 3600, "consumer_s": hours * 32 * 3600, "megapixels": 1e6}
     assert prices.dollars(**bill) == pytest.approx(85, abs=1)
     assert prices.dollars(**bill, between_zones_ratio=0.5) == pytest.approx(250, abs=1)
-    assert read_prices(CHECKOUT / "deploy/prices.toml", "aim") != prices
+    assert read_prices(SHIPPED, "aim") != prices
 
 
 @pytest.mark.parametrize(
