@@ -9,6 +9,7 @@ from segmented import spots, tiff
 
 from kiosk import remembered_models
 from kiosk.adapters.image_files import ImageFileReader
+from kiosk.bootstrap import _looking_out
 from kiosk.callers import LOCAL
 from kiosk.errors import MODEL_NOT_LOADED, MODEL_SERVER_AWAY, Outage
 from kiosk.jobs import JobState
@@ -89,10 +90,8 @@ async def test_a_triton_that_was_there_while_nobody_asked_is_known(
 
     monkeypatch.setattr(remembered_models, "LOOK_S", 0.0)
     triton, store = ComesUp(), Tells()
-    lookout = asyncio.create_task(RememberedModels(triton, store).look_out())
-    async with asyncio.timeout(10.0):
+    async with asyncio.timeout(10.0), _looking_out(RememberedModels(triton, store)):
         await store.kept.wait()
-    lookout.cancel()
     triton.asked = 0
     assert await RememberedModels(triton, store).models() == triton.cards
 
