@@ -155,6 +155,7 @@ def up(settings: Settings, roles: Roles | None = None, say: Say | None = None) -
                 for name in ("kiosk.json", PROMETHEUS_FILE):
                     (home / "run" / name).unlink(missing_ok=True)
                 supervisor.stop()
+                remove_shared_memory(shared_memory_prefix(home))
     say("Kiosk has stopped.")
     return 0
 
@@ -325,7 +326,8 @@ def shared_memory_prefix(home: Path) -> str:
 
 
 def remove_shared_memory(prefix: str, folder: Path = Path("/dev/shm")) -> None:
-    """Free what a killed Triton of this home left in shared memory; the lock makes it ours."""
+    """Free what a Triton of this home left in shared memory when it was killed, or did not stop in
+    time; the lock makes it ours."""
     for file in folder.glob(f"{prefix}*"):
         file.unlink(missing_ok=True)
 

@@ -14,7 +14,7 @@ import pytest
 import redis
 
 from kiosk.errors import PermanentError
-from kiosk.local import RunningKiosk, running, triton_is_live
+from kiosk.local import RunningKiosk, running, shared_memory_prefix, triton_is_live
 from kiosk.machine import server_files
 from kiosk.settings import Settings
 
@@ -157,8 +157,11 @@ def test_starts_serves_refuses_a_second_one_and_leaves_nothing(kiosk: Kiosk):
 
     pids = kiosk.processes()
     assert len(pids) >= 6  # supervisor, redis, triton, its stub, two idle children
+    left = Path("/dev/shm") / f"{shared_memory_prefix(kiosk.home)}left"
+    left.touch()  # as by a Triton that had to be killed
     assert kiosk.stop(signal.SIGINT) == 0
     assert kiosk.processes() == {}
+    assert not left.exists()
     assert not any(Path(f"/proc/{pid}").exists() for pid in pids)
     assert running(kiosk.home) is None
     assert not (kiosk.home / "run" / "kiosk.json").exists()
