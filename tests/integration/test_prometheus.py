@@ -133,6 +133,7 @@ def prometheus(
                 wait_until(lambda: prometheus.has("sum(kiosk_job_duration_seconds_count) > 0"))
         wait_until(lambda: prometheus.has("sum(rate(kiosk_job_duration_seconds_count[1m])) > 0"))
         wait_until(lambda: prometheus.has("sum(rate(nv_inference_count[1m])) > 0"))
+        wait_until(lambda: prometheus.has("kiosk_model_slot_px_per_second"))
         yield prometheus
     finally:
         prometheus.stop()
