@@ -12,7 +12,6 @@ import signal
 import tempfile
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import BinaryIO
 
@@ -242,7 +241,7 @@ async def _serve(settings: Settings, queue: RedisQueue, stopping: asyncio.Event)
     stop_tracing()
 
 
-@asynccontextmanager
+@contextlib.asynccontextmanager
 async def _looking_out(models: InferenceClient) -> AsyncIterator[None]:
     """Where models are remembered, they are looked at also while nobody asks."""
     if not isinstance(models, RememberedModels):

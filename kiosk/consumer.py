@@ -276,11 +276,11 @@ class Consumer:
             context = replace(context, job=job)
             await pipeline.run(context, parts[0])
             joining_s = await self._join(context)
-            count_pixels(lease, 1)
+            count_pixels(job)
             return partial(self._succeed, lease, 1, notes, planning_s, joining_s)
         if lease.part.kind is PartKind.PART:
             await pipeline.run(context, lease.part)
-            count_pixels(lease, 1)
+            count_pixels(lease.job)
             return partial(self._queue.complete, lease)
         return partial(self._succeed, lease, joining_s=await self._join(context))
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from kiosk import tracing
-from kiosk.jobs import Lease
+from kiosk.jobs import Job, Lease
 from kiosk.logs import about_job
 from kiosk.telemetry import PART_SECONDS, PARTS, PARTS_IN_HAND, PIXELS, STEP_SECONDS
 
@@ -55,11 +55,9 @@ def _attributes(lease: Lease) -> tracing.Attributes:
     }
 
 
-def count_pixels(lease: Lease, parts: int) -> None:
-    """Count the pixels of so many parts of a job as done; all have about the same share."""
-    job = lease.job
-    share = parts / max(parts, job.parts_total)
-    PIXELS.labels(job.pipeline, job.model).inc(job.work_px * share)
+def count_pixels(job: Job) -> None:
+    """Count the pixels of a part of a job as done; all parts have about the same share."""
+    PIXELS.labels(job.pipeline, job.model).inc(job.work_px / max(1, job.parts_total))
 
 
 @contextmanager

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import Any, BinaryIO
 
 import obstore
 from obstore.exceptions import BaseError
-from obstore.store import LocalStore, from_url
+from obstore.store import LocalStore
 
-from kiosk.adapters.store_errors import translated
+from kiosk.adapters.buckets import open_bucket
+from kiosk.adapters.store_errors import asking
 from kiosk.errors import PermanentError
 from kiosk.ports import SourceFile
 
@@ -27,10 +27,9 @@ class ObstoreModelSource:
     """
 
     def __init__(self, url: str, retry_s: float = 30.0) -> None:
-        again = {"max_retries": 100, "retry_timeout": timedelta(seconds=retry_s)}
         try:
             if "://" in url:
-                self._store: Any = from_url(cast(Any, url), retry_config=cast(Any, again))
+                self._store: Any = open_bucket(url, retry_s)
             elif Path(url).is_dir():
                 self._store = LocalStore(url)
             else:
@@ -42,23 +41,19 @@ class ObstoreModelSource:
             ) from error
 
     async def files(self) -> list[SourceFile]:
-        try:
+        with asking("list", "models"):
             found = [
                 SourceFile(str(item["path"]), int(item["size"]), _mark(item))
                 async for batch in obstore.list(self._store)
                 for item in batch
             ]
-        except (BaseError, OSError) as error:
-            raise translated(error, "models") from error
         return sorted(found, key=lambda file: file.path)
 
     async def fetch(self, file: SourceFile, target: BinaryIO) -> None:
-        try:
+        with asking("read", file.path):
             answer = await obstore.get_async(self._store, file.path)
             async for chunk in answer.stream(min_chunk_size=CHUNK_BYTES):
                 target.write(chunk)
-        except (BaseError, OSError) as error:
-            raise translated(error, file.path) from error
 
 
 def _mark(item: Any) -> str:

@@ -7,13 +7,13 @@ import contextlib
 import os
 import shutil
 from collections.abc import AsyncIterator
-from datetime import timedelta
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import Any, BinaryIO
 
 import obstore
-from obstore.store import LocalStore, from_url
+from obstore.store import LocalStore
 
+from kiosk.adapters.buckets import open_bucket
 from kiosk.adapters.store_errors import asking
 from kiosk.adapters.store_reader import buffered
 from kiosk.errors import DISK_FULL, NotFound, Outage
@@ -38,9 +38,7 @@ class ObstoreObjectStore:
         self._store: Any
         self._folder: Path | None = None
         if "://" in url:
-            # No client options beside it: they would replace those of the environment.
-            again = {"max_retries": 100, "retry_timeout": timedelta(seconds=retry_s)}
-            self._store = from_url(cast(Any, url), retry_config=cast(Any, again))
+            self._store = open_bucket(url, retry_s)
         else:
             self._folder = Path(url)
             self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)

@@ -11,16 +11,13 @@ from __future__ import annotations
 import json
 import secrets
 from dataclasses import asdict
-from typing import Any
 
-import redis.asyncio as redis
-
+from kiosk.adapters.redis_connection import connect
 from kiosk.adapters.redis_errors import translated
 from kiosk.api_keys import ApiKey
 from kiosk.callers import Scope
 from kiosk.errors import NotFound
 
-SOCKET_TIMEOUT_S = 10.0
 SIGNING_SECRET_BYTES = 32
 
 
@@ -28,10 +25,7 @@ class RedisKeyRing:
     """`ports.KeyRing` over one Redis server."""
 
     def __init__(self, url: str, prefix: str = "{kiosk}") -> None:
-        # Any: as in RedisQueue.
-        self._redis: Any = redis.Redis.from_url(
-            url, decode_responses=True, socket_timeout=SOCKET_TIMEOUT_S, health_check_interval=15
-        )
+        self._redis = connect(url)
         self._keys, self._uses = f"{prefix}:keys", f"{prefix}:key_uses"
         self._revocations = f"{prefix}:key_revocations"
         self._secret = f"{prefix}:signing_secret"

@@ -7,16 +7,13 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
-from typing import Any
 
-import redis.asyncio as redis
-
+from kiosk.adapters.redis_connection import connect
 from kiosk.adapters.redis_errors import translated
 from kiosk.errors import TransientError
 from kiosk.ports import RolloutChange
 from kiosk.rollouts import Rollout
 
-SOCKET_TIMEOUT_S = 10.0
 # Administrators that take steps at the same moment are few.
 MOST_TRIES = 50
 
@@ -34,10 +31,7 @@ class RedisRolloutBook:
     """`ports.RolloutBook` over one Redis server."""
 
     def __init__(self, url: str, prefix: str = "{kiosk}") -> None:
-        # Any: as in RedisQueue.
-        self._redis: Any = redis.Redis.from_url(
-            url, decode_responses=True, socket_timeout=SOCKET_TIMEOUT_S, health_check_interval=15
-        )
+        self._redis = connect(url)
         self._key = f"{prefix}:rollouts"
         self._replace = self._redis.register_script(_REPLACE)
 
