@@ -17,7 +17,7 @@ from kiosk.heads import HEADS, MapSpec
 from kiosk.imaging.intensity import as_uint16, plane_limits
 from kiosk.imaging.postprocessing import label_maps
 from kiosk.imaging.sample import make_sample
-from kiosk.model_run import Runner
+from kiosk.model_run import Runner, has_torch
 from kiosk.models import KEY_GROUPS, KEYS, LINKING, SEGMENTATION, ModelCard, card_from_config
 from kiosk.parameters import chosen, parameters_of
 from kiosk.pipelines.tensors import head_maps, model_inputs, without_channel_axis
@@ -224,16 +224,10 @@ def _version(
     """Run one version on a made-up image, and its maps through the post-processing."""
     name = f"network {version}"
     backend = backend_of(config)
-    if backend != "onnxruntime":
-        return [
-            Check(
-                name,
-                True,
-                "Not run: TorchScript runs only in Triton's own container. Export it to ONNX to"
-                " use and check it here.",
-            )
-        ]
     weights = folder / version / (config.get("default_model_filename") or BACKENDS[backend])
+    if backend == "pytorch" and not has_torch():
+        why = "Not run: PyTorch is not installed beside the kiosk (`pip install torch`)."
+        return [Check(name, True, why)]
     checks = []
     for channels in (1, 3) if card.accepts_rgb else (1,):
         try:
@@ -254,7 +248,8 @@ def _run_once(
     limits = plane_limits(plane, card.low_percentile, card.high_percentile)
     pixels, limits = as_uint16(plane, limits)
     began = time.perf_counter()
-    maps = head_maps(card, run(weights, model_inputs(card, pixels, limits)))
+    outputs = _named(config, run(weights, model_inputs(card, pixels, limits)))
+    maps = head_maps(card, outputs)
     seconds = time.perf_counter() - began
     shape = f"{channels} x {height_px} x {width_px}"
     for fault in _map_faults(config, card, maps, (height_px, width_px)):
@@ -270,6 +265,14 @@ def _run_once(
     if not found:
         text += " None is right only if the model is not for such images."
     return [answer, Check(name.replace("network", "instances"), True, text)]
+
+
+def _named(
+    config: Mapping[str, Any], outputs: Mapping[str, np.ndarray]
+) -> dict[str, np.ndarray]:
+    """Outputs that are known by their place, as TorchScript's are, get their names back."""
+    by_place = {"__" + item["name"].partition("__")[2]: item["name"] for item in config["output"]}
+    return {by_place.get(name, name): tensor for name, tensor in outputs.items()}
 
 
 def _map_faults(

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from kiosk import onnx_run
+from kiosk import onnx_run, torchscript_run
 from kiosk.errors import PermanentError
 from kiosk.machine import server_files
 
@@ -21,11 +21,13 @@ Runner = Callable[[Path, Mapping[str, np.ndarray]], dict[str, np.ndarray]]
 LONGEST_S = 600.0
 
 
-def onnx_runner(servers_dir: Path) -> Runner:
+def network_runner(servers_dir: Path) -> Runner:
     """Runs ONNX models with this Python when it has ONNX Runtime, else with that of Triton.
 
+    TorchScript (`.pt`) is run with this Python; its outputs are called `__0`, `__1` and so on.
+
     Raises:
-        PermanentError: neither has it; the sentence says what to do.
+        PermanentError: neither has ONNX Runtime; the sentence says what to do.
     """
     if importlib.util.find_spec("onnxruntime"):
         python = Path(sys.executable)
@@ -36,14 +38,23 @@ def onnx_runner(servers_dir: Path) -> Runner:
         with tempfile.TemporaryDirectory(prefix="kiosk-check-") as folder:
             given, answered = Path(folder) / "inputs.npz", Path(folder) / "outputs.npz"
             np.savez(given, allow_pickle=False, **inputs)
-            _call([str(python), onnx_run.__file__, str(weights), str(given), str(answered)])
+            files = [str(weights), str(given), str(answered)]
+            if weights.suffix == ".pt":
+                _call("PyTorch", [sys.executable, torchscript_run.__file__, *files])
+            else:
+                _call("ONNX Runtime", [str(python), onnx_run.__file__, *files])
             with np.load(answered, allow_pickle=False) as outputs:
                 return {name: outputs[name] for name in outputs.files}
 
     return run
 
 
-def _call(command: list[str]) -> None:
+def has_torch() -> bool:
+    """Whether TorchScript can be run here."""
+    return importlib.util.find_spec("torch") is not None
+
+
+def _call(engine: str, command: list[str]) -> None:
     try:
         done = subprocess.run(
             command, check=False, capture_output=True, text=True, timeout=LONGEST_S
@@ -55,4 +66,4 @@ def _call(command: list[str]) -> None:
     if done.returncode:
         lines = [line for line in done.stderr.strip().splitlines() if line.strip()]
         last = lines[-1].strip()[:400] if lines else f"it ended with code {done.returncode}"
-        raise PermanentError(f"ONNX Runtime cannot run the network: {last}.")
+        raise PermanentError(f"{engine} cannot run the network: {last}.")

@@ -87,9 +87,9 @@ def models_check(
 ) -> None:
     """Check a model folder: keys, tensors, weights, and one run on a made-up image."""
     from kiosk.model_check import check_model
-    from kiosk.model_run import onnx_runner
+    from kiosk.model_run import network_runner
 
-    print_checks(check_model(folder, onnx_runner(Settings().servers_dir)))
+    print_checks(check_model(folder, network_runner(Settings().servers_dir)))
 
 
 @jobs_app.callback()

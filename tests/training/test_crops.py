@@ -42,7 +42,8 @@ def test_gentle_crops_interpolate_nothing() -> None:
     pixels = np.repeat(image.pixels[..., None], 3, axis=2).astype(np.float32)
     random = np.random.default_rng(2)
     for _ in range(8):
-        seen, found, _ = dataset._warp(pixels, labels, labels, 1.0, random, gentle=True)
+        centre = random.uniform(128, 170, 2)
+        seen, found = dataset._warp(pixels, labels, centre, 1.0, random, gentle=True)
         assert seen.shape == (CROP_PX, CROP_PX, 3)
         inside = found > 0
         # The grey value is a function of the label: it survives only without interpolation.

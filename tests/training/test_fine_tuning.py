@@ -13,7 +13,7 @@ from kiosk.errors import InvalidRequest
 from kiosk.fine_tuning import fine_tune
 from kiosk.imaging.sample import make_sample
 from kiosk.model_check import check_model
-from kiosk.model_run import onnx_runner
+from kiosk.model_run import network_runner
 from kiosk.settings import Settings
 
 
@@ -33,7 +33,7 @@ def test_a_model_is_made_that_passes_the_check(annotated: Path, tmp_path: Path) 
     found = fine_tune(settings, "nuclei", annotated, out, steps=12)
     assert found.held_out == 1
     assert found.before.f1 > 0.5
-    checks = check_model(out.parent, onnx_runner(settings.servers_dir))
+    checks = check_model(out.parent, network_runner(settings.servers_dir))
     assert [check.sentence for check in checks if not check.ok] == []
     card = (out.parent / "README.md").read_text()
     assert f"{found.after.f1:.3f}" in card

@@ -12,7 +12,7 @@ import pytest
 from kiosk.checks import Check
 from kiosk.heads import HEADS
 from kiosk.model_check import check_model
-from kiosk.model_run import Runner, onnx_runner
+from kiosk.model_run import Runner, network_runner
 from kiosk.settings import CHECKOUT, Settings
 from kiosk.testing.maps import MAP_MAKERS
 from kiosk.testing.model_folders import make_config
@@ -144,8 +144,11 @@ def test_values_that_are_no_fractions(tmp_path: Path, values: np.float32) -> Non
     assert ("not finite" if np.isnan(values) else "end the graph with a sigmoid") in found[0]
 
 
-def test_torchscript_is_checked_as_far_as_it_goes(tmp_path: Path) -> None:
-    text = make_config("mine", "distance").replace("onnxruntime", "pytorch")
+def test_torchscript_is_run_where_pytorch_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    changes = {"kiosk.postprocessing.min_area_px": "5", "kiosk.accepts_rgb": "false"}
+    text = make_config("mine", "distance", "float32", changes).replace("onnxruntime", "pytorch")
     folder = folder_with(tmp_path, text)
     (folder / "1" / "model.onnx").rename(folder / "1" / "model.pt")
     assert "call it 'foreground__0'" in faults(check_model(folder, _unused))[0]
@@ -153,22 +156,32 @@ def test_torchscript_is_checked_as_far_as_it_goes(tmp_path: Path) -> None:
         '"distance" d', '"distance__1" d'
     )
     (folder / "config.pbtxt").write_text(text)
+    monkeypatch.setattr("kiosk.model_check.has_torch", lambda: False)
     checks = check_model(folder, _unused)
     assert faults(checks) == []
-    assert "Not run: TorchScript" in checks[-1].sentence
+    assert "Not run: PyTorch is not installed" in checks[-1].sentence
+
+    def run(weights: Path, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        answer = network("distance", "float32")(weights, inputs)
+        return {"__1": answer["distance"] / 255, "__0": answer["foreground"] / 255}
+
+    monkeypatch.setattr("kiosk.model_check.has_torch", lambda: True)
+    checks = check_model(folder, run)
+    assert faults(checks) == []
+    assert checks[-1].sentence.startswith("1 in the made-up image")
 
 
 def test_the_shipped_model_passes_with_its_real_network() -> None:
     folder = CHECKOUT / "model_repository" / "nuclei"
     if (folder / "1" / "model.onnx").stat().st_size < 1000:
         pytest.skip("the weights are a Git LFS pointer")
-    checks = check_model(folder, onnx_runner(Settings().servers_dir))
+    checks = check_model(folder, network_runner(Settings().servers_dir))
     assert faults(checks) == []
 
 
 def test_a_file_that_is_no_network(tmp_path: Path) -> None:
     folder = folder_with(tmp_path, make_config("mine", "distance"))
-    found = faults(check_model(folder, onnx_runner(Settings().servers_dir)))
+    found = faults(check_model(folder, network_runner(Settings().servers_dir)))
     assert len(found) == 1
     assert "ONNX Runtime cannot run the network" in found[0]
 
