@@ -267,9 +267,7 @@ def _run_once(
     return [answer, Check(name.replace("network", "instances"), True, text)]
 
 
-def _named(
-    config: Mapping[str, Any], outputs: Mapping[str, np.ndarray]
-) -> dict[str, np.ndarray]:
+def _named(config: Mapping[str, Any], outputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Outputs that are known by their place, as TorchScript's are, get their names back."""
     by_place = {"__" + item["name"].partition("__")[2]: item["name"] for item in config["output"]}
     return {by_place.get(name, name): tensor for name, tensor in outputs.items()}

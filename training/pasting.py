@@ -43,9 +43,7 @@ def pasted(
     )
 
 
-def _chosen(
-    labels: np.ndarray, other_labels: np.ndarray, random: np.random.Generator
-) -> list[int]:
+def _chosen(labels: np.ndarray, other_labels: np.ndarray, random: np.random.Generator) -> list[int]:
     """Some of the other crop's instances, without those that would hide one of this crop's."""
     areas_px = np.bincount(labels.ravel())
     covered_px = np.zeros_like(areas_px)

@@ -41,8 +41,6 @@ def test_nothing_is_hidden_and_pixels_follow_the_labels(seed: int) -> None:
 
 def test_a_crop_without_instances_gives_none() -> None:
     pixels, labels = crop(3, 0.5)
-    mixed, found = pasted(
-        pixels, labels, pixels, np.zeros_like(labels), np.random.default_rng(0)
-    )
+    mixed, found = pasted(pixels, labels, pixels, np.zeros_like(labels), np.random.default_rng(0))
     assert mixed is pixels
     assert found is labels
