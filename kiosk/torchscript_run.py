@@ -1,12 +1,14 @@
 """Run a TorchScript model once: `python torchscript_run.py model.pt inputs.npz outputs.npz`.
 
-A program of its own, as `onnx_run.py` is: the kiosk does not need PyTorch, and a network that crashes
-takes only this process with it.
+A program of its own, as `onnx_run.py` is: the kiosk does not need PyTorch, and a network that
+crashes takes only this process with it.
 """
 
 from __future__ import annotations
 
 import sys
+from importlib import import_module
+from typing import Any
 
 import numpy as np
 
@@ -17,8 +19,7 @@ def main(weights: str, inputs: str, outputs: str) -> None:
     As in Triton's PyTorch backend, inputs are the arguments of `forward`, by their names or else in
     the order given, and outputs are known by their place: `__0`, `__1`.
     """
-    import torch  # type: ignore[import-not-found]
-
+    torch: Any = import_module("torch")
     module = torch.jit.load(weights, map_location="cpu").eval()
     with np.load(inputs) as given:
         feed = {name: torch.from_numpy(given[name]) for name in given.files}

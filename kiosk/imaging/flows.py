@@ -8,9 +8,9 @@ around it where some end, and an instance is the pixels that end there.
 Most pixels of an instance are at the same place after a few steps. From then on they go as one,
 so the remaining steps cost next to nothing.
 
-Cellpose itself reads the flow up to half a pixel beside a pixel's place, by where in the image that is.
-It is the one thing not done here, as blocks of a plane would then differ from the plane; with it all
-instances are the same, see `tests/comparison`.
+Cellpose itself reads the flow up to half a pixel beside a pixel's place, by where in the image
+that is. It is the one thing not done here, as blocks of a plane would then differ from the plane;
+with it all instances are the same, see `tests/comparison`.
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ def destinations(
 
 
 def _home(before: np.ndarray, after: np.ndarray) -> np.ndarray:
-    """Steps of a pixel overshoot the middle and come back for ever: between the last two is home."""
+    """Steps of a pixel overshoot the middle and come back for ever: home is between two."""
     return (before + after) / 2
 
 

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-torch = pytest.importorskip("torch")
+pytest.importorskip("torch")
+import torch
 
 from kiosk.checks import Check
 from kiosk.model_check import check_model
