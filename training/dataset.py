@@ -53,12 +53,18 @@ class LabelledPlane:
 
 
 def load_split(
-    roots: Sequence[Path], split: str
+    roots: Sequence[Path], split: str, without: Sequence[str] = ()
 ) -> tuple[list[LabelledPlane], list[LabelledPlane]]:
-    """Training and validation planes of `<root>/<split>`; whole groups go to one side."""
+    """Training and validation planes of `<root>/<split>`; whole groups go to one side.
+
+    Args:
+        without: modalities to leave out.
+    """
     planes, groups = [], []
     for root in roots:
         for row in _rows(root, split):
+            if row.get("modality") in without:
+                continue
             planes.append(
                 LabelledPlane(
                     name=row["name"],

@@ -12,7 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -153,10 +153,16 @@ def best_device() -> str:
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
-def train(data: list[Path], out: Path, settings: TrainingSettings, start: Path | None) -> None:
+def train(
+    data: list[Path],
+    out: Path,
+    settings: TrainingSettings,
+    start: Path | None,
+    without: Sequence[str] = (),
+) -> None:
     """Train on the training split of the data folders and keep the run in `out`."""
     device = best_device()
-    training, validation = load_split(data, "train")
+    training, validation = load_split(data, "train", without)
     print(f"{len(training)} training and {len(validation)} validation planes", flush=True)
     torch.manual_seed(settings.seed)
     run = Run(out, settings, device, MapNetwork())
@@ -182,6 +188,13 @@ def main() -> None:
         "--data", type=Path, required=True, nargs="+", help="folders with train/ and index.csv"
     )
     parser.add_argument("--out", type=Path, required=True, help="where state and logs go")
+    parser.add_argument(
+        "--without",
+        nargs="+",
+        default=[],
+        metavar="MODALITY",
+        help="leave these out, to see what a network can do that has never seen them",
+    )
     parser.add_argument("--steps", type=int, default=TrainingSettings.steps)
     parser.add_argument("--batch", type=int, default=TrainingSettings.batch, help="crops per step")
     parser.add_argument("--learning-rate", type=float, default=TrainingSettings.learning_rate)
@@ -205,7 +218,7 @@ def main() -> None:
         seed=arguments.seed,
         network_diameter_px=arguments.diameter_px,
     )
-    train(arguments.data, arguments.out, settings, arguments.start)
+    train(arguments.data, arguments.out, settings, arguments.start, arguments.without)
 
 
 if __name__ == "__main__":

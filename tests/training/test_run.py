@@ -13,6 +13,7 @@ pytest.importorskip("torch")
 
 from kiosk.evaluation import score_plane
 from training.card import accuracy_tables, with_section
+from training.dataset import load_split
 from training.settings import TrainingSettings
 from training.train import train
 
@@ -65,3 +66,10 @@ def test_a_section_is_written_once_and_leaves_the_rest_of_the_card() -> None:
     assert "old" not in again
     assert again.startswith("# nuclei\n\nText.\n")
     assert again.endswith("More.\n")
+
+
+def test_a_modality_can_be_left_out(data: Path) -> None:
+    index = data / "index.csv"
+    index.write_text(index.read_text().replace("5,train,discs", "5,train,tissue"))
+    kept = sum(load_split([data], "train", without=["tissue"]), [])
+    assert sorted(plane.name for plane in kept) == list("01234")
