@@ -32,7 +32,7 @@ GENTLE_SPREAD, ROUGH_SPREAD = 0.15, 0.3
 COUNTERSTAIN_SHARE = 0.5
 # How many crops get instances from elsewhere in their image: what is missed most is where one
 # instance ends and the next begins.
-PASTE_SHARE = 0.25
+PASTE_SHARE = 0.15
 # How many crops are laid around an instance: much of a sparse image has nothing to teach.
 AIMED_SHARE = 0.8
 SMALLEST_CROP_SCALE, LARGEST_CROP_SCALE = 0.25, 3.0
@@ -108,11 +108,15 @@ def _is_validation(group: str) -> bool:
     return digest[0] < VALIDATION_SHARE * 256
 
 
-def distance_target(labels: np.ndarray) -> np.ndarray:
+def distance_target(labels: np.ndarray, rim_px: float = 1.0) -> np.ndarray:
     """Distance to the instance's outermost pixels, over its largest value: (y, x) float32.
 
     The outermost pixels are 0 whatever the size of the instance, so that a valley two pixels
     wide and as deep as can be runs between instances that touch, also between tiny ones.
+
+    Args:
+        rim_px: how wide these pixels are: more in an enlarged image, as the valley has to be there
+            still when the maps have their size again.
     """
     target = np.zeros(labels.shape, np.float32)
     padded = np.pad(labels, 1)
@@ -122,7 +126,7 @@ def distance_target(labels: np.ndarray) -> np.ndarray:
         rows, columns = place
         mask = padded[rows.start : rows.stop + 2, columns.start : columns.stop + 2] == label
         distance = cv2.distanceTransform(mask.astype(np.uint8), cv2.DIST_L2, 5)
-        inner = np.clip(distance - 1.0, 0.0, None)[1:-1, 1:-1]
+        inner = np.clip(distance - rim_px, 0.0, None)[1:-1, 1:-1]
         inside = mask[1:-1, 1:-1]
         target[place][inside] = (inner / max(inner.max(), 0.5))[inside]
     return target
@@ -199,7 +203,8 @@ class CropDataset(torch.utils.data.IterableDataset):
             pixels = _counterstained(pixels, labels, random)
         pixels = np.clip(pixels, 0.0, 1.5) if gentle else _recolour(pixels, random)
         # The distance is taken at the crop's own scale: enlarged, it would have steps.
-        targets = np.stack([(labels > 0).astype(np.float32), distance_target(labels)])
+        distance = distance_target(labels, max(1.0, scale))
+        targets = np.stack([(labels > 0).astype(np.float32), distance])
         return (
             torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1))),
             torch.from_numpy(targets),
@@ -292,7 +297,7 @@ def _warp(pixels, labels, centre, scale: float, random: np.random.Generator, gen
         labels, affine, size, flags=cv2.INTER_NEAREST | flags, borderMode=cv2.BORDER_REFLECT_101
     )
     if scale > SMOOTHED_SCALE:  # enlarged pixels are squares; nuclei have no corners
-        labels = cv2.medianBlur(labels, 5)
+        labels = cv2.medianBlur(labels, 3 if scale < 2 else 5)
     return pixels, labels.astype(np.int32)
 
 
