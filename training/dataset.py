@@ -17,10 +17,8 @@ import cv2
 import numpy as np
 import tifffile
 import torch
-from scipy import ndimage
 
 from kiosk.imaging.intensity import plane_limits
-from training.pasting import pasted
 
 CROP_PX = 256
 VALIDATION_SHARE = 0.1
@@ -30,13 +28,7 @@ GENTLE_SHARE = 0.5
 GENTLE_SPREAD, ROUGH_SPREAD = 0.15, 0.3
 # Of the colour crops, how many get another colour around their nuclei.
 COUNTERSTAIN_SHARE = 0.5
-# How many crops get instances from elsewhere in their image: what is missed most is where one
-# instance ends and the next begins.
-PASTE_SHARE = 0.15
-# How many crops are laid around an instance: much of a sparse image has nothing to teach.
-AIMED_SHARE = 0.8
 SMALLEST_CROP_SCALE, LARGEST_CROP_SCALE = 0.25, 3.0
-SMOOTHED_SCALE = 1.3
 SMALL_AREA_PX = 200.0
 LARGEST_SMALL_WEIGHT = 3.0
 BORDER_WEIGHT = 8.0  # extra weight of the gap between two touching instances
@@ -108,27 +100,24 @@ def _is_validation(group: str) -> bool:
     return digest[0] < VALIDATION_SHARE * 256
 
 
-def distance_target(labels: np.ndarray, rim_px: float = 1.0) -> np.ndarray:
+def distance_target(labels: np.ndarray) -> np.ndarray:
     """Distance to the instance's outermost pixels, over its largest value: (y, x) float32.
 
     The outermost pixels are 0 whatever the size of the instance, so that a valley two pixels
     wide and as deep as can be runs between instances that touch, also between tiny ones.
-
-    Args:
-        rim_px: how wide these pixels are: more in an enlarged image, as the valley has to be there
-            still when the maps have their size again.
     """
     target = np.zeros(labels.shape, np.float32)
     padded = np.pad(labels, 1)
-    for label, place in enumerate(ndimage.find_objects(labels), start=1):
-        if place is None:
+    for label in np.unique(labels):
+        if label == 0:
             continue
-        rows, columns = place
-        mask = padded[rows.start : rows.stop + 2, columns.start : columns.stop + 2] == label
-        distance = cv2.distanceTransform(mask.astype(np.uint8), cv2.DIST_L2, 5)
-        inner = np.clip(distance - rim_px, 0.0, None)[1:-1, 1:-1]
-        inside = mask[1:-1, 1:-1]
-        target[place][inside] = (inner / max(inner.max(), 0.5))[inside]
+        rows, columns = np.nonzero(labels == label)
+        y0, y1, x0, x1 = rows.min(), rows.max() + 1, columns.min(), columns.max() + 1
+        mask = (padded[y0 : y1 + 2, x0 : x1 + 2] == label).astype(np.uint8)
+        distance = cv2.distanceTransform(mask, cv2.DIST_L2, 5)[1:-1, 1:-1]
+        inside = mask[1:-1, 1:-1] > 0
+        inner = np.clip(distance - 1.0, 0.0, None)
+        target[y0:y1, x0:x1][inside] = (inner / max(inner.max(), 0.5))[inside]
     return target
 
 
@@ -173,7 +162,7 @@ class CropDataset(torch.utils.data.IterableDataset):
         self.scales = list(scales) if scales is not None else [1.0] * len(planes)
         self.pixels = [_three_channels(plane.pixels) for plane in planes]
         self.labels = [plane.labels.astype(np.float32) for plane in planes]
-        self.centres = [_centres(plane.labels) for plane in planes]
+        self.distances = [distance_target(plane.labels) for plane in planes]
         self.limits = [_limit_table(plane.pixels) for plane in planes]
         self.probabilities = _sampling(planes)
 
@@ -193,46 +182,19 @@ class CropDataset(torch.utils.data.IterableDataset):
         if not gentle or scale != 1.0:
             spread = GENTLE_SPREAD if gentle else ROUGH_SPREAD
             scale *= float(np.exp(spread * np.clip(random.normal(), -2.0, 2.0)))
-        scale = min(LARGEST_CROP_SCALE, max(SMALLEST_CROP_SCALE, scale))
-        pixels, labels = self._warped(index, scale, random, gentle)
-        if random.random() < PASTE_SHARE:
-            others = self._warped(index, scale, random, gentle)
-            pixels, labels = pasted(pixels, labels, *others, random)
+        pixels, labels, distance = _warp(
+            self.pixels[index], self.labels[index], self.distances[index], scale, random, gentle
+        )
         pixels = _normalised(pixels, self.limits[index], random)
         if not _is_grey(pixels) and random.random() < COUNTERSTAIN_SHARE:
             pixels = _counterstained(pixels, labels, random)
         pixels = np.clip(pixels, 0.0, 1.5) if gentle else _recolour(pixels, random)
-        # The distance is taken at the crop's own scale: enlarged, it would have steps.
-        distance = distance_target(labels, max(1.0, scale))
         targets = np.stack([(labels > 0).astype(np.float32), distance])
         return (
             torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1))),
             torch.from_numpy(targets),
             torch.from_numpy(gap_weight(labels) * small_weight(labels)),
         )
-
-    def _warped(
-        self, index: int, scale: float, random: np.random.Generator, gentle: bool
-    ) -> tuple[np.ndarray, np.ndarray]:
-        centre = self._centre(index, scale, random)
-        return _warp(self.pixels[index], self.labels[index], centre, scale, random, gentle)
-
-    def _centre(self, index: int, scale: float, random: np.random.Generator) -> np.ndarray:
-        """(x, y) of a crop's centre: anywhere, or so that a certain instance is in it."""
-        size_px = np.array(self.labels[index].shape[::-1], float)
-        reach_px = np.minimum(size_px, CROP_PX / scale) / 2
-        centres = self.centres[index]
-        if len(centres) and random.random() < AIMED_SHARE:
-            aim = centres[random.integers(len(centres))] + random.uniform(-reach_px, reach_px)
-            return np.clip(aim, reach_px, size_px - reach_px)
-        return random.uniform(reach_px, np.maximum(reach_px, size_px - reach_px))
-
-
-def _centres(labels: np.ndarray) -> np.ndarray:
-    """(instance, 2) x and y of the middles of the instances' bounding boxes."""
-    places = [place for place in ndimage.find_objects(labels) if place is not None]
-    middles = [((x.start + x.stop) / 2, (y.start + y.stop) / 2) for y, x in places]
-    return np.array(middles, float).reshape(-1, 2)
 
 
 def _sampling(planes: Sequence[LabelledPlane]) -> np.ndarray:
@@ -270,8 +232,10 @@ def _normalised(pixels: np.ndarray, limits: np.ndarray, random: np.random.Genera
     return np.clip(scaled, 0.0, 1.5)
 
 
-def _warp(pixels, labels, centre, scale: float, random: np.random.Generator, gentle: bool):
-    """A crop, mirrored, rotated and scaled at random: the pixel grid is sampled only once."""
+def _warp(pixels, labels, distance, scale: float, random: np.random.Generator, gentle: bool):
+    """A random crop, mirrored, rotated and scaled: the pixel grid is sampled only once."""
+    height, width = labels.shape
+    scale = min(LARGEST_CROP_SCALE, max(SMALLEST_CROP_SCALE, scale))
     stretch, angle = 1.0, random.integers(4) * np.pi / 2
     if not gentle:
         stretch = float(np.exp(random.normal(0.0, 0.08)))
@@ -283,6 +247,13 @@ def _warp(pixels, labels, centre, scale: float, random: np.random.Generator, gen
         np.array([[cos * stretch, -sin], [sin * stretch, cos]]) @ np.diag([mirror, 1.0]) / scale
     )
     half = CROP_PX / 2
+    reach_y, reach_x = min(height, CROP_PX / scale) / 2, min(width, CROP_PX / scale) / 2
+    centre = np.array(
+        [
+            random.uniform(reach_x, max(reach_x, width - reach_x)),
+            random.uniform(reach_y, max(reach_y, height - reach_y)),
+        ]
+    )
     offset = centre - matrix @ np.array([half, half])
     if scale == 1.0 and gentle:  # pixel centres on pixel centres: nothing is interpolated
         offset = np.round(offset)
@@ -296,9 +267,11 @@ def _warp(pixels, labels, centre, scale: float, random: np.random.Generator, gen
     labels = cv2.warpAffine(
         labels, affine, size, flags=cv2.INTER_NEAREST | flags, borderMode=cv2.BORDER_REFLECT_101
     )
-    if scale > SMOOTHED_SCALE:  # enlarged pixels are squares; nuclei have no corners
-        labels = cv2.medianBlur(labels, 3 if scale < 2 else 5)
-    return pixels, labels.astype(np.int32)
+    distance = cv2.warpAffine(
+        distance, affine, size, flags=cv2.INTER_LINEAR | flags, borderMode=cv2.BORDER_REFLECT_101
+    )
+    labels = labels.astype(np.int32)
+    return pixels, labels, np.where(labels > 0, distance, 0.0).astype(np.float32)
 
 
 def _recolour(pixels: np.ndarray, random: np.random.Generator) -> np.ndarray:

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-CHANNELS = (48, 80, 128, 192, 256)
+CHANNELS = (32, 64, 128, 192, 256)
 DIVISOR_PX = 2 ** len(CHANNELS)  # height and width of a tile must be multiples of this
 SPACE_TO_DEPTH = 2
 MAPS = 2  # foreground, distance

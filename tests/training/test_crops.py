@@ -42,17 +42,14 @@ def test_gentle_crops_interpolate_nothing() -> None:
     pixels = np.repeat(image.pixels[..., None], 3, axis=2).astype(np.float32)
     random = np.random.default_rng(2)
     for _ in range(8):
-        centre = random.uniform(128, 170, 2)
-        seen, found = dataset._warp(pixels, labels, centre, 1.0, random, gentle=True)
+        seen, found, _ = dataset._warp(pixels, labels, labels, 1.0, random, gentle=True)
         assert seen.shape == (CROP_PX, CROP_PX, 3)
         inside = found > 0
         # The grey value is a function of the label: it survives only without interpolation.
         np.testing.assert_array_equal(seen[..., 0][inside], (found * 37 % 200 + 20)[inside])
 
 
-def test_crops_come_at_the_scale_of_their_plane(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dataset, "PASTE_SHARE", 0.0)  # it leaves parts of instances
-
+def test_crops_come_at_the_scale_of_their_plane() -> None:
     def covered(scale: float) -> float:
         crops = CropDataset([plane()], seed=4, scales=[scale])
         random = np.random.default_rng(1)
@@ -61,7 +58,7 @@ def test_crops_come_at_the_scale_of_their_plane(monkeypatch: pytest.MonkeyPatch)
             _, targets, _ = crops.sample(random)
             found, labels = cv2.connectedComponents(targets[0].numpy().astype(np.uint8))
             sizes += list(np.bincount(labels.ravel(), minlength=found)[1:])
-        return float(np.percentile(sizes, 75))  # many are cut by the rim
+        return float(np.median(sizes))
 
     assert covered(2.0) / covered(1.0) == pytest.approx(4, rel=0.35)
 
@@ -83,11 +80,3 @@ def test_small_instances_and_what_is_around_them_weigh_more() -> None:
     assert weight[20, 20] == 1
     assert weight[47, 50] == weight[43, 50] == 2  # the root of 200 / 50, two pixels around it too
     assert weight[42, 50] == 1
-
-
-def test_the_rim_is_as_wide_as_asked() -> None:
-    labels = np.zeros((20, 20), np.int32)
-    labels[2:17, 2:17] = 1
-    target = distance_target(labels, rim_px=3.0)
-    assert (target[2:5, 9] == 0).all()
-    assert 0 < target[5, 9] < target[9, 9] == 1
