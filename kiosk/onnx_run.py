@@ -13,7 +13,7 @@ import numpy as np
 
 def main(weights: str, inputs: str, outputs: str) -> None:
     """Read the input tensors, run the network on the CPU, write its output tensors."""
-    import onnxruntime  # type: ignore[import-untyped]
+    import onnxruntime
 
     session = onnxruntime.InferenceSession(weights, providers=["CPUExecutionProvider"])
     wanted = {node.name for node in session.get_inputs()}

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from kiosk.errors import InvalidRequest
-from kiosk.imaging.instances import InstanceParameters
+from kiosk.heads import InstanceParameters
 from kiosk.imaging.scaling import diameters_px, scale_for
 from kiosk.parameters import chosen
 from training.adapted_card import Adaptation, adapted_card
@@ -96,7 +96,7 @@ def adapt(request: Request, report: Report) -> Adaptation:
     after = pooled_counts(held_out, _maps(trained, held_out, device, scale), tuned)
     report.say(f"after: F1 {after.f1:.3f}")
     adaptation = Adaptation(
-        base=f"{base.card.name}:{request.base_version or base.card.latest}",
+        base=f"{base.card.name}:{request.base_version or base.card.default_version}",
         model=request.out.parent.name,
         version=request.out.name,
         images=len(planes),
@@ -171,8 +171,8 @@ def _fingerprint(request: Request, planes: Sequence[LabelledPlane]) -> str:
     digest.update(repr((request.steps, request.learning_rate, request.seed)).encode())
     for plane in planes:
         digest.update(plane.name.encode())
-        digest.update(np.ascontiguousarray(plane.pixels))
-        digest.update(np.ascontiguousarray(plane.labels))
+        digest.update(np.ascontiguousarray(plane.pixels).data)
+        digest.update(np.ascontiguousarray(plane.labels).data)
     return digest.hexdigest()[:16]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from kiosk.imaging.instances import InstanceParameters
+from kiosk.heads import InstanceParameters
 from kiosk.imaging.matching import MatchCounts
 
 

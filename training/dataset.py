@@ -236,7 +236,7 @@ def _warp(pixels, labels, distance, scale: float, random: np.random.Generator, g
     """A random crop, mirrored, rotated and scaled: the pixel grid is sampled only once."""
     height, width = labels.shape
     scale = min(LARGEST_CROP_SCALE, max(SMALLEST_CROP_SCALE, scale))
-    stretch, angle = 1.0, random.integers(4) * np.pi / 2
+    stretch, angle = 1.0, float(random.integers(4) * np.pi / 2)
     if not gentle:
         stretch = float(np.exp(random.normal(0.0, 0.08)))
         if random.random() < 0.5:

@@ -8,7 +8,8 @@ import numpy as np
 import torch
 
 from kiosk.evaluation import Scores, score_plane
-from kiosk.imaging.instances import InstanceParameters, find_instances
+from kiosk.heads import InstanceParameters
+from kiosk.imaging.instances import find_instances
 from kiosk.imaging.intensity import plane_limits
 from kiosk.imaging.matching import MatchCounts
 from kiosk.imaging.scaling import resized, scale_for, scaled_shape, typical_diameter_px
@@ -33,7 +34,7 @@ def measured_scales(
 ) -> list[float]:
     """The scale of each plane as the kiosk finds it, see `kiosk.pipelines.sizing`."""
     maps = predict_maps(network, planes, device, [1.0] * len(planes))
-    labels = [find_instances(*found, parameters) for found in maps]
+    labels = [find_instances(found[0], found[1], parameters) for found in maps]
     return [scale_for(typical_diameter_px(found), network_diameter_px) for found in labels]
 
 

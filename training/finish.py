@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from kiosk.imaging.instances import InstanceParameters
+from kiosk.heads import InstanceParameters
 from training.card import accuracy_tables, with_section
 from training.dataset import LabelledPlane
 from training.evaluation import measured_scales, predict_maps, scores_by_modality
@@ -41,7 +41,7 @@ def finish(
 
 
 def _card(
-    settings: TrainingSettings, parameters: InstanceParameters, sha256: str, difference: int
+    settings: TrainingSettings, parameters: InstanceParameters, sha256: str, difference: float
 ) -> str:
     keys = ("foreground_threshold", "smoothing_px", "merge_height", "peak_threshold", "min_area_px")
     chosen = "\n".join(
@@ -53,7 +53,8 @@ def _card(
 
 Settings: `{settings}`.
 
-SHA-256 of `model.onnx`: `{sha256}`. Its maps differ from PyTorch's by at most {difference} of 255.
+SHA-256 of `model.onnx`: `{sha256}`.
+Its maps differ from PyTorch's by at most {difference:g} of 255.
 
 Post-processing with the highest F1 on the validation images, for `config.pbtxt`:
 

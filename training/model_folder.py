@@ -28,7 +28,7 @@ class ModelFolder:
 
     def weights(self, version: str = "") -> Path:
         """The weights of a version, by default of the latest. Raises InvalidRequest."""
-        number = version or self.card.latest
+        number = version or self.card.default_version
         file = self.path / number / WEIGHTS
         if not file.is_file():
             raise InvalidRequest(

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from kiosk.imaging.instances import InstanceParameters
+from kiosk.heads import InstanceParameters
 from training.dataset import LabelledPlane
 from training.evaluation import pooled_counts
 

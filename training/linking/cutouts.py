@@ -95,9 +95,10 @@ def _isolated(
     cover = cv2.GaussianBlur(cv2.dilate(mask, np.ones((3, 3), np.uint8)), (0, 0), margin / 4)
     factor = min(1.0, LONGEST_PX / max(mask.shape))
     size = tuple(max(3, round(s * factor)) for s in mask.shape[::-1])
-    parts = [cv2.resize(p, size, interpolation=cv2.INTER_AREA) for p in (values / unit, cover)]
+    pixels = cv2.resize(values / unit, size, interpolation=cv2.INTER_AREA)
+    cover = cv2.resize(cover, size, interpolation=cv2.INTER_AREA)
     small = (cv2.resize(mask, size, interpolation=cv2.INTER_AREA) > 0.5).astype(np.float32)
-    return Cutout(*parts, small, float(2 * np.sqrt(max(1.0, small.sum()) / np.pi)))
+    return Cutout(pixels, cover, small, float(2 * np.sqrt(max(1.0, small.sum()) / np.pi)))
 
 
 def blob(random: np.random.Generator, bright: float) -> Cutout:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TypeAlias
+
 import torch
 from torch import nn
 from torch.nn import functional as F
@@ -181,7 +183,7 @@ def _agreement(
     )
 
 
-Place = torch.Tensor | tuple[torch.Tensor, torch.Tensor] | None
+Place: TypeAlias = torch.Tensor | tuple[torch.Tensor, torch.Tensor] | None
 
 
 def _meet(mlp: nn.Sequential, parts: list[tuple[torch.Tensor, Place]]) -> torch.Tensor:

@@ -37,7 +37,7 @@ class TrueMovie:
         }
         arrays |= {f"{number}/tracks": tracks for number, tracks in enumerate(self.tracks)}
         arrays["parents"] = np.array(sorted(self.parents.items()), np.int64).reshape(-1, 2)
-        np.savez_compressed(path.with_suffix(".tmp.npz"), **arrays)
+        np.savez_compressed(path.with_suffix(".tmp.npz"), allow_pickle=False, **arrays)
         path.with_suffix(".tmp.npz").replace(path)
 
     @classmethod
