@@ -56,6 +56,20 @@ def learning_rate_at(step: int, settings: TrainingSettings) -> float:
     return float(settings.learning_rate * (0.01 + 0.99 * cosine))
 
 
+def averaging(decay: float) -> Callable[..., None]:
+    """Exponential average of weights that does not remember what a run began with.
+
+    It looks back over a ninth of the steps taken, and at most as far as `decay` does: a network
+    that begins at random would else be poor for thousands of steps.
+    """
+
+    def average(averaged: list[torch.Tensor], current: list[torch.Tensor], taken: int) -> None:
+        share = min(decay, (1 + int(taken)) / (10 + int(taken)))
+        torch.optim.swa_utils.get_ema_multi_avg_fn(share)(averaged, current, taken)
+
+    return average
+
+
 class Run:
     """One training run: network, optimiser, averaged weights and log, saved as one file."""
 
@@ -67,7 +81,7 @@ class Run:
         self.network = network.to(device, memory_format=torch.channels_last)
         self.average = torch.optim.swa_utils.AveragedModel(
             self.network,
-            multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(settings.average_decay),
+            multi_avg_fn=averaging(settings.average_decay),
             use_buffers=True,
         )
         self.optimiser = torch.optim.AdamW(

@@ -10,12 +10,13 @@ import pytest
 import tifffile
 
 pytest.importorskip("torch")
+import torch
 
 from kiosk.evaluation import score_plane
 from training.card import accuracy_tables, with_section
 from training.dataset import load_split
 from training.settings import TrainingSettings
-from training.train import train
+from training.train import averaging, train
 
 
 @pytest.fixture
@@ -73,3 +74,13 @@ def test_a_modality_can_be_left_out(data: Path) -> None:
     index.write_text(index.read_text().replace("5,train,discs", "5,train,tissue"))
     training, validation = load_split([data], "train", without=["tissue"])
     assert sorted(plane.name for plane in training + validation) == list("01234")
+
+
+def test_the_averaged_weights_soon_forget_what_they_began_with() -> None:
+    module = torch.nn.Linear(1, 1, bias=False)
+    module.weight.data.fill_(100.0)
+    averaged = torch.optim.swa_utils.AveragedModel(module, multi_avg_fn=averaging(0.999))
+    for _ in range(100):
+        averaged.update_parameters(module)
+        module.weight.data.fill_(1.0)
+    assert averaged.module.weight.item() == pytest.approx(1.0, abs=0.01)
