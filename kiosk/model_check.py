@@ -105,7 +105,7 @@ def _weights(folder: Path, config: Mapping[str, Any], versions: list[str]) -> Ch
         return Check(
             "weights", False, f"The backend '{backend}' is not one of {', '.join(BACKENDS)}."
         )
-    name = config.get("default_model_filename") or BACKENDS[backend]
+    name = _file_name(config)
     if not versions:
         return Check("weights", False, f"There is no version; put the weights into 1/{name}.")
     for version in versions:
@@ -122,6 +122,10 @@ def _weights(folder: Path, config: Mapping[str, Any], versions: list[str]) -> Ch
                 "weights", False, f"{path} has the SHA-256 {found}; config.pbtxt names {expected}."
             )
     return Check("weights", True, f"Versions: {', '.join(versions)}.")
+
+
+def _file_name(config: Mapping[str, Any]) -> str:
+    return str(config.get("default_model_filename") or BACKENDS[backend_of(config)])
 
 
 def _keys(config: Mapping[str, Any]) -> Check:
@@ -223,11 +227,10 @@ def _version(
 ) -> list[Check]:
     """Run one version on a made-up image, and its maps through the post-processing."""
     name = f"network {version}"
-    backend = backend_of(config)
-    weights = folder / version / (config.get("default_model_filename") or BACKENDS[backend])
-    if backend == "pytorch" and not has_torch():
+    if backend_of(config) == "pytorch" and not has_torch():
         why = "Not run: PyTorch is not installed beside the kiosk (`pip install torch`)."
         return [Check(name, True, why)]
+    weights = folder / version / _file_name(config)
     checks = []
     for channels in (1, 3) if card.accepts_rgb else (1,):
         try:

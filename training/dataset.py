@@ -55,12 +55,13 @@ def load_split(
     planes, groups = [], []
     for root in roots:
         for row in _rows(root, split):
-            if row.get("modality") in without:
+            modality = row.get("modality") or root.name
+            if modality in without:
                 continue
             planes.append(
                 LabelledPlane(
                     name=row["name"],
-                    modality=row.get("modality") or root.name,
+                    modality=modality,
                     pixels=tifffile.imread(root / split / "images" / f"{row['name']}.tif"),
                     labels=tifffile.imread(root / split / "labels" / f"{row['name']}.tif"),
                 )

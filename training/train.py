@@ -20,6 +20,7 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
+from training.averaging import averaging
 from training.curves import draw_curves
 from training.dataset import CropDataset, load_split
 from training.evaluation import mean_scores, predict_maps, true_scales
@@ -54,20 +55,6 @@ def learning_rate_at(step: int, settings: TrainingSettings) -> float:
     share = (step - settings.warmup_steps) / max(1, settings.steps - settings.warmup_steps)
     cosine = 0.5 * (1 + np.cos(min(1.0, share) * np.pi))
     return float(settings.learning_rate * (0.01 + 0.99 * cosine))
-
-
-def averaging(decay: float) -> Callable[..., None]:
-    """Exponential average of weights that does not remember what a run began with.
-
-    It looks back over a ninth of the steps taken, and at most as far as `decay` does: a network
-    that begins at random would else be poor for thousands of steps.
-    """
-
-    def average(averaged: list[torch.Tensor], current: list[torch.Tensor], taken: int) -> None:
-        share = min(decay, (1 + int(taken)) / (10 + int(taken)))
-        torch.optim.swa_utils.get_ema_multi_avg_fn(share)(averaged, current, taken)
-
-    return average
 
 
 class Run:

@@ -9,8 +9,9 @@ Most pixels of an instance are at the same place after a few steps. From then on
 so the remaining steps cost next to nothing.
 
 Cellpose itself reads the flow up to half a pixel beside a pixel's place, by where in the image
-that is. It is the one thing not done here, as blocks of a plane would then differ from the plane;
-with it all instances are the same, see `tests/comparison`.
+that is. That is not done here, as blocks of a plane would then differ from the plane; it is most
+of the difference, and with it, and without the roundings, all instances are the same pixel by
+pixel, see `tests/comparison`.
 """
 
 from __future__ import annotations

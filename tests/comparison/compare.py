@@ -57,7 +57,7 @@ Route = Callable[[dict[str, np.ndarray], Any], np.ndarray]
 class Contest:
     """Routes over the same maps with the same parameters; the first of `others` is the original.
 
-    `proofs` are ours with one difference to the original taken away.
+    `proofs` are ours with the differences to the original taken away.
     """
 
     head: str

@@ -132,7 +132,7 @@ def connected_classes(maps, p) -> np.ndarray:
 
 
 def kiosk_with_cellposes_places(maps, p: FlowParameters) -> np.ndarray:
-    """Our route, but the flow is read where Cellpose reads it, and pixels that meet stay apart.
+    """Our route, but the flow is read where Cellpose reads it, and nothing is rounded or averaged.
 
     Cellpose scales places to -1..1 by the size less one and samples with `align_corners=False`,
     which takes -1 and 1 for the outer rims: it reads half a pixel before the place at one end of

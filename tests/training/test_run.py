@@ -13,10 +13,11 @@ pytest.importorskip("torch")
 import torch
 
 from kiosk.evaluation import score_plane
+from training.averaging import averaging
 from training.card import accuracy_tables, with_section
 from training.dataset import load_split
 from training.settings import TrainingSettings
-from training.train import averaging, train
+from training.train import train
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
+from training.averaging import averaging
 from training.linking.network import LinkNetwork
 from training.linking.truth import TrueMovie, made_up_movies, read_sequence
 from training.linking.windows import Window, draw_window
@@ -73,7 +74,7 @@ class Run:
             begin_with(self.network, start)
         self.average = torch.optim.swa_utils.AveragedModel(
             self.network,
-            multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(settings.average_decay),
+            multi_avg_fn=averaging(settings.average_decay),
         )
         self.optimiser = torch.optim.AdamW(
             self.network.parameters(), settings.learning_rate, weight_decay=settings.weight_decay
